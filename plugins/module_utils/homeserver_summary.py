@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of Synapse's configuration the roles ask for, without a secret in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .provider_block import find_block
+from .provider_entry import KEY, PROVIDER_MODULE
+from .synapse_media.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
+
+# The address to reach a listener by that listens on all of them.
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+
+def summary(config_paths: Sequence[str], working_directory: str) -> dict[str, Any]:
+    paths = [absolute(path, working_directory) for path in config_paths]
+    config = read_merged(paths)
+    directories = [path for path in paths if Path(path).is_dir()]
+    return {
+        "server_name": config.get("server_name"),
+        "media_store_path": media_store_path(config, working_directory),
+        # As Synapse itself asks: anything but false means true for the first, any true value for the others.
+        "enable_media_repo": config.get("enable_media_repo", True) is not False,
+        "enable_local_media_storage": bool(config.get("enable_local_media_storage", True)),
+        "enable_authenticated_media": bool(config.get("enable_authenticated_media", True)),
+        "database_name": _database_name(config),
+        "base_url": base_url(config.get("listeners")),
+        "storage_providers": storage_providers(paths),
+        "config_directory": directories[-1] if directories else None,
+        "config_files": config_files(paths),
+    }
+
+
+def _database_name(config: Mapping[str, Any]) -> str | None:
+    """The driver, where there is one database: who needs more reads the settings and gets their errors."""
+    databases = config.get("databases")
+    section = config.get("database")
+    if isinstance(databases, dict) and len(databases) == 1:
+        section = next(iter(databases.values()))
+    if isinstance(section, dict):
+        return str(section.get("name", "sqlite3"))
+    return "sqlite3" if config.get("database_path") else None
+
+
+def base_url(listeners: Any) -> str | None:
+    """URL of the first listener that speaks plain HTTP and serves the client API."""
+    for listener in listeners if isinstance(listeners, list) else []:
+        if not isinstance(listener, dict) or listener.get("type") != "http" or listener.get("tls"):
+            continue
+        if listener.get("port") and "client" in _resources(listener):
+            return f"http://{_host(listener)}:{listener['port']}"
+    return None
+
+
+def _resources(listener: Mapping[str, Any]) -> list[str]:
+    names: list[str] = []
+    for resource in listener.get("resources") or []:
+        given = resource.get("names", []) if isinstance(resource, dict) else []
+        names += [given] if isinstance(given, str) else list(given)
+    return names
+
+
+def _host(listener: Mapping[str, Any]) -> str:
+    addresses = [str(address) for address in listener.get("bind_addresses") or []]
+    if listener.get("bind_address"):
+        addresses.append(str(listener["bind_address"]))
+    reachable = [_WILDCARDS.get(address, address) for address in addresses] or ["127.0.0.1"]
+    # IPv6 may be configured and yet not be there: where there is a choice, the other one.
+    host = "127.0.0.1" if "127.0.0.1" in reachable else reachable[0]
+    return f"[{host}]" if ":" in host else host
+
+
+def storage_providers(paths: Sequence[str]) -> list[dict[str, Any]]:
+    """The entries that Synapse uses: those of the last file that has the key."""
+    for path in reversed(config_files(paths)):
+        text = read_text(path)
+        content = parse(text, path)
+        if isinstance(content, dict) and KEY in content:
+            block = find_block(text, path)
+            entries = content[KEY] if isinstance(content[KEY], list) else []
+            return [_provider(entry, path, block.data if block else None) for entry in entries]
+    return []
+
+
+def _provider(entry: Any, path: str, ours: Mapping[str, Any] | None) -> dict[str, Any]:
+    entry = entry if isinstance(entry, dict) else {}
+    config = entry.get("config")
+    config = config if isinstance(config, dict) and entry.get("module") == PROVIDER_MODULE else {}
+    return {
+        "module": entry.get("module"),
+        "file": path,
+        "bucket": config.get("bucket"),
+        "prefix": config.get("prefix"),
+        "ours": ours is not None and entry == ours,
+    }

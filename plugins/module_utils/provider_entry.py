@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The entry for the S3 storage provider in Synapse's configuration, as data and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .synapse_media.errors import ConfigurationError
+from .synapse_media.store import PROVIDER_STORAGE_CLASSES, StoreSettings
+
+KEY = "media_storage_providers"
+PROVIDER_MODULE = "s3_storage_provider.S3StorageProviderBackend"
+SWITCHES = ("store_local", "store_remote", "store_synchronous")
+SECRETS = ("secret_access_key", "session_token", "sse_customer_key")
+CONFIG_KEYS = (
+    "bucket",
+    "prefix",
+    "region_name",
+    "endpoint_url",
+    "access_key_id",
+    "secret_access_key",
+    "session_token",
+    "sse_customer_key",
+    "sse_customer_algo",
+    "storage_class",
+)
+
+
+class Hidden(str):
+    """What stands in a diff in place of a value."""
+
+    __slots__ = ()
+
+
+MASK = Hidden("********")
+CHANGED_MASK = Hidden("********  (changed)")
+
+
+@dataclass(frozen=True)
+class ProviderEntry:
+    """What the provider shall do. Settings that only a client of our own knows have no place in it."""
+
+    settings: StoreSettings
+    store_local: bool = True
+    store_remote: bool = True
+    store_synchronous: bool = True
+
+    def __post_init__(self) -> None:
+        if self.settings.storage_class not in PROVIDER_STORAGE_CLASSES:
+            raise ConfigurationError(
+                f"synapse_s3_storage_class is {self.settings.storage_class}, which the storage provider does not take. "
+                f"Set it to one of {', '.join(PROVIDER_STORAGE_CLASSES)}."
+            )
+
+    def data(self) -> dict[str, Any]:
+        """The entry as Synapse shall read it."""
+        config = {key: getattr(self.settings, key) for key in CONFIG_KEYS}
+        if not config["sse_customer_key"]:
+            del config["sse_customer_algo"]
+        return {
+            "module": PROVIDER_MODULE,
+            **{switch: getattr(self, switch) for switch in SWITCHES},
+            "config": {key: value for key, value in config.items() if value},
+        }
+
+    def holds_secret(self) -> bool:
+        return any(getattr(self.settings, name) for name in SECRETS)
+
+
+def entry_lines(data: Mapping[str, Any], column: int) -> list[str]:
+    """The entry as an item of a list whose dashes stand in this column."""
+    indent = " " * column
+    return [f"{indent}{'- ' if index == 0 else '  '}{line}" for index, line in enumerate(_mapping_lines(data))]
+
+
+def _mapping_lines(data: Mapping[str, Any]) -> list[str]:
+    rendered = []
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            rendered += [f"{key}:", *(f"  {line}" for line in _mapping_lines(value))]
+        elif key == "module":
+            rendered.append(f"{key}: {value}")
+        else:
+            rendered.append(f"{key}: {_scalar(key, value)}")
+    return rendered
+
+
+def _scalar(key: str, value: bool | str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Hidden):
+        return value
+    if not value.isprintable():
+        raise ConfigurationError(
+            f"synapse_s3_{key} contains a line break or another character that cannot be printed. "
+            "Set it without that character."
+        )
+    # Always quoted, and in the one style in which nothing but the quote itself has a meaning.
+    return "'" + value.replace("'", "''") + "'"
+
+
+def masked_lines(data: Mapping[str, Any], column: int, before: Mapping[str, Any] | None = None) -> list[str]:
+    """The entry fit for a diff: each secret hidden, and marked where it differs from the one before."""
+    shown: dict[str, Any] = {"module": PROVIDER_MODULE}
+    shown.update({switch: _visible(data[switch]) for switch in SWITCHES if switch in data})
+    config, before_config = _config(data), _config(before or {})
+    shown["config"] = {
+        key: _masked(key, value, before_config) for key, value in config.items() if str(key).isidentifier()
+    }
+    return entry_lines(shown, column)
+
+
+def _config(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    config = data.get("config")
+    return config if isinstance(config, Mapping) else {}
+
+
+def _masked(key: str, value: Any, before: Mapping[str, Any]) -> bool | str:
+    # What the provider does not know may be anything, a secret too.
+    with_password = key == "endpoint_url" and "@" in str(value)
+    if key in CONFIG_KEYS and key not in SECRETS and not with_password:
+        return _visible(value)
+    return CHANGED_MASK if before.get(key, value) != value else MASK
+
+
+def _visible(value: Any) -> bool | str:
+    return value if isinstance(value, bool) or (isinstance(value, str) and value.isprintable()) else MASK

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The installation of Synapse on this host, proven: its Python runs, its files are there, its user exists."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .synapse_media.errors import ConfigurationError
+from .synapse_media.homeserver import absolute, config_files
+from .synapse_service import SynapseCommand, command_of, find_unit, refuse_container, runs_in_container
+from .systemd_unit import Run, Unit
+
+# Where Debian's package of Synapse puts everything.
+PACKAGED = SynapseCommand(
+    python="/opt/venvs/matrix-synapse/bin/python",
+    config_paths=["/etc/matrix-synapse/homeserver.yaml", "/etc/matrix-synapse/conf.d"],
+    keys_directory=None,
+)
+PACKAGED_USER = "matrix-synapse"
+
+# Printed as the last line: importing Synapse may print warnings of its own before it.
+_PROBE = """
+import importlib.metadata, importlib.util, json, sys
+import synapse
+def version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+try:
+    import pip
+    has_pip = True
+except ImportError:
+    has_pip = False
+print()
+print(json.dumps({
+    "version": version("matrix-synapse") or getattr(synapse, "__version__", None),
+    "python_version": "%d.%d.%d" % sys.version_info[:3],
+    "pip": has_pip,
+    "provider_version": version("synapse-s3-storage-provider"),
+    "enhanced_provider_version": version("enhanced-s3-storage-provider"),
+    "boto3_version": version("boto3"),
+}))
+"""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the operator has set; an empty value means: look for it."""
+
+    service: str = ""
+    python: str = ""
+    config_paths: Sequence[str] = ()
+    user: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Account:
+    user: str
+    group: str
+    uid: int
+    gid: int
+    home: str
+
+
+def installation(run: Run, wanted: Wanted) -> dict[str, Any]:
+    """Everything the roles need to know of the host's Synapse; ConfigurationError names the setting that is missing."""
+    unit = find_unit(run, wanted.service)
+    command = _command(unit, wanted)
+    account = _account(unit, wanted)
+    working_directory = _working_directory(unit, account)
+    python = absolute(wanted.python or command.python, working_directory)
+    config_paths = _existing(wanted.config_paths or command.config_paths, working_directory)
+    return {
+        "service": unit.name if unit else None,
+        "active": bool(unit and unit.active),
+        "python": python,
+        **_probe(run, python),
+        "config_paths": config_paths,
+        "working_directory": working_directory,
+        "keys_directory": _keys_directory(command, config_paths, working_directory),
+        **asdict(account),
+    }
+
+
+def _command(unit: Unit | None, wanted: Wanted) -> SynapseCommand:
+    if wanted.python and wanted.config_paths and (wanted.user or unit is None or not runs_in_container(unit)):
+        return _options_of(unit, SynapseCommand(wanted.python, list(wanted.config_paths), None))
+    if unit is not None:
+        if runs_in_container(unit):
+            refuse_container(unit)
+        return command_of(unit)
+    if Path(PACKAGED.python).exists():
+        return PACKAGED
+    raise ConfigurationError(
+        "No Synapse was found on this host: no service of systemd's starts it, and it is not in "
+        "/opt/venvs/matrix-synapse. Set synapse_s3_synapse_service, or synapse_s3_synapse_python and "
+        "synapse_s3_synapse_config_paths."
+    )
+
+
+def _options_of(unit: Unit | None, explicit: SynapseCommand) -> SynapseCommand:
+    """The explicit command with what it leaves open taken from the service, as far as that can be read."""
+    if unit is None or runs_in_container(unit):
+        return explicit
+    try:
+        service = command_of(unit)
+    except ConfigurationError:
+        # The operator has set python and paths because the service's command is beyond us.
+        return explicit
+    return SynapseCommand(explicit.python, explicit.config_paths, service.keys_directory)
+
+
+def _account(unit: Unit | None, wanted: Wanted) -> Account:
+    name = wanted.user or ((unit.user or "root") if unit else PACKAGED_USER)
+    try:
+        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError:
+        raise ConfigurationError(
+            f"The user {name}, as whom Synapse should run, does not exist on this host. "
+            "Set synapse_s3_synapse_user to the user of Synapse's process."
+        ) from None
+    group = wanted.group or (unit.group if unit and wanted.user in ("", unit.user) else "") or str(entry.pw_gid)
+    try:
+        group_entry = grp.getgrgid(int(group)) if group.isdigit() else grp.getgrnam(group)
+    except KeyError:
+        raise ConfigurationError(
+            f"The group {group} of Synapse's user {entry.pw_name} does not exist on this host. "
+            "Set synapse_s3_synapse_group to the group of Synapse's process."
+        ) from None
+    return Account(entry.pw_name, group_entry.gr_name, entry.pw_uid, group_entry.gr_gid, entry.pw_dir)
+
+
+def _working_directory(unit: Unit | None, account: Account) -> str:
+    # systemd's own default is the root directory.
+    directory = unit.working_directory if unit else ""
+    return account.home if directory == "~" else directory or "/"
+
+
+def _existing(paths: Sequence[str], working_directory: str) -> list[str]:
+    found = [absolute(path, working_directory) for path in paths]
+    if not found:
+        raise ConfigurationError(
+            "Synapse's service names no configuration file. Set synapse_s3_synapse_config_paths to the files and "
+            "directories Synapse reads."
+        )
+    # The packaged layout works without its directory; a path that Synapse is started with must be there.
+    if list(paths) == PACKAGED.config_paths:
+        found = [path for path in found if os.access(path, os.R_OK)] or found
+    missing = [path for path in found if not os.access(path, os.R_OK)]
+    if missing:
+        raise ConfigurationError(
+            f"Synapse's configuration {', '.join(missing)} does not exist or cannot be read. "
+            "Correct synapse_s3_synapse_config_paths, or the -c options of Synapse's service."
+        )
+    return found
+
+
+def _keys_directory(command: SynapseCommand, config_paths: Sequence[str], working_directory: str) -> str:
+    if command.keys_directory:
+        return absolute(command.keys_directory, working_directory)
+    files = config_files(config_paths)
+    if not files:
+        raise ConfigurationError(
+            f"There is no configuration file of Synapse's in {', '.join(config_paths)}. "
+            "Correct synapse_s3_synapse_config_paths."
+        )
+    return str(Path(files[-1]).parent)
+
+
+def _probe(run: Run, python: str) -> dict[str, Any]:
+    """Proof that this Python runs Synapse, and what is installed in it."""
+    if not os.access(python, os.X_OK):
+        raise ConfigurationError(
+            f"Synapse's Python {python} does not exist or cannot be run. Correct synapse_s3_synapse_python."
+        )
+    # Isolated from this process's environment, and without writing bytecode: a look must leave no trace.
+    status, output, error = run([python, "-I", "-B", "-c", _PROBE])
+    try:
+        facts = json.loads(output.strip().rpartition("\n")[2]) if status == 0 else None
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict) or not facts.get("version"):
+        last_line = error.strip().rpartition("\n")[2] or f"exit status {status}"
+        raise ConfigurationError(
+            f"{python} does not run Synapse ({last_line}). "
+            "Set synapse_s3_synapse_python to the Python of Synapse's virtualenv."
+        )
+    return facts

@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One run at a time: a lock that the kernel lets go of when its last holder is gone, however it went."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from types import TracebackType
+
+from .errors import ConfigurationError, LockedError
+
+LOCK_NAME = "lock"
+
+
+class RunLock:
+    """A flock on one file. The file stays behind: removing it would let two runs lock two different files."""
+
+    def __init__(self, path: str, *, create: bool = True) -> None:
+        self.path = path
+        self._create = create
+        self._descriptor: int | None = None
+
+    @property
+    def descriptor(self) -> int | None:
+        """For a child to inherit: the lock then holds until the child has ended too, even if this process is killed."""
+        return self._descriptor
+
+    def __enter__(self) -> RunLock:
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if self._create else 0)
+        try:
+            descriptor = os.open(self.path, flags, 0o600)
+        except FileNotFoundError:
+            if self._create:
+                raise
+            # A rehearsal makes no file; without one no run can be at work.
+            return self
+        except OSError as error:
+            raise ConfigurationError(
+                f"The lock file {self.path} cannot be opened ({error.strerror}). "
+                "Give its directory to the user this runs as."
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            who = f"Another run (process {holder})" if holder.isdigit() else "Another run"
+            raise LockedError(
+                f"{who} holds the lock {self.path}. Wait until it has ended; nothing was done."
+            ) from error
+        self._descriptor = descriptor
+        if self._create:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)

@@ -1,0 +1,255 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the media lives in S3, and two ways to it: a client of our own, and the environment of a child process."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import ConfigurationError
+
+BOTO3_IMPORT_ERROR: str | None = None
+# What a call of the client may raise; explain() knows them all.
+CLIENT_EXCEPTIONS: tuple[type[Exception], ...] = ()
+try:
+    import boto3
+    import boto3.exceptions
+    import botocore.config
+    import botocore.exceptions
+except ImportError:
+    BOTO3_IMPORT_ERROR = traceback.format_exc()
+else:
+    CLIENT_EXCEPTIONS = (
+        botocore.exceptions.BotoCoreError,
+        botocore.exceptions.ClientError,
+        boto3.exceptions.Boto3Error,
+        RecursionError,  # botocore runs in circles when something that is no S3 store answers with a redirect
+    )
+
+PROVIDER_STORAGE_CLASSES = ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "INTELLIGENT_TIERING")
+STORAGE_CLASSES = (*PROVIDER_STORAGE_CLASSES, "ONEZONE_IA")
+ADDRESSING_STYLES = ("auto", "path", "virtual")
+
+# boto3 since 1.36 sends trailing checksums by default, which many stores refuse.
+CHECKSUM_POLICY = "when_required"
+
+_AES256_KEY_BYTES = 32
+_BUCKET_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:[A-Za-z0-9:/._-]+")
+
+
+def normalise_prefix(prefix: str | None) -> str:
+    """The provider puts the prefix in front of a path verbatim, so it is empty or ends in exactly one slash."""
+    folder = (prefix or "").strip("/")
+    if any(part in (".", "..") for part in folder.split("/")):
+        raise ConfigurationError(
+            f"synapse_s3_prefix is {prefix!r}, and tools do not agree on what '.' and '..' mean in a key. "
+            "Choose a prefix without them, such as 'media/'."
+        )
+    return folder + "/" if folder else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class StoreSettings:
+    """One validated place in S3. Its fields carry the names of the settings, without ``synapse_s3_``."""
+
+    bucket: str
+    prefix: str = ""
+    endpoint_url: str | None = None
+    region_name: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = dataclasses.field(default=None, repr=False)
+    session_token: str | None = dataclasses.field(default=None, repr=False)
+    sse_customer_key: str | None = dataclasses.field(default=None, repr=False)
+    sse_customer_algo: str = "AES256"
+    storage_class: str = "STANDARD"
+    addressing_style: str = "auto"
+    ca_bundle: str | None = None
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> StoreSettings:
+        """Settings as an operator writes them: an empty string or None means not set."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(mapping) - known)
+        if unknown:
+            raise ConfigurationError(
+                f"Unknown S3 setting {', '.join(unknown)}. The settings are: {', '.join(sorted(known))}."
+            )
+        given = {name: str(value) for name, value in mapping.items() if value is not None and value != ""}
+        given.setdefault("bucket", "")
+        return cls(**given)
+
+    def __post_init__(self) -> None:
+        _refuse_control_characters(self)
+        _check_bucket(self.bucket)
+        _check_endpoint(self.endpoint_url)
+        _check_credentials(self)
+        _check_sse(self)
+        _check_choice("storage_class", self.storage_class, STORAGE_CLASSES)
+        _check_choice("addressing_style", self.addressing_style, ADDRESSING_STYLES)
+        object.__setattr__(self, "prefix", normalise_prefix(self.prefix))
+
+
+def _refuse_control_characters(settings: StoreSettings) -> None:
+    # A line break would smuggle a second setting into an environment file or an AWS configuration file.
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if value and any(ord(character) < 32 or ord(character) == 127 for character in value):
+            raise ConfigurationError(
+                f"synapse_s3_{field.name} contains a line break or another control character. Write it on one line."
+            )
+
+
+def _check_bucket(bucket: str) -> None:
+    if not bucket:
+        raise ConfigurationError("synapse_s3_bucket is not set. Set it to the name of the bucket that holds the media.")
+    if not _BUCKET_NAME.fullmatch(bucket):
+        raise ConfigurationError(
+            f"synapse_s3_bucket is {bucket!r}, which is not a bucket name. Give the bare name, without 's3://'; "
+            "a folder inside the bucket belongs in synapse_s3_prefix."
+        )
+
+
+def _check_endpoint(endpoint_url: str | None) -> None:
+    if endpoint_url is None:
+        return
+    try:
+        parts = urlsplit(endpoint_url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        # Not echoed: a URL that does not parse may still hold a password.
+        raise ConfigurationError(
+            "synapse_s3_endpoint_url is not a URL with a scheme and a host. "
+            "Write it in full, such as 'https://s3.example.org'."
+        )
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ConfigurationError(
+            "synapse_s3_endpoint_url holds a user name, a query or a fragment. "
+            "Keep the scheme, host, port and path only; keys belong in synapse_s3_access_key_id and "
+            "synapse_s3_secret_access_key."
+        )
+
+
+def _check_credentials(settings: StoreSettings) -> None:
+    pair = {"access_key_id": settings.access_key_id, "secret_access_key": settings.secret_access_key}
+    missing = [name for name, value in pair.items() if not value]
+    if len(missing) == 1:
+        present = next(name for name in pair if name not in missing)
+        raise ConfigurationError(
+            f"synapse_s3_{present} is set but synapse_s3_{missing[0]} is not. "
+            "Set both, or neither to use the instance's role."
+        )
+    if missing and settings.session_token:
+        raise ConfigurationError(
+            "synapse_s3_session_token is set without keys. "
+            "Set synapse_s3_access_key_id and synapse_s3_secret_access_key too, or leave the token out."
+        )
+
+
+def _check_sse(settings: StoreSettings) -> None:
+    key = settings.sse_customer_key
+    if key and settings.sse_customer_algo == "AES256" and len(key.encode()) != _AES256_KEY_BYTES:
+        raise ConfigurationError(
+            f"synapse_s3_sse_customer_key is {len(key.encode())} bytes long, and AES256 takes {_AES256_KEY_BYTES}. "
+            "Give the key itself as 32 characters, not its base64 or hexadecimal form."
+        )
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigurationError(f"synapse_s3_{name} is {value!r}. Choose one of {', '.join(choices)}.")
+
+
+def sse_arguments(settings: StoreSettings) -> dict[str, str]:
+    """What head_object, get_object, put_object and upload_part need for objects encrypted with our own key."""
+    if not settings.sse_customer_key:
+        return {}
+    return {"SSECustomerKey": settings.sse_customer_key, "SSECustomerAlgorithm": settings.sse_customer_algo}
+
+
+def make_client(
+    settings: StoreSettings,
+    *,
+    max_pool_connections: int = 10,
+    connect_timeout: float = 10,
+    read_timeout: float = 60,
+    max_attempts: int = 5,
+) -> Any:
+    """A botocore S3 client that every store takes; without keys it uses the instance's role."""
+    if BOTO3_IMPORT_ERROR is not None:
+        raise ConfigurationError(
+            f"The Python library boto3 cannot be imported by {sys.executable}. "
+            "Install it there, or run with a Python that has it."
+        )
+    if settings.ca_bundle and not Path(settings.ca_bundle).is_file():
+        raise ConfigurationError(
+            f"synapse_s3_ca_bundle is {settings.ca_bundle!r}, and no such file is on this host. "
+            "Put the certificate authority's PEM file there, or leave the setting empty to use the system's."
+        )
+    options: dict[str, Any] = {
+        "connect_timeout": connect_timeout,
+        "read_timeout": read_timeout,
+        "max_pool_connections": max_pool_connections,
+        "retries": {"mode": "standard", "total_max_attempts": max_attempts},
+        "s3": {"addressing_style": settings.addressing_style},
+    }
+    # botocore before 1.36 refuses these options, and does not need them.
+    if "request_checksum_calculation" in botocore.config.Config.OPTION_DEFAULTS:
+        options["request_checksum_calculation"] = CHECKSUM_POLICY
+        options["response_checksum_validation"] = CHECKSUM_POLICY
+    try:
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=settings.endpoint_url,
+            region_name=settings.region_name,
+            aws_access_key_id=settings.access_key_id,
+            aws_secret_access_key=settings.secret_access_key,
+            aws_session_token=settings.session_token,
+            verify=settings.ca_bundle,
+            config=botocore.config.Config(**options),
+        )
+    except (ValueError, botocore.exceptions.BotoCoreError) as error:
+        raise ConfigurationError(
+            f"No S3 client can be made for these settings ({error}). "
+            "Correct synapse_s3_endpoint_url, synapse_s3_region_name or synapse_s3_addressing_style."
+        ) from error
+
+
+def child_environment(settings: StoreSettings) -> dict[str, str]:
+    """Variables for a child with a bare boto3 client. The addressing style has none: see aws_config_text()."""
+    candidates = {
+        "AWS_ACCESS_KEY_ID": settings.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": settings.secret_access_key,
+        "AWS_SESSION_TOKEN": settings.session_token,
+        "AWS_DEFAULT_REGION": settings.region_name,
+        "AWS_CA_BUNDLE": settings.ca_bundle,
+        "AWS_REQUEST_CHECKSUM_CALCULATION": CHECKSUM_POLICY,
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": CHECKSUM_POLICY,
+    }
+    return {name: value for name, value in candidates.items() if value}
+
+
+def aws_config_text(settings: StoreSettings) -> str:
+    """Contents of the file that AWS_CONFIG_FILE names. It holds no secret."""
+    lines = ["[default]"]
+    if settings.region_name:
+        lines.append(f"region = {settings.region_name}")
+    if settings.ca_bundle:
+        lines.append(f"ca_bundle = {settings.ca_bundle}")
+    lines += [
+        f"request_checksum_calculation = {CHECKSUM_POLICY}",
+        f"response_checksum_validation = {CHECKSUM_POLICY}",
+        "s3 =",
+        f"    addressing_style = {settings.addressing_style}",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The script's cache.db: what it still offers, what it has given up, and a copy to rehearse on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import ConfigurationError, LockedError
+from ..layout import Media
+
+CACHE_NAME = "cache.db"
+_LOCK_TIMEOUT = 30.0
+
+
+class Snapshot(NamedTuple):
+    """Enough to tell afterwards what a step did to the rows."""
+
+    last_row: int
+    known_deleted: int
+
+
+class Cache:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def has_rows(self) -> bool:
+        """False also before the script has made its table."""
+        (tables,) = self.connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'media'").fetchone()
+        return bool(tables)
+
+    def offered_count(self) -> int:
+        if not self.has_rows():
+            return 0
+        (count,) = self.connection.execute("SELECT COUNT(*) FROM media WHERE NOT known_deleted").fetchone()
+        return int(count)
+
+    def offered(self) -> Iterator[Media]:
+        """The media of the rows that the script would go through, in no particular order."""
+        if not self.has_rows():
+            return
+        for kind, origin, filesystem_id in self.connection.execute(
+            "SELECT type, origin, filesystem_id FROM media WHERE NOT known_deleted"
+        ):
+            yield Media(kind, origin, filesystem_id)
+
+    def snapshot(self) -> Snapshot:
+        if not self.has_rows():
+            return Snapshot(0, 0)
+        row = self.connection.execute("SELECT COALESCE(MAX(rowid), 0), COALESCE(SUM(known_deleted), 0) FROM media")
+        return Snapshot(*row.fetchone())
+
+    def count_since(self, snapshot: Snapshot) -> int:
+        (count,) = self.connection.execute(
+            "SELECT COUNT(*) FROM media WHERE rowid > ?", (snapshot.last_row,)
+        ).fetchone()
+        return int(count)
+
+    def added_since(self, snapshot: Snapshot, limit: int) -> list[Media]:
+        rows = self.connection.execute(
+            "SELECT type, origin, filesystem_id FROM media WHERE rowid > ? ORDER BY rowid LIMIT ?",
+            (snapshot.last_row, limit),
+        )
+        return [Media(*row) for row in rows]
+
+
+@contextmanager
+def open_cache(directory: Path) -> Iterator[Cache]:
+    """Commits where the block ends well. The file is made where it is missing, as the script would make it."""
+    path = directory / CACHE_NAME
+    try:
+        with closing(_connect(path)) as connection, connection:  # pylint: disable=confusing-with-statement
+            yield Cache(connection)
+    except sqlite3.DatabaseError as error:
+        raise _translated(path, error) from error
+
+
+def copy_cache(source: Path, target: Path) -> None:
+    """A consistent copy, taken while the original may be in use."""
+    path = source / CACHE_NAME
+    if not path.exists():
+        return
+    try:
+        # Not mode=ro: after a killed run the journal must be rolled back first, which is reading too.
+        with closing(_connect(path)) as original, closing(_connect(target / CACHE_NAME)) as copy:
+            original.backup(copy)
+    except sqlite3.DatabaseError as error:
+        raise _translated(path, error) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(str(path), timeout=_LOCK_TIMEOUT)
+
+
+def _translated(path: Path, error: sqlite3.DatabaseError) -> Exception:
+    if "locked" in str(error):
+        return LockedError(f"Another program has {path} open and is writing to it. Wait until it has ended.")
+    if isinstance(error, sqlite3.OperationalError):
+        return ConfigurationError(
+            f"The state file {path} cannot be used ({error}). Give it and its directory to the user this runs as."
+        )
+    return ConfigurationError(
+        f"The state file {path} is damaged ({error}). Move it away: update-db makes a new one from Synapse's database."
+    )

@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One command of upstream's script from start to end, as the module runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ConfigurationError
+from ..forked import call_as
+from ..privileges import worker
+from .job import Job
+from .report import report_of_error, report_of_result
+from .results import StepResult
+from .session import SessionSettings, open_job
+from .state import make_state_dir
+from .steps import check_deleted, update_db
+from .upload import upload
+
+COMMANDS = ("update-db", "check-deleted", "upload")
+
+
+@dataclass(frozen=True)
+class Command:
+    name: str
+    older_than: str = "1d"
+    delete: bool = False
+
+
+def perform(command: Command, settings: SessionSettings, user: str | None) -> dict[str, Any]:
+    """A report for exit_json or fail_json. Raises only where nothing could be started."""
+    account = worker(user, settings.source.media_path)
+    if not settings.rehearse:
+        make_state_dir(settings.state_dir, account)
+    if account is None:
+        return _report(command, settings)
+    return call_as(account, lambda: _report(command, settings))
+
+
+def run_step(job: Job, command: Command) -> StepResult:
+    if command.name == "update-db":
+        return update_db(job, command.older_than)
+    if command.name == "check-deleted":
+        return check_deleted(job)
+    if job.store is None:
+        raise ConfigurationError(
+            "upload needs a bucket. Set synapse_s3_bucket to the name of the bucket for the media."
+        )
+    return upload(job, job.store, delete=command.delete)
+
+
+def _report(command: Command, settings: SessionSettings) -> dict[str, Any]:
+    try:
+        with open_job(settings) as job:
+            return report_of_result(run_step(job, command))
+    except Exception as error:
+        return report_of_error(error)

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the bucket holds at given keys, learnt from sorted listings instead of one request a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+STORE_ERRORS: tuple[type[Exception], ...] = ()
+try:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    STORE_ERRORS = (BotoCoreError, ClientError)
+except ImportError:
+    # Without it there is no client either: make_client says what to install.
+    pass
+
+
+class RemoteObject(NamedTuple):
+    size: int
+    etag: str
+
+
+class Found(NamedTuple):
+    key: str
+    remote: RemoteObject | None
+
+
+def find_by_listing(client: Any, bucket: str, prefix: str, keys: Iterable[str]) -> Iterator[Found]:
+    """For keys that come sorted as S3 sorts. A page answers for every key up to its last one, and the next page starts
+    just before the next key, so there are never more requests than keys nor than pages in the bucket.
+
+    Only what is found is certain: a store that sorts differently could hide a key.
+    """
+    page: dict[str, RemoteObject] = {}
+    answered_to: str | None = ""
+    for key in keys:
+        if answered_to is not None and key > answered_to:
+            page, answered_to = _page_from(client, bucket, prefix, key)
+        yield Found(key, page.get(key))
+
+
+def find_by_head(client: Any, bucket: str, key: str, sse: dict[str, str]) -> RemoteObject | None:
+    try:
+        answer = client.head_object(Bucket=bucket, Key=key, **sse)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return None
+        raise
+    return RemoteObject(answer["ContentLength"], answer["ETag"].strip('"'))
+
+
+def _page_from(client: Any, bucket: str, prefix: str, key: str) -> tuple[dict[str, RemoteObject], str | None]:
+    """The objects from a key on, and the last key that they answer for; None where they answer for all that follow."""
+    # StartAfter excludes itself, so it is the key less its last character, which sorts before it.
+    start_after = key[:-1]
+    while True:
+        answer = client.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=start_after)
+        objects = {
+            item["Key"]: RemoteObject(item["Size"], item["ETag"].strip('"')) for item in answer.get("Contents", [])
+        }
+        if not answer.get("IsTruncated"):
+            return objects, None
+        # A truncated page without objects would never end: it answers for the key itself and no more.
+        last = max(objects, default=key)
+        if last >= key:
+            return objects, last
+        start_after = last

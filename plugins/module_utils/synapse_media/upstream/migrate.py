@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The verbs `migrate` and `prepare`: all three steps in order, or the files that running them by hand needs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from ..config import ConfigFile, flag, read_config, refuse_unknown, text
+from ..durations import parse_duration
+from ..errors import ConfigurationError
+from ..privileges import become, worker
+from .command import COMMANDS, Command, run_step
+from .report import report_of_error, report_of_result
+from .script import default_path
+from .session import SessionSettings, open_job, prepare, resolve
+from .state import make_state_dir
+from .summary import combined, summary_line
+
+_PROGRAM = "synapse-s3-migrate"
+_KEYS = ("older_than", "delete_local", "state_dir", "script")
+
+
+def add_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    migrate = verbs.add_parser("migrate", help="move media to the bucket with upstream's script")
+    _add_common(migrate)
+    migrate.add_argument("--dry-run", action="store_true", help="change nothing, say what would be done")
+    migrate.add_argument("--json", action="store_true", help="print one JSON object instead of a line")
+    migrate.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=sys.stderr.isatty(),
+        help="show progress bars (default: on a terminal)",
+    )
+    migrate.set_defaults(function=_migrate)
+    by_hand = verbs.add_parser("prepare", help="make the files that the script needs in the state directory")
+    _add_common(by_hand)
+    by_hand.set_defaults(function=_prepare)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, mode 0600")
+    parser.add_argument("--user", help="when started as root: the user to become (default: the owner of media_path)")
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    started = time.monotonic()
+    reports: dict[str, dict[str, Any]] = {}
+    step = None
+    status = 0
+    try:
+        config = read_config(options.config, os.environ)
+        commands = _commands(config)
+        settings = _settings(config, rehearse=options.dry_run, show_progress=options.progress)
+        _start(settings, options.user)
+        with open_job(settings) as job:
+            for command in commands:
+                step = command.name
+                reports[step] = report_of_result(run_step(job, command))
+    except Exception as error:
+        reports["error"] = {**report_of_error(error), "step": step}
+        status = getattr(error, "exit_status", 1)
+    report = combined(reports, options.dry_run, time.monotonic() - started)
+    _say(report, as_json=options.json)
+    return status
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    settings = _settings(read_config(options.config, os.environ))
+    _start(settings, options.user)
+    prepare(settings)
+    return 0
+
+
+def _settings(config: ConfigFile, *, rehearse: bool = False, show_progress: bool = False) -> SessionSettings:
+    where = f"migrate in {config.path}"
+    refuse_unknown(config.migrate, _KEYS, where)
+    state_dir = text(config.migrate, "state_dir", where)
+    if state_dir is None or not state_dir.startswith("/"):
+        raise ConfigurationError(f"state_dir of {where} is {state_dir!r}. Write the directory in full.")
+    return SessionSettings(
+        source=resolve(config.source),
+        store=config.store,
+        state_dir=state_dir,
+        script=text(config.migrate, "script", where) or default_path(),
+        rehearse=rehearse,
+        show_progress=show_progress,
+    )
+
+
+def _commands(config: ConfigFile) -> list[Command]:
+    where = f"migrate in {config.path}"
+    older_than = text(config.migrate, "older_than", where) or "1d"
+    # Refused before the first step, not in the middle.
+    parse_duration(older_than, f"older_than of {where}")
+    delete = flag(config.migrate, "delete_local", where, default=True)
+    return [Command(name, older_than, delete) for name in COMMANDS]
+
+
+def _start(settings: SessionSettings, user: str | None) -> None:
+    account = worker(user, settings.source.media_path)
+    if not settings.rehearse:
+        make_state_dir(settings.state_dir, account)
+    if account is not None:
+        become(account)
+
+
+def _say(report: dict[str, Any], *, as_json: bool) -> None:
+    if report.get("failed"):
+        for line in report.get("script_lines", []):
+            sys.stderr.write(f"  {line}\n")
+        if "exception" in report:
+            sys.stderr.write(f"{report['exception']}\n")
+        step = f"{report['step']}: " if report.get("step") else ""
+        sys.stderr.write(f"{_PROGRAM}: {step}{report['msg']}\n")
+    line = json.dumps(report) if as_json else f"{_PROGRAM}: {summary_line(report)}"
+    sys.stdout.write(f"{line}\n")

@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Proves planned files to be in the bucket with the content they have on disk, and writes the verdict into the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import tee
+from typing import cast
+
+from ..store import StoreSettings, make_client, sse_arguments
+from ..store_errors import explain
+from .batches import in_batches
+from .content import FileChangedError, ReadBack, ReadBackError, equal
+from .listing import STORE_ERRORS, Found, find_by_head, find_by_listing
+from .plan import ABSENT, DIFFERS, PRESENT, PROVEN, UNKNOWN, UPLOADED, Plan, PlannedFile
+from .problems import Problems
+
+_BATCH = 500
+
+
+@dataclass
+class Verdict:
+    """What speaks against deleting; the states of the files are in the plan."""
+
+    differing: Problems = field(default_factory=Problems)
+    unreadable: Problems = field(default_factory=Problems)
+
+    def extend(self, other: Verdict) -> None:
+        self.differing.extend(other.differing)
+        self.unreadable.extend(other.unreadable)
+
+
+class Prover:
+    def __init__(self, settings: StoreSettings, root: str, plan: Plan, *, compare: bool) -> None:
+        """Without `compare` it is enough that an object is there: nothing will be deleted."""
+        self._settings = settings
+        self._root = root
+        self._plan = plan
+        self._compare = compare
+        self._client = make_client(settings)
+
+    def look_up_all(self) -> Verdict:
+        """Files that were not looked for yet, by listing. What a listing does not show counts as absent for now."""
+        return self._judge(UNKNOWN)
+
+    def look_up_uploaded(self) -> Verdict:
+        """Files that were absent and should be in the bucket by now; what no listing shows is asked for by its key."""
+        verdict = self._judge(ABSENT, UPLOADED)
+        for batch in in_batches(self._plan.files(ABSENT), _BATCH):
+            found = [(file, self._head(file)) for file in batch]
+            self._plan.set_states(
+                [(file.path, self._state(file, answer, verdict)) for file, answer in found if answer.remote is not None]
+            )
+        return verdict
+
+    def _judge(self, *states: str) -> Verdict:
+        verdict = Verdict()
+        for batch in in_batches(self._listed(*states), _BATCH):
+            self._plan.set_states([(file.path, self._state(file, found, verdict)) for file, found in batch])
+        return verdict
+
+    def _listed(self, *states: str) -> Iterator[tuple[PlannedFile, Found]]:
+        files, again = tee(self._plan.files(*states))
+        keys = (self._key(file) for file in again)
+        found = find_by_listing(self._client, self._settings.bucket, self._settings.prefix, keys)
+        try:
+            yield from zip(files, found)
+        except STORE_ERRORS as error:
+            raise explain(error, self._settings, "listing the bucket") from error
+
+    def _head(self, file: PlannedFile) -> Found:
+        key = self._key(file)
+        try:
+            remote = find_by_head(self._client, self._settings.bucket, key, sse_arguments(self._settings))
+        except STORE_ERRORS as error:
+            raise explain(error, self._settings, f"looking for the object {key}") from error
+        return Found(key, remote)
+
+    def _state(self, file: PlannedFile, found: Found, verdict: Verdict) -> str:
+        if found.remote is None:
+            return ABSENT
+        if not self._compare:
+            return PRESENT
+        back = ReadBack(self._client, self._settings.bucket, found.key, sse_arguments(self._settings))
+        try:
+            if equal(f"{self._root}/{file.path}", file, found.remote, back):
+                return PROVEN
+        except FileNotFoundError:
+            # Deleted by Synapse itself since it was listed.
+            return PRESENT
+        except FileChangedError as error:
+            verdict.unreadable.add(file.path, str(error))
+            return PRESENT
+        except ReadBackError as error:
+            doing = f"reading back the object {found.key}"
+            raise explain(cast(Exception, error.__cause__), self._settings, doing) from error
+        except OSError as error:
+            verdict.unreadable.add(file.path, f"cannot be compared with its object: {error.strerror}")
+            return PRESENT
+        verdict.differing.add(file.path, _difference(file.size, found.remote.size))
+        return DIFFERS
+
+    def _key(self, file: PlannedFile) -> str:
+        return self._settings.prefix + file.path
+
+
+def _difference(local_size: int, remote_size: int) -> str:
+    if local_size == remote_size:
+        return f"other content of the same {local_size} bytes"
+    return f"{local_size} bytes on disk, {remote_size} bytes in the bucket"

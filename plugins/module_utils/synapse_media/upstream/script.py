@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs upstream's script as a child: its output is read, nobody sees its arguments, and it never outlives us."""
+
+from __future__ import annotations
+
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, cast
+
+from ..errors import ConfigurationError
+from . import launcher
+from .state import Workspace
+
+SCRIPT_NAME = "s3_media_upload"
+_LAST_LINES = 20
+_STDERR_KEPT = 64 * 1024
+_SECONDS_TO_STOP = 10
+_HIDDEN = "********"
+# Read while this is imported: inside Ansible the package lies in a zip file of root's, closed to the worker later.
+_LAUNCHER = (pkgutil.get_data(__package__, "launcher.py") or b"").decode()
+# Shorter ones would blot out harmless text.
+_SHORTEST_SECRET = 4
+
+
+@dataclass(frozen=True)
+class Script:
+    """The script and how it is run; what differs from call to call is in the call."""
+
+    path: str
+    workspace: Workspace
+    environment: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    show_progress: bool = False
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """What the launcher keeps the script to. Only `upload` has a plan: the other commands touch no media."""
+
+    root: str
+    plan: Path | None = None
+    prefix: str = ""
+    deleting: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    exit_status: int
+    last_lines: list[str]
+    error_text: str
+
+
+def default_path() -> str:
+    """Where pip puts the script: beside the Python that it belongs to."""
+    return str(Path(sys.executable).parent / SCRIPT_NAME)
+
+
+def require_script(path: str) -> None:
+    if not Path(path).is_file():
+        raise ConfigurationError(
+            f"Upstream's script is not at {path}. Install synapse-s3-storage-provider into {sys.prefix}, "
+            "or set synapse_s3_migrate_script to the script's path."
+        )
+
+
+def run_script(
+    script: Script, arguments: Sequence[str], confinement: Confinement, on_line: Callable[[str], None]
+) -> Ended:
+    options = [] if script.show_progress else ["--no-progress"]
+    job = {
+        "launcher": _LAUNCHER,
+        "script": script.path,
+        "arguments": [*options, *arguments],
+        "root": confinement.root,
+        "plan": str(confinement.plan) if confinement.plan else None,
+        "prefix": confinement.prefix,
+        "deleting": confinement.deleting,
+    }
+    inherited = [] if script.workspace.lock_descriptor is None else [script.workspace.lock_descriptor]
+    process = subprocess.Popen(
+        # -I: neither the directory it works in nor PYTHON* variables may put other modules before the script's own.
+        [sys.executable, "-I", "-X", "utf8", "-c", launcher.BOOTSTRAP],
+        cwd=script.workspace.directory,
+        env=dict(script.environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=inherited,
+        # Ctrl-C reaches us alone, and we stop the script.
+        start_new_session=True,
+    )
+    try:
+        return _follow(process, json.dumps(job), script, on_line)
+    except BaseException:
+        _stop(process)
+        raise
+
+
+def _follow(process: subprocess.Popen[bytes], job: str, script: Script, on_line: Callable[[str], None]) -> Ended:
+    # All three are pipes: run_script asks for them.
+    stdin, stdout, stderr = (cast("IO[bytes]", pipe) for pipe in (process.stdin, process.stdout, process.stderr))
+    errors = _ErrorStream(stderr, show=script.show_progress)
+    errors.start()
+    # A pipe that breaks is no news: what the script said on its way out is told below.
+    with suppress(BrokenPipeError):
+        # Not closed: the script ends itself when its standard input does.
+        stdin.write(f"{job}\n".encode())
+        stdin.flush()
+    lines: deque[str] = deque(maxlen=_LAST_LINES)
+    for raw in stdout:
+        line = raw.decode("utf-8", "replace").rstrip("\n")
+        lines.append(line)
+        on_line(line)
+    exit_status = process.wait()
+    errors.join()
+    with suppress(BrokenPipeError):
+        stdin.close()
+    error_text = _masked(errors.text(), script.secrets)
+    last_lines = [*(_masked(line, script.secrets) for line in lines), *error_text.splitlines()[-_LAST_LINES:]]
+    return Ended(exit_status, last_lines, error_text)
+
+
+class _ErrorStream(threading.Thread):
+    """Reads standard error to its end, keeps the end of it, and passes progress bars on to a terminal."""
+
+    def __init__(self, stream: IO[bytes], *, show: bool) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._show = show
+        self._kept = bytearray()
+
+    def run(self) -> None:
+        while True:
+            chunk = os.read(self._stream.fileno(), 4096)
+            if not chunk:
+                return
+            self._kept = (self._kept + chunk)[-_STDERR_KEPT:]
+            if self._show:
+                sys.stderr.write(chunk.decode("utf-8", "replace"))
+                sys.stderr.flush()
+
+    def text(self) -> str:
+        lines = self._kept.decode("utf-8", "replace").split("\n")
+        # A progress bar overwrites its line; what a reader saw last is what counts.
+        return "\n".join(line.rpartition("\r")[2] for line in lines if line.strip())
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _masked(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, _HIDDEN)
+    return text

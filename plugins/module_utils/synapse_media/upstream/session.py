@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From settings to a job that can run: what Synapse's configuration says, the state directory, the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import SourceSettings
+from ..errors import ConfigurationError
+from ..homeserver import DatabaseSettings, database_settings, media_store_path, read_merged
+from ..store import StoreSettings
+from .environment import apply, run_environment
+from .job import Job
+from .media_store import MediaStore
+from .script import Script, require_script
+from .state import Workspace, open_workspace, write_aws_config, write_database
+
+DEFAULT_MEDIA_STORE = "media_store"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the media is, and the rows about it; some steps need no rows."""
+
+    media_path: str
+    database: DatabaseSettings | None = None
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    source: Source
+    store: StoreSettings | None
+    state_dir: str
+    script: str
+    rehearse: bool = False
+    show_progress: bool = False
+
+
+def resolve(settings: SourceSettings, *, with_database: bool = True) -> Source:
+    """What is said outright wins over Synapse's configuration, which is read only where something is missing."""
+    needs_database = with_database and settings.database is None
+    config = read_merged(settings.homeserver_config) if needs_database or not settings.media_path else {}
+    media_path = settings.media_path or _media_path(config, settings.working_directory)
+    if not media_path.startswith("/"):
+        raise ConfigurationError(f"media_path is {media_path!r}. Write it in full, beginning with a slash.")
+    if not with_database:
+        return Source(media_path)
+    section = {"database": settings.database} if settings.database else config
+    return Source(media_path, database_settings(section, settings.working_directory))
+
+
+# The workspace is closed when this generator is, which contextmanager does at the end of the block.
+# pylint: disable=contextmanager-generator-missing-cleanup
+@contextmanager
+def open_job(settings: SessionSettings) -> Iterator[Job]:
+    """Holds the lock until the block ends, and gives this process the environment of the run, for good."""
+    require_script(settings.script)
+    # Whatever is made from here on, cache.db of the script's own making included, is nobody else's to read.
+    os.umask(0o077)
+    with open_workspace(settings.state_dir, rehearse=settings.rehearse) as workspace:
+        if settings.store:
+            write_aws_config(workspace, settings.store)
+        environment = run_environment(os.environ, settings.store, workspace.aws_config_path)
+        apply(environment)
+        yield Job(
+            script=Script(settings.script, workspace, environment, _secrets(settings), settings.show_progress),
+            media_store=MediaStore(settings.source.media_path, workspace.state_dir),
+            store=settings.store,
+            database=settings.source.database,
+        )
+
+
+def prepare(settings: SessionSettings) -> None:
+    """The script's own files, for running it by hand in the state directory; needs no lock, since each is put whole."""
+    workspace = Workspace(Path(settings.state_dir), Path(settings.state_dir), False, None)
+    if settings.store:
+        write_aws_config(workspace, settings.store)
+    if settings.source.database:
+        write_database(workspace, settings.source.database)
+
+
+def _media_path(config: dict[str, object], working_directory: str | None) -> str:
+    path = media_store_path(config, working_directory or "")
+    relative = not str(config.get("media_store_path", DEFAULT_MEDIA_STORE)).startswith("/")
+    if relative and not working_directory:
+        raise ConfigurationError(
+            "media_store_path in Synapse's configuration is relative to a working directory that is not known. "
+            "Set synapse_s3_media_path, or make it absolute there."
+        )
+    return path
+
+
+def _secrets(settings: SessionSettings) -> tuple[str, ...]:
+    secrets: list[object] = []
+    if settings.store:
+        secrets += [settings.store.secret_access_key, settings.store.session_token, settings.store.sse_customer_key]
+    if settings.source.database:
+        args = settings.source.database.args
+        secrets += [value for name, value in args.items() if "password" in name]
+    return tuple(str(secret) for secret in secrets if secret)

@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The directory the script works in: owned by the user it runs as, and copied where nothing may change."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigurationError
+from ..homeserver import DatabaseSettings
+from ..lock import LOCK_NAME, RunLock
+from ..privileges import name_of
+from ..store import StoreSettings, aws_config_text
+from .cache import CACHE_NAME, copy_cache
+
+try:
+    import yaml
+
+    HAS_YAML = True
+except ImportError:
+    HAS_YAML = False
+
+DATABASE_NAME = "database.yaml"
+AWS_CONFIG_NAME = "aws-config"
+PLAN_NAME = "plan.db"
+STORE_ID_NAME = "media-store-id"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where the script runs: the state directory itself, or for a rehearsal a copy that nobody will see again."""
+
+    directory: Path
+    state_dir: Path
+    rehearsal: bool
+    lock_descriptor: int | None
+
+    @property
+    def plan_path(self) -> Path:
+        return self.directory / PLAN_NAME
+
+    @property
+    def aws_config_path(self) -> Path:
+        return self.directory / AWS_CONFIG_NAME
+
+
+def make_state_dir(path: str, owner: pwd.struct_passwd | None) -> None:
+    """Makes the directory, 0700 and the worker's, where it is missing. Called before root is given up."""
+    directory = Path(path)
+    if directory.exists():
+        return
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700)
+        if owner is not None:
+            os.chown(directory, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The state directory {path} cannot be made ({error.strerror}). "
+            "Make it and give it to the user this runs as, or set synapse_s3_migrate_state_dir."
+        ) from error
+
+
+@contextmanager
+def open_workspace(state_dir: str, *, rehearse: bool) -> Iterator[Workspace]:
+    """One run at a time; a rehearsal waits for nobody either, and makes no file outside its own copy."""
+    directory = Path(state_dir)
+    if not rehearse or directory.exists():
+        _check_ours(directory)
+    with RunLock(f"{directory}/{LOCK_NAME}", create=not rehearse) as lock:
+        if not rehearse:
+            yield Workspace(directory, directory, False, lock.descriptor)
+            return
+        with tempfile.TemporaryDirectory(prefix="synapse-s3-rehearsal-") as copy:
+            copy_cache(directory, Path(copy))
+            yield Workspace(Path(copy), directory, True, lock.descriptor)
+
+
+def write_database(workspace: Workspace, settings: DatabaseSettings) -> None:
+    """In the script's own form. The script prefers a database.yaml where it works, so a stray one must not stay."""
+    kind = "sqlite" if settings.name == "sqlite3" else "postgres"
+    _write_private(workspace.directory / DATABASE_NAME, _as_yaml({kind: settings.args}))
+
+
+def write_aws_config(workspace: Workspace, settings: StoreSettings) -> None:
+    _write_private(workspace.aws_config_path, aws_config_text(settings))
+
+
+def _as_yaml(content: dict[str, Any]) -> str:
+    if not HAS_YAML:
+        raise ConfigurationError(
+            "PyYAML is not installed in this Python. Run this with the Python of the migrate role."
+        )
+    text: str = yaml.safe_dump(content, default_flow_style=False, allow_unicode=True)
+    return text
+
+
+def _check_ours(directory: Path) -> None:
+    """A directory or a cache.db of somebody else's would fail half way, or let somebody else plant a database.yaml."""
+    me = os.geteuid()
+    remedy = f"Run chown -R {name_of(me)} {directory} and chmod 0700 {directory}, or set synapse_s3_migrate_state_dir."
+    try:
+        status = directory.stat()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The state directory {directory} cannot be used ({error.strerror}). {remedy}"
+        ) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise ConfigurationError(f"The state directory {directory} is no directory. Set synapse_s3_migrate_state_dir.")
+    if status.st_uid != me:
+        raise ConfigurationError(f"The state directory {directory} belongs to {name_of(status.st_uid)}. {remedy}")
+    if status.st_mode & 0o022:
+        raise ConfigurationError(f"Others may write to the state directory {directory}. {remedy}")
+    for name in (CACHE_NAME, f"{CACHE_NAME}-journal", DATABASE_NAME, LOCK_NAME):
+        path = directory / name
+        if path.exists() and path.stat().st_uid != me:
+            raise ConfigurationError(f"{path} belongs to {name_of(path.stat().st_uid)}. {remedy}")
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Whole or not at all, and never readable by others, not even while it is written."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
+    ) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(text)
+            file.close()
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise

@@ -1,0 +1,216 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The step that uploads and, if asked to, deletes. Upstream deletes on a bare HEAD, so each file is proven before.
+
+1. List the files of the media that cache.db offers, and look their keys up in the bucket.
+2. Let the script upload what is missing, without deleting, and look that up too.
+3. Only where every file is proven to be in the bucket, unchanged, let the script run with --delete.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import islice
+
+from ..errors import ConfigurationError
+from ..store import StoreSettings
+from .cache import Snapshot, open_cache
+from .candidates import Findings, list_candidates, wait_until_settled
+from .diffs import SHOWN
+from .job import Job
+from .output import Output
+from .plan import ABSENT, DELETED, DIFFERS, PRESENT, PROVEN, UPLOADED, Plan, PlannedFile
+from .problems import Problems
+from .proof import Prover, Verdict
+from .results import StepFailedError, UploadResult
+from .script import Confinement
+
+_IN_BUCKET = (PRESENT, PROVEN, DIFFERS)
+
+
+def upload(job: Job, settings: StoreSettings, *, delete: bool) -> UploadResult:
+    with Plan(job.workspace.plan_path) as plan:
+        run = _Upload(job, settings, plan, delete)
+        findings, verdict = run.survey()
+        if job.workspace.rehearsal:
+            run.foresee_uploads(findings)
+            run.stop_if_in_the_way(findings.blocked, verdict)
+            if delete:
+                run.foresee_deletions(findings)
+            return run.result
+        try:
+            run.upload_missing(findings, verdict)
+            run.stop_if_in_the_way(findings.blocked, verdict)
+            if delete:
+                run.delete_proven(findings)
+        finally:
+            run.count()
+        job.remember_media_store()
+        return run.result
+
+
+@dataclass
+class _Ended:
+    output: Output
+    reason: str | None
+    lines: list[str]
+
+
+class _Upload:
+    def __init__(self, job: Job, settings: StoreSettings, plan: Plan, delete: bool) -> None:
+        self._job = job
+        self._settings = settings
+        self._plan = plan
+        self._delete = delete
+        self._prover = Prover(settings, job.root, plan, compare=delete)
+        self._before = Snapshot(0, 0)
+        self.result = UploadResult()
+
+    def survey(self) -> tuple[Findings, Verdict]:
+        with open_cache(self._job.workspace.directory) as cache:
+            self._job.media_store.check(cache.offered_count())
+            self._before = cache.snapshot()
+            findings = list_candidates(self._job.root, cache.offered(), self._plan, deleting=self._delete)
+            if not self._job.workspace.rehearsal and wait_until_settled(self._plan):
+                self._plan.clear()
+                findings = list_candidates(self._job.root, cache.offered(), self._plan, deleting=self._delete)
+        _refuse("must not be touched", findings.refused, "Put them in order, or take their rows out of cache.db.")
+        _refuse("cannot be looked at", findings.hidden, "Give the media store to the user this runs as.")
+        self.result.media_total = findings.media
+        verdict = self._prover.look_up_all()
+        self.result.differing_files = [problem.path for problem in verdict.differing]
+        self._show()
+        return findings, verdict
+
+    def foresee_uploads(self, findings: Findings) -> None:
+        """What the script would count, on a bucket and a disk that stay as they are."""
+        self.result.media_uploaded, self.result.files_uploaded, self.result.bytes_uploaded = self._plan.total(ABSENT)
+        self.result.marked_deleted = findings.media_without_files
+
+    def foresee_deletions(self, findings: Findings) -> None:
+        deleted = self._plan.total(ABSENT, *_IN_BUCKET)
+        self.result.media_deleted, self.result.files_deleted, self.result.bytes_deleted = deleted
+        self.result.marked_deleted = findings.media
+
+    def upload_missing(self, findings: Findings, verdict: Verdict) -> None:
+        """Also for media without files, unless the second run sees to it: the script marks their rows."""
+        if not self._plan.total(ABSENT).files and (self._delete or not findings.media_without_files):
+            return
+        ended = self._run(deleting=False)
+        self.result.left_alone = [left.path for left in ended.output.left_alone]
+        self._fail_if(ended.reason, ended)
+        self._check_count(ended, "files_uploaded", UPLOADED)
+        self._count_uploaded()
+        verdict.extend(self._prover.look_up_uploaded())
+        lost = [file for file in self._plan.files(UPLOADED, ABSENT) if self._is_unchanged(file)]
+        if lost:
+            reason = (
+                f"the bucket does not hold {_some(lost)}, which the script says it uploaded. Look into the store's log."
+            )
+            self._fail_if(reason, ended)
+
+    def stop_if_in_the_way(self, blocked: Problems, verdict: Verdict) -> None:
+        """Nothing is deleted while one file is not proven: what differs once may be a sign of something larger."""
+        if self._delete:
+            for file in self._plan.files(PROVEN):
+                if not self._is_unchanged(file):
+                    verdict.unreadable.add(file.path, "changed after it was compared with the bucket")
+        self.result.differing_files = [problem.path for problem in verdict.differing]
+        in_the_way = Problems()
+        in_the_way.extend(blocked)
+        in_the_way.extend(verdict.unreadable)
+        self.result.failed_files += in_the_way.as_list()
+        reasons = []
+        if verdict.differing:
+            reasons.append(
+                f"{len(verdict.differing)} files differ from the objects at their keys: {verdict.differing}. "
+                "Where the file is the good one, remove the object and run this again; else restore the file from it"
+            )
+        if in_the_way:
+            reasons.append(f"{len(in_the_way)} files stand in the way: {in_the_way}")
+        if reasons:
+            reason = ". ".join([*reasons, "Nothing was deleted."])
+            raise StepFailedError(f"s3_media_upload upload was stopped: {reason}", reason, (), self.result)
+
+    def delete_proven(self, findings: Findings) -> None:
+        if not findings.media:
+            return
+        ended = self._run(deleting=True)
+        self.result.left_alone = sorted({*self.result.left_alone, *(left.path for left in ended.output.left_alone)})
+        self._fail_if(ended.reason, ended)
+        self._check_count(ended, "files_deleted", DELETED)
+        kept = [file for file in self._plan.files(PROVEN) if self._is_unchanged(file)]
+        if kept:
+            self._fail_if(f"it left {_some(kept)} on disk and does not say why.", ended)
+
+    def count(self) -> None:
+        """From what the child noted file by file, so that it holds after a crash too."""
+        if not self.result.files_uploaded:
+            self._count_uploaded()
+        deleted = self._plan.total(DELETED)
+        self.result.media_deleted, self.result.files_deleted, self.result.bytes_deleted = deleted
+        with open_cache(self._job.workspace.directory) as cache:
+            self.result.marked_deleted = cache.snapshot().known_deleted - self._before.known_deleted
+
+    def _count_uploaded(self) -> None:
+        uploaded = self._plan.total(UPLOADED)
+        self.result.media_uploaded, self.result.files_uploaded, self.result.bytes_uploaded = uploaded
+
+    def _run(self, *, deleting: bool) -> _Ended:
+        settings = self._settings
+        # With "=" and "--" no value can be taken for an option, whatever it begins with.
+        arguments = ["upload", f"--storage-class={settings.storage_class}", f"--prefix={settings.prefix}"]
+        if settings.endpoint_url:
+            arguments.append(f"--endpoint-url={settings.endpoint_url}")
+        if settings.sse_customer_key:
+            arguments.append(f"--sse-customer-key={settings.sse_customer_key}")
+            arguments.append(f"--sse-customer-algo={settings.sse_customer_algo}")
+        if deleting:
+            arguments.append("--delete")
+        arguments += ["--", self._job.root, settings.bucket]
+        confinement = Confinement(self._job.root, self._plan.path, settings.prefix, deleting)
+        output, ended, reason = self._job.run(arguments, confinement, self._plan.contains)
+        return _Ended(output, reason, ended.last_lines)
+
+    def _fail_if(self, reason: str | None, ended: _Ended) -> None:
+        if reason:
+            self.result.failed_files += ended.output.failed.as_list()
+            message = f"s3_media_upload upload failed: {reason}"
+            raise StepFailedError(message, reason, ended.lines, self.result)
+
+    def _check_count(self, ended: _Ended, name: str, state: str) -> None:
+        reported, counted = ended.output.counts[name], self._plan.total(state).files
+        if reported != counted:
+            self._fail_if(f"its counts do not add up: {name} is {reported}, and it was {counted}.", ended)
+
+    def _is_unchanged(self, file: PlannedFile) -> bool:
+        try:
+            status = os.lstat(f"{self._job.root}/{file.path}")
+        except OSError:
+            return False
+        return (status.st_size, status.st_mtime_ns, str(status.st_ino)) == (file.size, file.mtime_ns, file.inode)
+
+    def _show(self) -> None:
+        """The same in a rehearsal and in earnest: what the files and the bucket say now, and what they will."""
+        after = "in the bucket" if self._delete else "on disk and in the bucket"
+        for states, before in ((_IN_BUCKET, "on disk and in the bucket"), ((ABSENT,), "on disk")):
+            if before == after:
+                continue
+            for file in islice(self._plan.files(*states), SHOWN):
+                self.result.diff.add(f"{file.path} ({file.size} bytes)", before, after)
+            self.result.diff.add_uncounted(max(0, self._plan.total(*states).files - SHOWN))
+
+
+def _refuse(what: str, problems: Problems, remedy: str) -> None:
+    if problems:
+        raise ConfigurationError(
+            f"{len(problems)} of the files or rows {what}, so nothing was done: {problems}. {remedy}"
+        )
+
+
+def _some(files: list[PlannedFile]) -> str:
+    shown = ", ".join(file.path for file in files[:5])
+    return shown if len(files) <= 5 else f"{shown} and {len(files) - 5} more"

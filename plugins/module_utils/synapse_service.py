@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How Synapse is started on this host: its Python, its configuration files, the user it runs as."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
+
+from .synapse_media.errors import ConfigurationError
+from .systemd_unit import Run, Unit, expand, full_environment, loaded_services, unit_named
+
+USUAL_UNITS = ("matrix-synapse.service", "synapse.service")
+MAIN_MODULE = "synapse.app.homeserver"
+_MENTIONS_SYNAPSE = re.compile(r"synapse\.app\.homeserver|synapse_homeserver|matrix_synapse")
+_IS_WORKER = re.compile(r"synapse\.app\.(?!homeserver)|synapse_worker|synctl start (?:-w|--worker)")
+_CONTAINER_PROGRAMS = {"docker", "docker-compose", "podman", "podman-compose", "nerdctl", "systemd-nspawn"}
+_SCRIPTS = ("synapse_homeserver", "synctl")
+_PYTHON_NAME = re.compile(r"(?:python|pypy)[0-9.]*")
+# What pip writes for an interpreter whose path is too long for, or has a space in, a shebang line.
+_SHELL_TRAMPOLINE = re.compile(r"^'''exec' (?:\"(?P<quoted>[^\"]+)\"|(?P<plain>\S+)) ", re.MULTILINE)
+# systemd's own search path for programs and for the services it starts.
+SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+SETTINGS = "synapse_s3_synapse_python, synapse_s3_synapse_config_paths and synapse_s3_synapse_user"
+
+
+@dataclass(frozen=True)
+class SynapseCommand:
+    """A command line of Synapse, paths as they are written there."""
+
+    python: str
+    config_paths: list[str]
+    keys_directory: str | None
+
+
+def find_unit(run: Run, name: str | None) -> Unit | None:
+    """The named service; else one of the usual names; else the only loaded service that starts Synapse."""
+    if name:
+        unit = unit_named(run, name)
+        if unit is None:
+            raise ConfigurationError(
+                f"systemd on this host has no service {name}. Correct synapse_s3_synapse_service, or leave it empty to "
+                "have Synapse's service looked for."
+            )
+        return unit
+    for usual in USUAL_UNITS:
+        unit = unit_named(run, usual)
+        if unit is not None and unit.commands:
+            return unit
+    found = [
+        service
+        for service, exec_start in sorted(loaded_services(run).items())
+        if _MENTIONS_SYNAPSE.search(exec_start) and not _IS_WORKER.search(exec_start)
+    ]
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"More than one service starts Synapse on this host: {', '.join(found)}. "
+            "Set synapse_s3_synapse_service to the one with the main process."
+        )
+    return unit_named(run, found[0]) if found else None
+
+
+def runs_in_container(unit: Unit) -> bool:
+    """A container program before any Python or script of Synapse's; a folder of that name further on means nothing."""
+    for command in unit.commands:
+        for name in (PurePosixPath(word).name for word in command):
+            if name in _CONTAINER_PROGRAMS:
+                return True
+            if _PYTHON_NAME.fullmatch(name) or name in _SCRIPTS:
+                break
+    return False
+
+
+def refuse_container(unit: Unit) -> NoReturn:
+    raise ConfigurationError(
+        f"{unit.name} starts a container. Synapse in a container is not covered: its Python and its configuration "
+        f"cannot be reached from the host's service. If they lie on this host all the same, set {SETTINGS}."
+    )
+
+
+def command_of(unit: Unit) -> SynapseCommand:
+    """What the service's ExecStart says; a command that is not understood is an error without its words in it."""
+    environment = full_environment(unit)
+    for command in unit.commands:
+        found = parse_command(expand(command, environment), environment)
+        if found is not None:
+            return found
+    raise ConfigurationError(
+        f"The ExecStart of {unit.name} is not a way of starting Synapse that is known here (python -m {MAIN_MODULE}, "
+        f"synapse_homeserver or synctl). Set {SETTINGS}."
+    )
+
+
+def parse_command(words: Sequence[str], environment: Mapping[str, str]) -> SynapseCommand | None:
+    """The Synapse command in these words, whatever wrapper stands before it; None where there is none."""
+    search_path = environment.get("PATH", SERVICE_PATH)
+    for index, word in enumerate(words):
+        name = PurePosixPath(word).name
+        is_module = word == MAIN_MODULE and index > 0 and words[index - 1] == "-m"
+        if is_module or word == f"-m{MAIN_MODULE}":
+            python = _python_before(words[:index])
+            if python is None:
+                return None
+            return _with_options(_on_path(python, search_path), words[index + 1 :])
+        if name in _SCRIPTS:
+            python = _python_before(words[:index])
+            interpreter = _on_path(python, search_path) if python else _interpreter(word, search_path)
+            read_options = _with_options if name == "synapse_homeserver" else _with_synctl_options
+            return read_options(interpreter, words[index + 1 :])
+    return None
+
+
+def _python_before(words: Sequence[str]) -> str | None:
+    return next((word for word in reversed(words) if _PYTHON_NAME.fullmatch(PurePosixPath(word).name)), None)
+
+
+def _on_path(program: str, search_path: str) -> str:
+    if "/" in program:
+        return program
+    found = shutil.which(program, path=search_path)
+    if found is None:
+        raise ConfigurationError(
+            f"Synapse's service starts {program}, which is not on the search path. Set synapse_s3_synapse_python."
+        )
+    return found
+
+
+def _interpreter(script: str, search_path: str) -> str:
+    """The Python that runs a script, by its first line."""
+    path = _on_path(script, search_path)
+    try:
+        text = Path(path).read_bytes()[:4096].decode("utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}, which Synapse's service starts, cannot be read ({error.strerror}). Set synapse_s3_synapse_python."
+        ) from error
+    first_line = text.partition("\n")[0]
+    python = _python_before(first_line[2:].split()) if first_line.startswith("#!") else None
+    trampoline = _SHELL_TRAMPOLINE.search(text)
+    if python is None and trampoline:
+        python = trampoline["quoted"] or trampoline["plain"]
+    if python is None:
+        raise ConfigurationError(
+            f"The first line of {path}, which Synapse's service starts, names no Python. Set synapse_s3_synapse_python."
+        )
+    return _on_path(python, search_path)
+
+
+class _Options(argparse.ArgumentParser):
+    """Synapse's own options, as far as they can be mistaken for one another; an error never prints the command line."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False)
+
+    def error(self, message: str) -> NoReturn:  # noqa: ARG002
+        raise ConfigurationError(
+            f"The options in the ExecStart of Synapse's service cannot be told apart. Set {SETTINGS}."
+        )
+
+
+def _with_options(python: str, arguments: Sequence[str]) -> SynapseCommand:
+    options = _Options()
+    options.add_argument("-c", "--config-path", action="append", default=[])
+    options.add_argument("--config-directory", "--keys-directory", dest="keys_directory")
+    for flags in (("-D", "--daemonize"), ("-n", "--no-redirect-stdio")):
+        options.add_argument(*flags, action="store_true")
+    for flags in (("-H", "--server-name"), ("-d", "--database-path"), ("-f", "--log-file")):
+        options.add_argument(*flags)
+    known, _others = options.parse_known_args(list(arguments))
+    return SynapseCommand(python, known.config_path, known.keys_directory)
+
+
+def _with_synctl_options(python: str, arguments: Sequence[str]) -> SynapseCommand:
+    options = _Options()
+    options.add_argument("action")
+    options.add_argument("configfile", nargs="?", default="homeserver.yaml")
+    options.add_argument("-a", "--all-processes")
+    options.add_argument("-w", "--worker")
+    known, _others = options.parse_known_args(list(arguments))
+    return SynapseCommand(python, [known.configfile], None)
