@@ -1,0 +1,223 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bucket_info
+short_description: Find out what the keys may do in a bucket
+version_added: 1.0.0
+author: matrix_ops.synapse_s3 contributors (@matrix-ops)
+description:
+  - Asks the store itself whether the bucket exists and whether the keys may list, read and write it.
+  - Nothing is left behind, even where the keys may not delete. Writing is tried with an upload of a few bytes that is
+    aborted before it becomes an object. Only where the store has no multipart uploads, or the keys may not abort one,
+    a small object is stored and deleted again.
+  - Where media is in the bucket already, one byte of one media is read too, so that a lost or changed encryption key is
+    noticed.
+  - Fails, with the setting to change, where the bucket does not exist, the keys are wrong, the store cannot be reached,
+    or an ability of O(require) is refused.
+extends_documentation_fragment:
+  - matrix_ops.synapse_s3.connection
+  - matrix_ops.synapse_s3.attributes.info_module
+  - matrix_ops.synapse_s3.attributes.connection_group
+options:
+  require:
+    description:
+      - The abilities that must be there.
+      - V(list), V(read) and V(write) are tried always. V(delete) is tried only where it is named here, because in a
+        versioned bucket even the deletion of an absent object leaves a marker, which not every key may remove.
+    type: list
+    elements: str
+    choices: [list, read, write, delete]
+    default: [list, read, write]
+requirements:
+  - boto3
+notes:
+  - Reading and writing are tried on an object with a random name under O(prefix), with O(storage_class) and
+    O(sse_customer_key) as the storage provider inside Synapse would use them.
+seealso:
+  - module: matrix_ops.synapse_s3.bucket_round_trip
+"""
+
+EXAMPLES = r"""
+- name: The bucket can hold the media
+  matrix_ops.synapse_s3.bucket_info:
+    bucket: synapse-media
+    prefix: example.org/
+    endpoint_url: https://s3.example.org
+    region_name: eu-central-1
+    access_key_id: "{{ synapse_s3_access_key_id }}"
+    secret_access_key: "{{ synapse_s3_secret_access_key }}"
+
+- name: What the role of this instance may do is known
+  matrix_ops.synapse_s3.bucket_info:
+    bucket: synapse-media
+    region_name: eu-central-1
+    require: []
+  register: probe
+
+- name: The clock is near the store's
+  ansible.builtin.assert:
+    that: (probe.bucket.clock_skew_seconds | abs) < 60
+"""
+
+RETURN = r"""
+bucket:
+  description: What the store answered. An ability is V(null) where it was not tried.
+  returned: when the store could be asked, also when a required ability is refused
+  type: dict
+  contains:
+    name:
+      description: Name of the bucket.
+      type: str
+      returned: always
+      sample: synapse-media
+    prefix:
+      description: The prefix as it is used, empty or with one slash at its end.
+      type: str
+      returned: always
+      sample: example.org/
+    exists:
+      description: Whether the bucket exists; V(null) where every answer was a refusal.
+      type: bool
+      returned: always
+    is_empty:
+      description: Whether no object lies under the prefix; V(null) where listing is refused.
+      type: bool
+      returned: always
+    can_list:
+      description: Whether the keys may list the bucket (C(s3:ListBucket)).
+      type: bool
+      returned: always
+    can_read:
+      description: Whether the keys may read objects (C(s3:GetObject)).
+      type: bool
+      returned: always
+    can_write:
+      description: Whether the keys may store objects (C(s3:PutObject)).
+      type: bool
+      returned: always
+    can_delete:
+      description: Whether the keys may delete objects (C(s3:DeleteObject)).
+      type: bool
+      returned: always
+    write_proof:
+      description: How writing was proven, V(aborted_upload) or V(deleted_object).
+      type: str
+      returned: always
+      sample: aborted_upload
+    clock_skew_seconds:
+      description: Seconds by which the host's clock is ahead of the store's; negative where it is behind.
+      type: int
+      returned: always
+      sample: 0
+    refusals:
+      description: For each ability that is refused, why, and what to change.
+      type: dict
+      returned: always
+    left_behind:
+      description: What could not be removed again; empty unless the bucket keeps versions.
+      type: list
+      elements: str
+      returned: always
+code:
+  description: The store's error code, or the name of the error on the way to it.
+  returned: on failure
+  type: str
+  sample: NoSuchBucket
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_options import (
+    CONNECTION_ARGUMENTS,
+    settings_from,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError, StoreError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import (
+    BOTO3_IMPORT_ERROR,
+    StoreSettings,
+    make_client,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_probe import (
+    ABILITIES,
+    DELETE,
+    LIST,
+    READ,
+    WRITE,
+    ProbeReport,
+    probe,
+    refusal_of,
+)
+
+# Stores refuse signatures from 15 minutes on.
+WORRYING_SKEW_SECONDS = 300
+
+
+def described(report: ProbeReport, settings: StoreSettings) -> dict[str, Any]:
+    """The report as the module returns it."""
+    return {
+        "name": settings.bucket,
+        "prefix": settings.prefix,
+        "exists": True if any(report.can(ability) for ability in ABILITIES) else None,
+        "is_empty": report.is_empty,
+        **{f"can_{ability}": report.can(ability) for ability in ABILITIES},
+        "write_proof": report.write_proof,
+        "clock_skew_seconds": report.clock_skew_seconds,
+        "refusals": {ability: str(refusal) for ability, refusal in report.refusals.items()},
+        "left_behind": report.left_behind,
+    }
+
+
+def warnings(report: ProbeReport) -> list[str]:
+    """What the operator should know although nothing required is refused."""
+    texts = [f"The probe could not remove {left}; the keys may not delete versions." for left in report.left_behind]
+    skew = report.clock_skew_seconds
+    if skew is not None and abs(skew) > WORRYING_SKEW_SECONDS:
+        direction = "ahead of" if skew > 0 else "behind"
+        texts.append(
+            f"The clock of this host is {abs(skew)} seconds {direction} the store's, which refuses signatures from "
+            "15 minutes on. Let the host take its time from the network."
+        )
+    return texts
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **CONNECTION_ARGUMENTS,
+            "require": {
+                "type": "list",
+                "elements": "str",
+                "choices": list(ABILITIES),
+                "default": [LIST, READ, WRITE],
+            },
+        },
+        supports_check_mode=True,
+    )
+    if BOTO3_IMPORT_ERROR is not None:
+        module.fail_json(msg=missing_required_lib("boto3"), exception=BOTO3_IMPORT_ERROR)
+    required = module.params["require"]
+    try:
+        settings = settings_from(module.params)
+        client = make_client(settings, connect_timeout=10, read_timeout=30, max_attempts=3)
+        report = probe(client, settings, try_delete=DELETE in required)
+    except StoreError as error:
+        module.fail_json(msg=str(error), code=error.code)
+    except MediaError as error:
+        module.fail_json(msg=str(error))
+
+    for text in warnings(report):
+        module.warn(text)
+    refusal = refusal_of(report, settings, required)
+    if refusal:
+        module.fail_json(msg=str(refusal), code=refusal.code, bucket=described(report, settings))
+    module.exit_json(changed=False, bucket=described(report, settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bucket_round_trip
+short_description: Prove that media gets into the bucket and back
+version_added: 1.0.0
+author: matrix_ops.synapse_s3 contributors (@matrix-ops)
+description:
+  - With O(access_token), uploads a small media through Synapse, waits until it is in the bucket at the key where the
+    storage provider puts it, compares its bytes there, downloads it through Synapse and compares them again.
+  - Without O(access_token), stores a small object with the keys alone, finds it in the bucket and compares its bytes.
+  - Removes what it stored. What the keys or the token may not remove is named in RV(round_trip.left_behind) and in a
+    warning.
+extends_documentation_fragment:
+  - matrix_ops.synapse_s3.connection
+  - matrix_ops.synapse_s3.attributes
+  - matrix_ops.synapse_s3.attributes.connection_group
+attributes:
+  check_mode:
+    support: full
+    details: In check mode nothing is stored, and so nothing is proven; RV(round_trip) is V(null).
+  diff_mode:
+    support: N/A
+    details: Nothing that is stored stays, so that there is no difference to show.
+options:
+  homeserver_url:
+    description:
+      - URL of a listener of Synapse that serves its client API, as seen from this host, such as V(http://127.0.0.1:8008).
+      - Required where O(access_token) is given.
+    type: str
+  access_token:
+    description:
+      - Access token of a user of this server.
+      - Only the token of an administrator can delete the uploaded media from Synapse again. With another one, a media
+        of less than 100 bytes stays in Synapse.
+    type: str
+  server_name:
+    description:
+      - Name of the server that must have taken the upload, a guard against the URL of another server.
+      - Without it, any server is fine.
+    type: str
+  timeout:
+    description: Seconds to wait for the object in the bucket, and for each answer of Synapse.
+    type: int
+    default: 60
+requirements:
+  - boto3
+notes:
+  - Nothing remains changed, so RV(ignore:changed) is always V(false).
+seealso:
+  - module: matrix_ops.synapse_s3.bucket_info
+"""
+
+EXAMPLES = r"""
+- name: Media that is uploaded to Synapse reaches the bucket
+  matrix_ops.synapse_s3.bucket_round_trip:
+    bucket: synapse-media
+    prefix: example.org/
+    endpoint_url: https://s3.example.org
+    access_key_id: "{{ synapse_s3_access_key_id }}"
+    secret_access_key: "{{ synapse_s3_secret_access_key }}"
+    homeserver_url: http://127.0.0.1:8008
+    access_token: "{{ admin_access_token }}"
+
+- name: The keys store and return an object
+  matrix_ops.synapse_s3.bucket_round_trip:
+    bucket: synapse-media
+    region_name: eu-central-1
+"""
+
+RETURN = r"""
+round_trip:
+  description: What was proven; V(null) in check mode.
+  returned: success
+  type: dict
+  contains:
+    through:
+      description: V(synapse) where media was uploaded to Synapse, V(bucket) where an object was stored with the keys.
+      type: str
+      returned: always
+      sample: synapse
+    key:
+      description: Key under which the object was found in the bucket.
+      type: str
+      returned: always
+      sample: example.org/local_content/Ab/Cd/EfGhIjKlMnOpQrStUvWx
+    size:
+      description: Bytes that were stored and compared.
+      type: int
+      returned: always
+      sample: 55
+    seen_after_seconds:
+      description: Seconds until the object was seen in the bucket.
+      type: float
+      returned: always
+      sample: 0.4
+    media:
+      description: URI of the media in Synapse; V(null) where Synapse was not asked.
+      type: str
+      returned: always
+      sample: mxc://example.org/AbCdEfGhIjKlMnOpQrStUvWx
+    left_behind:
+      description: In words, what could not be removed.
+      type: list
+      elements: str
+      returned: always
+code:
+  description: The store's error code, or the name of the error on the way to it.
+  returned: when the store is in the way
+  type: str
+  sample: AccessDenied
+"""
+
+import dataclasses
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_options import (
+    CONNECTION_ARGUMENTS,
+    settings_from,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.media_api import MediaApi
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
+    ConfigurationError,
+    MediaError,
+    StoreError,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.round_trip import (
+    RoundTrip,
+    RoundTripper,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import (
+    BOTO3_IMPORT_ERROR,
+    make_client,
+)
+
+
+def run(params: dict[str, Any], tripper: RoundTripper) -> RoundTrip:
+    """Through Synapse where there is a token, else with the keys alone."""
+    if not params["access_token"]:
+        return tripper.through_bucket()
+    if not params["homeserver_url"]:
+        raise ConfigurationError("A token is given, but not where Synapse listens. Set synapse_s3_synapse_url.")
+    homeserver = MediaApi(params["homeserver_url"], params["access_token"], params["timeout"])
+    if params["server_name"]:
+        homeserver.require_server(params["server_name"])
+    return tripper.through_synapse(homeserver)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **CONNECTION_ARGUMENTS,
+            "homeserver_url": {"type": "str"},
+            "access_token": {"type": "str", "no_log": True},
+            "server_name": {"type": "str"},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    if BOTO3_IMPORT_ERROR is not None:
+        module.fail_json(msg=missing_required_lib("boto3"), exception=BOTO3_IMPORT_ERROR)
+    try:
+        settings = settings_from(module.params)
+        tripper = RoundTripper(make_client(settings), settings, module.params["timeout"])
+    except MediaError as error:
+        module.fail_json(msg=str(error))
+    if module.check_mode:
+        module.exit_json(changed=False, round_trip=None, msg="Check mode: nothing was stored, so nothing is proven.")
+
+    try:
+        round_trip = run(module.params, tripper)
+    except MediaError as error:
+        warn_of_leavings(module, tripper)
+        code = {"code": error.code} if isinstance(error, StoreError) else {}
+        module.fail_json(msg=str(error), **code)
+    warn_of_leavings(module, tripper)
+    result = dataclasses.asdict(round_trip)
+    result["seen_after_seconds"] = round(round_trip.seen_after_seconds, 3)
+    module.exit_json(changed=False, round_trip={**result, "left_behind": tripper.left_behind})
+
+
+def warn_of_leavings(module: AnsibleModule, tripper: RoundTripper) -> None:
+    for left in tripper.left_behind:
+        module.warn(f"The round trip could not remove {left}.")
+
+
+if __name__ == "__main__":
+    main()
