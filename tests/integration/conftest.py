@@ -1,0 +1,58 @@
+"""Fixtures that more than one integration test needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from homeserver_database import Cluster, PostgresqlDatabase, SqliteDatabase, running_cluster
+from media_host import MediaHost, shared_directory
+from s3_server import S3Server
+
+BUCKET = "media-bucket"
+
+_database_numbers = count(1)
+
+
+@pytest.fixture
+def bucket() -> str:
+    return BUCKET
+
+
+@pytest.fixture
+def s3(tmp_path: Path, bucket: str) -> Iterator[S3Server]:
+    """A running S3 server with one empty bucket."""
+    with S3Server(tmp_path / "s3") as server:
+        server.make_bucket(bucket)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    with running_cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def sqlite_host(bucket: str) -> Iterator[MediaHost]:
+    """A host whose homeserver keeps its rows in SQLite: quick, for all that does not depend on the database."""
+    with shared_directory() as directory:
+        database = SqliteDatabase(directory / "homeserver.db")
+        host = MediaHost(directory, database, bucket)
+        host.own(database.path)
+        yield host
+
+
+@pytest.fixture
+def postgresql_host(bucket: str, cluster: Cluster) -> Iterator[MediaHost]:
+    with shared_directory() as directory:
+        yield MediaHost(directory, PostgresqlDatabase(cluster, f"synapse_{next(_database_numbers)}"), bucket)
+
+
+@pytest.fixture(params=["sqlite_host", "postgresql_host"])
+def host(request: pytest.FixtureRequest) -> MediaHost:
+    """A host of each kind in turn."""
+    found: MediaHost = request.getfixturevalue(request.param)
+    return found

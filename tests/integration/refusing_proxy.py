@@ -1,0 +1,105 @@
+"""A fake by necessity, as no real store refuses one operation on demand; all others go to the real store behind it."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+
+class Request(NamedTuple):
+    operation: str
+    path: str
+    headers: dict[str, str]
+
+
+class Refusal(NamedTuple):
+    status: int
+    code: str
+    only_below: str = ""  # a part of the paths it is for
+
+
+DENIED = Refusal(403, "AccessDenied")
+NOT_IMPLEMENTED = Refusal(501, "NotImplemented")
+
+
+def operation_of(method: str, target: str) -> str:
+    """The S3 operation of a path-style request."""
+    parts = urlsplit(target)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    is_object = len(parts.path.strip("/").split("/")) > 1
+    if "uploads" in query:
+        return "CreateMultipartUpload" if method == "POST" else "ListMultipartUploads"
+    if "uploadId" in query:
+        return {"PUT": "UploadPart", "DELETE": "AbortMultipartUpload", "POST": "CompleteMultipartUpload"}[method]
+    if not is_object:
+        return {"GET": "ListObjectsV2", "HEAD": "HeadBucket"}[method]
+    return {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}[method]
+
+
+class RefusingProxy:
+    """Answers the named operations itself and keeps a list of everything it was asked."""
+
+    def __init__(self, upstream_port: int, refusals: Mapping[str, Refusal]) -> None:
+        self.requests: list[Request] = []
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                operation = operation_of(self.command, self.path)
+                headers = dict(self.headers.items())
+                proxy.requests.append(
+                    Request(operation, self.path, {name.lower(): value for name, value in headers.items()})
+                )
+                refusal = refusals.get(operation)
+                if refusal and refusal.only_below in self.path:
+                    text = f"<Error><Code>{refusal.code}</Code><Message>refused</Message></Error>".encode()
+                    self.reply(refusal.status, {"Content-Type": "application/xml"}, text)
+                    return
+                connection = http.client.HTTPConnection("127.0.0.1", upstream_port, timeout=30)
+                # The Host header goes on as it came, because the signature covers it.
+                connection.request(self.command, self.path, body, headers)
+                response = connection.getresponse()
+                content = response.read()
+                self.reply(response.status, dict(response.headers.items()), content)
+                connection.close()
+
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
+
+            def reply(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+                self.send_response_only(status)
+                for name, value in headers.items():
+                    if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> RefusingProxy:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def asked(self, operation: str) -> list[Request]:
+        return [request for request in self.requests if request.operation == operation]

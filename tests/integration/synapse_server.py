@@ -1,0 +1,137 @@
+"""A real Synapse with the storage provider, on SQLite and a free loopback port, for tests of its media API."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import importlib.util
+import json
+import os
+import secrets
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+from s3_server import free_port
+
+SYNAPSE_PYTHON = "/opt/synapse/venv/bin/python"
+START_TIMEOUT = 120.0
+# What the provider imports and Synapse's own virtualenv does not have; lent from the virtualenv of the tests.
+LENT_PACKAGES = ("s3_storage_provider", "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
+
+
+class SynapseServer:
+    """Everything it writes is below ``directory``; media is in ``media_store``."""
+
+    def __init__(self, directory: Path, provider_config: Mapping[str, Any]) -> None:
+        self.directory = directory
+        self.server_name = "synapse.test"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.media_store = directory / "media_store"
+        self._provider_config = dict(provider_config)
+        self._shared_secret = secrets.token_hex(16)
+        self._log = directory / "synapse.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> SynapseServer:
+        config = self._write_config()
+        environment = {**os.environ, "PYTHONPATH": str(self._lend_packages())}
+        command = [SYNAPSE_PYTHON, "-m", "synapse.app.homeserver", "-c", str(config)]
+        subprocess.run([*command, "--generate-keys"], env=environment, check=True, capture_output=True, timeout=120)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=self.directory)
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self._answers():
+            assert self._process.poll() is None, f"Synapse ended at once:\n{self._log.read_text()}"
+            assert time.monotonic() < deadline, f"Synapse does not answer:\n{self._log.read_text()}"
+            time.sleep(0.2)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._process:
+            self._process.terminate()
+            self._process.wait(60)
+
+    def register(self, name: str, *, admin: bool) -> str:
+        """The access token of a new user."""
+        path = "/_synapse/admin/v1/register"
+        nonce = self.call("GET", path)["nonce"]
+        password = secrets.token_hex(8)
+        parts = (nonce, name, password, "admin" if admin else "notadmin")
+        mac = hmac.new(self._shared_secret.encode(), "\0".join(parts).encode(), hashlib.sha1)
+        user = {"nonce": nonce, "username": name, "password": password, "admin": admin, "mac": mac.hexdigest()}
+        token: str = self.call("POST", path, user)["access_token"]
+        return token
+
+    def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
+        """The JSON that Synapse answers."""
+        request = urllib.request.Request(
+            self.url + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def media_files(self) -> list[str]:
+        return [str(path.relative_to(self.media_store)) for path in self.media_store.rglob("*") if path.is_file()]
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _lend_packages(self) -> Path:
+        folder = self.directory / "packages"
+        folder.mkdir()
+        for name in LENT_PACKAGES:
+            found = importlib.util.find_spec(name)
+            assert found and found.origin, f"{name} is missing beside pytest"
+            origin = Path(found.origin)
+            source = origin.parent if origin.name == "__init__.py" else origin
+            (folder / source.name).symlink_to(source)
+        return folder
+
+    def _write_config(self) -> Path:
+        provider = {
+            "module": "s3_storage_provider.S3StorageProviderBackend",
+            "store_local": True,
+            "store_remote": True,
+            "store_synchronous": True,
+            "config": self._provider_config,
+        }
+        listener = {
+            "port": self.port,
+            "type": "http",
+            "bind_addresses": ["127.0.0.1"],
+            "resources": [{"names": ["client", "health"]}],
+        }
+        config = {
+            "server_name": self.server_name,
+            "report_stats": False,
+            "pid_file": str(self.directory / "homeserver.pid"),
+            "listeners": [listener],
+            "database": {"name": "sqlite3", "args": {"database": str(self.directory / "homeserver.db")}},
+            "media_store_path": str(self.media_store),
+            "signing_key_path": str(self.directory / "signing.key"),
+            "registration_shared_secret": self._shared_secret,
+            "macaroon_secret_key": secrets.token_hex(16),
+            "form_secret": secrets.token_hex(16),
+            "trusted_key_servers": [],
+            "media_storage_providers": [provider],
+        }
+        path = self.directory / "homeserver.yaml"
+        path.write_text(yaml.safe_dump(config))
+        return path

@@ -1,0 +1,229 @@
+"""Nothing leaves the disk that is not in the bucket with the same content, whatever a HEAD says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fault_proxy import Fault, FaultProxy, other_etags
+from media_host import Files, MediaHost
+from s3_server import S3Server
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def proxy(s3: S3Server) -> Iterator[FaultProxy]:
+    with FaultProxy(s3.endpoint_url) as running:
+        yield running
+
+
+@pytest.fixture
+def offered(sqlite_host: MediaHost) -> list[Files]:
+    media = [sqlite_host.add_local(), sqlite_host.add_local(), sqlite_host.add_remote()]
+    assert sqlite_host.run("update-db")["rows_synced"] == 3
+    return media
+
+
+def put_object(s3: S3Server, bucket: str, key: str, body: bytes) -> None:
+    s3.client().put_object(Bucket=bucket, Key=key, Body=body)
+
+
+@pytest.mark.parametrize(
+    ("damage", "difference"),
+    [
+        (lambda content: b"", "1000 bytes on disk, 0 bytes in the bucket"),
+        (lambda content: content[:-1], "1000 bytes on disk, 999 bytes in the bucket"),
+        (lambda content: content[:-1] + b"?", "other content of the same 1000 bytes"),
+    ],
+    ids=["empty", "truncated", "same size"],
+)
+def test_good_file_survives_a_bad_object(
+    sqlite_host: MediaHost,
+    s3: S3Server,
+    offered: list[Files],
+    damage: Callable[[bytes], bytes],
+    difference: str,
+) -> None:
+    """Upstream deletes the only good copy here and ends with exit status 0."""
+    files = sqlite_host.on_disk()
+    victim = offered[1].paths[0]
+    bad = damage(files[victim])
+    put_object(s3, sqlite_host.bucket, victim, bad)
+    before = sqlite_host.everything()
+    results = [sqlite_host.upload(s3, delete=True, check=True)]
+    assert sqlite_host.everything() == before
+    results += [sqlite_host.upload(s3, delete=True), sqlite_host.upload(s3, delete=True)]
+    for result in results:
+        assert result["failed"]
+        assert result["differing_files"] == [victim]
+        assert victim in result["msg"] and difference in result["msg"] and "Nothing was deleted" in result["msg"]
+        assert (result["files_deleted"], result["media_deleted"]) == (0, 0)
+    assert sqlite_host.on_disk() == files
+    # The rest is uploaded all the same, and the object is left for the operator to look at.
+    assert (results[0]["files_uploaded"], results[1]["files_uploaded"], results[2]["files_uploaded"]) == (5, 5, 0)
+    assert (s3.buckets / sqlite_host.bucket / victim).read_bytes() == bad
+
+    s3.client().delete_object(Bucket=sqlite_host.bucket, Key=victim)
+    repaired = sqlite_host.upload(s3, delete=True)
+    assert (repaired["files_uploaded"], repaired["files_deleted"]) == (1, 6)
+    assert (s3.buckets / sqlite_host.bucket / victim).read_bytes() == files[victim]
+
+
+def test_without_delete_nothing_is_compared(sqlite_host: MediaHost, s3: S3Server, offered: list[Files]) -> None:
+    put_object(s3, sqlite_host.bucket, offered[0].paths[0], b"")
+    assert sqlite_host.upload(s3)["files_uploaded"] == 5
+
+
+@pytest.mark.usefixtures("offered")
+def test_etag_that_is_no_digest(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    """As with SSE-C and SSE-KMS: what the ETag does not say, the object's bytes do."""
+    assert sqlite_host.upload(s3)["files_uploaded"] == 6
+    proxy.faults += [Fault(method, change=other_etags) for method in ("GET", "HEAD", "PUT")]
+    result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
+    assert result["files_deleted"] == 6
+    assert proxy.count("GET", r"/(local|remote)_") == 6
+
+
+def test_etag_that_is_no_digest_over_other_bytes(
+    sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy, offered: list[Files]
+) -> None:
+    assert sqlite_host.upload(s3)["files_uploaded"] == 6
+    victim = offered[2].paths[1]
+    put_object(s3, sqlite_host.bucket, victim, b"!" * 1000)
+    proxy.faults += [Fault(method, change=other_etags) for method in ("GET", "HEAD")]
+    result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
+    assert result["failed"] and result["differing_files"] == [victim]
+
+
+@pytest.mark.parametrize("part_mib", [8, 5, 7.5], ids=["boto3's parts", "other parts", "unknown parts"])
+def test_multipart_etag(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy, part_mib: float) -> None:
+    """Composed here as S3 composes it, since this server gives plain MD5s; parts of no usual size are read back."""
+    large = sqlite_host.add_local(size=18 * MIB, thumbnails=0).paths[0]
+    assert sqlite_host.run("update-db")["rows_synced"] == 1
+    assert sqlite_host.upload(s3)["files_uploaded"] == 1
+    content = sqlite_host.on_disk()[large]
+    part = int(part_mib * MIB)
+    parts = [hashlib.md5(content[start : start + part]).digest() for start in range(0, len(content), part)]
+    etag = f"{hashlib.md5(b''.join(parts)).hexdigest()}-{len(parts)}"
+    plain = hashlib.md5(content).hexdigest()
+
+    def composed(answer: Any) -> Any:
+        answer.body = answer.body.replace(plain.encode(), etag.encode())
+        return answer
+
+    proxy.faults.append(Fault("GET", "list-type=2", change=composed))
+    result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
+    assert result["files_deleted"] == 1
+    assert proxy.count("GET", "/local_content/") == (1 if part_mib == 7.5 else 0)
+
+
+def test_large_file_is_uploaded_in_parts_and_proven(sqlite_host: MediaHost, s3: S3Server) -> None:
+    large = sqlite_host.add_local(size=20 * MIB, thumbnails=0).paths[0]
+    content = sqlite_host.on_disk()[large]
+    assert sqlite_host.run("update-db")["rows_synced"] == 1
+    result = sqlite_host.upload(s3, delete=True)
+    assert (result["bytes_uploaded"], result["bytes_deleted"]) == (20 * MIB, 20 * MIB)
+    assert (s3.buckets / sqlite_host.bucket / large).read_bytes() == content
+
+
+def test_listings_cost_less_than_one_request_a_file(
+    sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy, offered: list[Files]
+) -> None:
+    assert sqlite_host.upload(s3)["files_uploaded"] == 6
+    checked = sqlite_host.upload(s3, delete=True, check=True, endpoint_url=proxy.endpoint_url)
+    assert checked["files_deleted"] == 6
+    assert (proxy.count("GET"), proxy.count("HEAD")) == (1, 0)
+
+
+def test_listing_that_hides_what_is_there(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    """A store with an order of its own: what no listing shows is asked for by its key before it counts as missing."""
+    only = sqlite_host.add_local(thumbnails=0)
+    assert sqlite_host.run("update-db")["rows_synced"] == 1
+    assert sqlite_host.upload(s3)["files_uploaded"] == 1
+
+    def without_contents(answer: Any) -> Any:
+        start, end = answer.body.find(b"<Contents>"), answer.body.rfind(b"</Contents>")
+        answer.body = answer.body[:start] + answer.body[end + len(b"</Contents>") :]
+        return answer
+
+    proxy.faults.append(Fault("GET", "list-type=2", change=without_contents))
+    result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
+    assert (result["files_uploaded"], result["files_deleted"]) == (0, 1), only
+
+
+@pytest.mark.usefixtures("offered")
+def test_object_that_vanishes_before_the_removal(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    """Proven by a listing a moment ago, gone at the HEAD before the removal: uploading it again is for the next run."""
+    assert sqlite_host.upload(s3)["files_uploaded"] == 6
+    files = sqlite_host.on_disk()
+    victim = sorted(files)[0]
+    proxy.faults.append(Fault("HEAD", victim, status=404, times=1))
+    result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
+    assert result["failed"] and result["failed_files"][0]["path"] == victim
+    assert "gone" in result["failed_files"][0]["error"]
+    assert sqlite_host.on_disk() == {victim: files[victim]}
+    assert result["files_deleted"] == 5
+
+
+def test_file_that_appears_while_the_script_runs(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    """A thumbnail that Synapse makes meanwhile may be half written; the next run takes it."""
+    media = sqlite_host.add_local(thumbnails=1)
+    assert sqlite_host.run("update-db")["rows_synced"] == 1
+    assert sqlite_host.upload(s3)["files_uploaded"] == 2
+    late = media.paths[1].replace("32-32", "96-96")
+
+    def synapse_makes_a_thumbnail(dummy: str) -> None:
+        sqlite_host.put(late, b"half a thumb")
+
+    # The listing is over, the script has not looked at the disk yet: its first HEAD is for the original.
+    proxy.faults.append(Fault("GET", "list-type=2", times=1, before=synapse_makes_a_thumbnail))
+    result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
+    assert not result.get("failed"), result
+    assert (result["files_deleted"], result["left_alone"]) == (2, [late])
+    assert sqlite_host.on_disk() == {late: b"half a thumb"}
+    assert s3.keys(sqlite_host.bucket) == sorted(media.paths)
+    again = sqlite_host.upload(s3, delete=True)
+    assert (again["files_uploaded"], again["files_deleted"], sqlite_host.on_disk()) == (1, 1, {})
+
+
+def test_file_that_changes_after_its_proof(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    """The last of the guards: the file is another one when the script comes to remove it."""
+    media = sqlite_host.add_local(thumbnails=0)
+    assert sqlite_host.run("update-db")["rows_synced"] == 1
+    assert sqlite_host.upload(s3)["files_uploaded"] == 1
+
+    def written_to(dummy: str) -> None:
+        sqlite_host.put(media.paths[0], b"newer content", age_days=0)
+
+    proxy.faults.append(Fault("HEAD", media.paths[0], before=written_to))
+    result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
+    assert result["failed"] and media.paths[0] in result["msg"] and "was not removed" in result["msg"]
+    assert (result["files_deleted"], sqlite_host.on_disk()) == (0, {media.paths[0]: b"newer content"})
+
+
+def test_file_that_changes_while_it_is_uploaded(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    media = sqlite_host.add_local(thumbnails=0)
+    assert sqlite_host.run("update-db")["rows_synced"] == 1
+
+    def written_to(dummy: str) -> None:
+        sqlite_host.put(media.paths[0], b"newer content", age_days=0)
+
+    proxy.faults.append(Fault("PUT", media.paths[0], times=1, before=written_to))
+    result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
+    assert result["failed"] and media.paths[0] in result["msg"] and "Nothing was deleted" in result["msg"]
+    assert sqlite_host.on_disk() == {media.paths[0]: b"newer content"}
+
+
+def test_young_files_are_given_time_to_be_whole(sqlite_host: MediaHost, s3: S3Server) -> None:
+    media = sqlite_host.add_local(thumbnails=0)
+    assert sqlite_host.run("update-db")["rows_synced"] == 1
+    path = sqlite_host.media_path / media.paths[0]
+    os.utime(path)
+    started = time.time()
+    assert sqlite_host.upload(s3, delete=True)["files_deleted"] == 1
+    assert time.time() - started > 4

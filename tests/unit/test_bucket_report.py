@@ -1,0 +1,78 @@
+"""How a probe's report is shown; what the probe itself does is tried on real stores in tests/integration."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_probe import (
+    ProbeReport,
+    refusal_of,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.modules.bucket_info import described, warnings
+
+SETTINGS = StoreSettings(bucket="media", prefix="a")
+
+
+def report(tried: list[str], refused: list[str], skew: int | None = 0, left: list[str] | None = None) -> ProbeReport:
+    return ProbeReport(
+        clock_skew_seconds=skew,
+        tried=tried,
+        refusals={ability: StoreError(f"No {ability}.", "AccessDenied") for ability in refused},
+        left_behind=left or [],
+    )
+
+
+def test_what_was_not_tried_is_null() -> None:
+    shown = described(report(["list", "read", "write"], ["write"]), SETTINGS)
+    assert (shown["can_list"], shown["can_write"], shown["can_delete"]) == (True, False, None)
+    assert shown["exists"] is True
+    assert shown["prefix"] == "a/"
+    assert shown["refusals"] == {"write": "No write."}
+
+
+def test_nothing_is_known_of_a_bucket_that_refuses_everything() -> None:
+    assert described(report(["list", "read", "write"], ["list", "read", "write"]), SETTINGS)["exists"] is None
+
+
+@pytest.mark.parametrize(
+    ("refused", "required", "message"),
+    [
+        ([], ["list", "read", "write"], None),
+        (["delete"], ["list", "read", "write"], None),
+        (["write"], [], None),
+        (["write"], ["list", "write"], "No write."),
+        (["list", "write"], ["list", "read", "write"], "No list. No write."),
+    ],
+)
+def test_only_what_is_required_is_refused(refused: list[str], required: list[str], message: str | None) -> None:
+    refusal = refusal_of(report(["list", "read", "write", "delete"], refused), SETTINGS, required)
+    assert (str(refusal) if refusal else None) == message
+
+
+def test_keys_that_may_do_nothing_are_told_once() -> None:
+    tried = ["list", "read", "write"]
+    refusal = refusal_of(report(tried, tried), SETTINGS, tried)
+    assert refusal is not None
+    assert "neither list nor read nor write the bucket 'media'" in str(refusal)
+    assert "synapse_s3_bucket" in str(refusal)
+    assert refusal.code == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    ("skew", "words"), [(0, None), (-300, None), (301, "301 seconds ahead of"), (-301, "301 seconds behind")]
+)
+def test_wrong_clock_is_warned_of_before_the_store_refuses_it(skew: int, words: str | None) -> None:
+    texts = warnings(report(["list"], [], skew))
+    assert bool(texts) == bool(words)
+    assert not words or words in texts[0]
+
+
+def test_unknown_clock_is_no_reason_to_warn() -> None:
+    assert warnings(report(["list"], [], None)) == []
+
+
+def test_leavings_are_warned_of() -> None:
+    assert warnings(report(["delete"], [], left=["a delete marker at a/b"])) == [
+        "The probe could not remove a delete marker at a/b; the keys may not delete versions."
+    ]

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the roles are told about Synapse's configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_summary import base_url, summary
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
+from provider_files import ConfigurationFiles, entry
+
+HTTP = {"type": "http", "port": 8008, "resources": [{"names": ["client", "federation"]}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        ({}, "http://127.0.0.1:8008"),
+        ({"bind_addresses": ["0.0.0.0"]}, "http://127.0.0.1:8008"),
+        ({"bind_addresses": ["::"]}, "http://[::1]:8008"),
+        ({"bind_addresses": ["::", "0.0.0.0"]}, "http://127.0.0.1:8008"),
+        ({"bind_addresses": ["::1", "127.0.0.1"]}, "http://127.0.0.1:8008"),
+        ({"bind_addresses": ["10.0.0.5", "10.0.0.6"]}, "http://10.0.0.5:8008"),
+        ({"bind_addresses": ["fd00::5"]}, "http://[fd00::5]:8008"),
+        ({"bind_address": "10.0.0.5"}, "http://10.0.0.5:8008"),
+        ({"resources": [{"names": "client"}]}, "http://127.0.0.1:8008"),
+        ({"resources": [{"names": ["federation"]}]}, None),
+        ({"resources": None}, None),
+        ({"tls": True}, None),
+        ({"type": "metrics"}, None),
+        ({"port": None, "path": "/run/synapse.sock"}, None),
+    ],
+)
+def test_the_url_is_the_one_of_a_plain_listener_with_the_client_api(changes: dict[str, Any], url: str | None) -> None:
+    assert base_url([{**HTTP, **changes}]) == url
+
+
+def test_the_first_listener_that_fits_gives_the_url() -> None:
+    tls = {**HTTP, "tls": True, "port": 8448}
+    assert base_url([tls, "nonsense", HTTP, {**HTTP, "port": 9}]) == "http://127.0.0.1:8008"
+    assert base_url(None) is None
+    assert base_url({}) is None
+
+
+def test_the_summary_says_what_synapse_does_by_default(tmp_path: Path) -> None:
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": "server_name: example.org\n"})
+    assert summary(["homeserver.yaml"], str(tmp_path)) == {
+        "server_name": "example.org",
+        "media_store_path": f"{tmp_path}/media_store",
+        "enable_media_repo": True,
+        "enable_local_media_storage": True,
+        "enable_authenticated_media": True,
+        "database_name": None,
+        "base_url": None,
+        "storage_providers": [],
+        "config_directory": None,
+        "config_files": files.paths,
+    }
+
+
+def test_the_summary_says_what_is_written(tmp_path: Path) -> None:
+    ConfigurationFiles(
+        tmp_path,
+        {
+            "homeserver.yaml": "enable_media_repo: false\nenable_local_media_storage: false\n"
+            "enable_authenticated_media: false\ndatabase: {name: psycopg2, args: {password: s3cret}}\n",
+            "conf.d/a.yaml": "media_store_path: /mnt\n",
+        },
+    )
+    found = summary([f"{tmp_path}/homeserver.yaml", f"{tmp_path}/conf.d"], "/")
+    assert found["media_store_path"] == "/mnt"
+    assert [found[f"enable_{name}"] for name in ("media_repo", "local_media_storage", "authenticated_media")] == [
+        False
+    ] * 3
+    assert found["database_name"] == "psycopg2"
+    assert found["config_directory"] == f"{tmp_path}/conf.d"
+    assert "s3cret" not in str(found)
+
+
+def test_the_providers_are_those_of_the_last_file_with_the_key(tmp_path: Path) -> None:
+    theirs = f"{KEY}:\n- module: file_system\n  config: {{directory: /mnt, bucket: no}}\n"
+    files = ConfigurationFiles(
+        tmp_path,
+        {"homeserver.yaml": f"{KEY}: [{{module: old}}]\n", "conf.d/a.yaml": theirs},
+        ["homeserver.yaml", "conf.d"],
+    )
+    file = f"{tmp_path}/conf.d/a.yaml"
+    disk = {"module": "file_system", "file": file, "bucket": None, "prefix": None, "ours": False}
+    assert summary(files.paths, "/")["storage_providers"] == [disk]
+    files.put()
+    s3 = {"module": PROVIDER_MODULE, "file": file, "bucket": "media", "prefix": "synapse/", "ours": True}
+    assert summary(files.paths, "/")["storage_providers"] == [disk, s3]
+    assert str(entry().settings.secret_access_key) not in str(summary(files.paths, "/"))
+
+
+def test_an_s3_entry_that_is_not_ours_is_told_apart(tmp_path: Path) -> None:
+    theirs = "{bucket: theirs, prefix: p, secret_access_key: s3cret}"
+    text = f"{KEY}:\n- module: {PROVIDER_MODULE}\n  config: {theirs}\n- null\n"
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": text})
+    found = summary(files.paths, "/")["storage_providers"]
+    assert [(provider["bucket"], provider["prefix"], provider["ours"]) for provider in found] == [
+        ("theirs", "p", False),
+        (None, None, False),
+    ]
+    assert "s3cret" not in str(found)

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory of the migrate program holds exactly what it is given; a rehearsal says so and does nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = Path(__file__).resolve().parents[2] / "roles" / "migrate" / "files" / "install_package.py"
+FILES = {"__init__.py": "", "store.py": 'NAME = "Übung"\n', "upstream/__init__.py": "", "upstream/plan.py": "x = 1\n"}
+
+
+def install(directory: Path, files: dict[str, str] | None = None, rehearse: bool = False) -> list[str]:
+    order = json.dumps({"directory": str(directory), "files": FILES if files is None else files, "rehearse": rehearse})
+    done = subprocess.run([sys.executable, PROGRAM], input=order, capture_output=True, text=True, check=True)
+    return [str(Path(line).relative_to(directory)) for line in done.stdout.splitlines()]
+
+
+def contents(directory: Path) -> dict[str, str]:
+    return {str(path.relative_to(directory)): path.read_text() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_a_new_directory_gets_every_file_and_a_second_run_does_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "package"
+    assert set(install(directory)) == {".", "upstream", *FILES}
+    assert contents(directory) == FILES
+    assert install(directory) == []
+
+
+def test_modes_let_others_read_and_nobody_else_write(tmp_path: Path) -> None:
+    directory = tmp_path / "package"
+    install(directory)
+    (directory / "store.py").chmod(0o666)
+    (directory / "upstream").chmod(0o700)
+    assert set(install(directory)) == {"store.py", "upstream"}
+    assert (directory / "store.py").stat().st_mode & 0o7777 == 0o644
+    assert (directory / "upstream").stat().st_mode & 0o7777 == 0o755
+
+
+def test_a_changed_file_is_restored_alone(tmp_path: Path) -> None:
+    directory = tmp_path / "package"
+    install(directory)
+    (directory / "store.py").write_text("tampered")
+    assert install(directory) == ["store.py"]
+    assert contents(directory) == FILES
+
+
+def test_what_is_not_given_any_more_is_removed(tmp_path: Path) -> None:
+    directory = tmp_path / "package"
+    install(directory)
+    (directory / "__pycache__").mkdir()
+    (directory / "__pycache__" / "store.pyc").write_text("stale")
+    kept = {name: text for name, text in FILES.items() if not name.startswith("upstream/")}
+    assert set(install(directory, kept)) == {"__pycache__", "upstream"}
+    assert contents(directory) == kept
+
+
+def test_links_are_replaced_and_never_followed(tmp_path: Path) -> None:
+    directory, elsewhere = tmp_path / "package", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_text("precious")
+    install(directory)
+    (directory / "store.py").unlink()
+    (directory / "store.py").symlink_to(elsewhere / "precious")
+    (directory / "stray").symlink_to(elsewhere)
+    assert set(install(directory)) == {"store.py", "stray"}
+    assert contents(directory) == FILES
+    assert (elsewhere / "precious").read_text() == "precious"
+
+
+def test_a_rehearsal_says_the_same_and_does_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "package"
+    assert set(install(directory, rehearse=True)) == {".", "upstream", *FILES}
+    assert not directory.exists()
+    install(directory)
+    (directory / "stray.py").write_text("")
+    before = contents(directory)
+    assert set(install(directory, {**FILES, "store.py": "new"}, rehearse=True)) == {"store.py", "stray.py"}
+    assert contents(directory) == before

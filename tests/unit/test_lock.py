@@ -1,0 +1,68 @@
+"""The lock excludes a second run for exactly as long as somebody is at work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
+    ConfigurationError,
+    LockedError,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.lock import RunLock
+
+
+def test_a_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    with (
+        RunLock(path),
+        pytest.raises(LockedError, match=rf"process {os.getpid()}\).*Wait until it has ended") as caught,
+    ):
+        RunLock(path).__enter__()
+    assert caught.value.exit_status == 3
+
+
+def test_the_next_run_gets_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    for dummy in range(2):
+        with RunLock(path):
+            assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_child_that_outlives_the_holder_keeps_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    with RunLock(path) as lock:
+        assert lock.descriptor is not None
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[lock.descriptor])
+    try:
+        with pytest.raises(LockedError):
+            RunLock(path).__enter__()
+    finally:
+        child.communicate(b"\n")
+    with RunLock(path):
+        pass
+
+
+def test_a_rehearsal_makes_no_file_but_respects_a_run(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    with RunLock(path, create=False) as lock:
+        assert lock.descriptor is None
+    assert not (tmp_path / "lock").exists()
+    with RunLock(path), pytest.raises(LockedError):
+        RunLock(path, create=False).__enter__()
+    before = (tmp_path / "lock").read_text()
+    with RunLock(path, create=False):
+        pass
+    assert (tmp_path / "lock").read_text() == before
+
+
+def test_a_link_in_its_place_is_refused(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "lock").symlink_to(victim)
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        RunLock(str(tmp_path / "lock")).__enter__()
+    assert victim.read_text() == "precious"

@@ -1,0 +1,68 @@
+"""Root never does the work."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media import privileges
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
+
+NOBODY = pwd.getpwnam("nobody")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root can become anybody")
+
+
+@as_root
+def test_the_owner_of_the_media_store_is_chosen(tmp_path: Path) -> None:
+    os.chown(tmp_path, NOBODY.pw_uid, NOBODY.pw_gid)
+    assert privileges.worker(None, str(tmp_path)) == NOBODY
+
+
+@as_root
+def test_an_explicit_user_is_chosen(tmp_path: Path) -> None:
+    assert privileges.worker("nobody", str(tmp_path)) == NOBODY
+
+
+@as_root
+@pytest.mark.parametrize("user", [None, "root"])
+def test_root_is_refused(tmp_path: Path, user: str | None) -> None:
+    with pytest.raises(ConfigurationError, match=r"as root is refused: .*synapse_s3_synapse_user"):
+        privileges.worker(user, str(tmp_path))
+
+
+@as_root
+def test_an_unknown_user_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no user no-such-user on this host"):
+        privileges.worker("no-such-user", str(tmp_path))
+
+
+@as_root
+def test_a_missing_media_store_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere cannot be looked at .*synapse_s3_media_path"):
+        privileges.worker(None, str(tmp_path / "nowhere"))
+
+
+@as_root
+def test_what_was_root_stays_somebody_else() -> None:
+    child = os.fork()
+    if child == 0:
+        privileges.become(NOBODY)
+        changed = (os.getuid(), os.geteuid(), os.getgid()) == (NOBODY.pw_uid, NOBODY.pw_uid, NOBODY.pw_gid)
+        groups = set(os.getgroups()) <= {NOBODY.pw_gid}
+        home = os.environ["HOME"] == NOBODY.pw_dir
+        try:
+            os.setuid(0)
+        except PermissionError:
+            os._exit(0 if changed and groups and home else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@not_as_root
+def test_another_user_cannot_be_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot become somebody else"):
+        privileges.worker("root", str(tmp_path))
+    assert privileges.worker(None, str(tmp_path)) is None

@@ -1,0 +1,163 @@
+"""What an operator may write, and what is refused in which words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import (
+    PROVIDER_STORAGE_CLASSES,
+    STORAGE_CLASSES,
+    StoreSettings,
+    normalise_prefix,
+    sse_arguments,
+)
+
+SSE_KEY = "0123456789abcdef0123456789abcdef"
+KEYS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "the-secret"}
+
+
+@pytest.mark.parametrize(
+    ("written", "used"),
+    [
+        (None, ""),
+        ("", ""),
+        ("/", ""),
+        ("//", ""),
+        ("media", "media/"),
+        ("media/", "media/"),
+        ("media//", "media/"),
+        ("/media", "media/"),
+        ("/a/b/", "a/b/"),
+        ("a//b", "a//b/"),
+        (".hidden", ".hidden/"),
+        ("example.org", "example.org/"),
+    ],
+)
+def test_prefix_is_empty_or_ends_in_one_slash(written: str | None, used: str) -> None:
+    assert normalise_prefix(written) == used
+    assert normalise_prefix(used) == used
+
+
+@pytest.mark.parametrize("prefix", ["..", "a/../b", "./a", "a/."])
+def test_prefix_with_dot_folders_is_refused(prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"synapse_s3_prefix"):
+        normalise_prefix(prefix)
+
+
+def test_empty_strings_and_none_count_as_unset() -> None:
+    empty: dict[str, Any] = dict.fromkeys(
+        ["prefix", "endpoint_url", "region_name", "access_key_id", "secret_access_key", "session_token"], ""
+    )
+    settings = StoreSettings.from_mapping(
+        {
+            **empty,
+            "bucket": "media",
+            "sse_customer_key": None,
+            "storage_class": "",
+            "sse_customer_algo": "",
+            "ca_bundle": "",
+        }
+    )
+    assert settings == StoreSettings(bucket="media")
+    assert settings.storage_class == "STANDARD"
+    assert settings.sse_customer_algo == "AES256"
+    assert settings.endpoint_url is None
+
+
+def test_prefix_of_settings_is_normalised() -> None:
+    assert StoreSettings(bucket="media", prefix="/a").prefix == "a/"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named", "remedy"),
+    [
+        ({"bucket": ""}, "synapse_s3_bucket is not set", "name of the bucket"),
+        ({"bucket": "s3://media"}, "synapse_s3_bucket is 's3://media'", "without 's3://'"),
+        ({"bucket": "media/folder"}, "synapse_s3_bucket is 'media/folder'", "synapse_s3_prefix"),
+        ({"endpoint_url": "s3.example.org"}, "synapse_s3_endpoint_url", "https://s3.example.org"),
+        ({"endpoint_url": "s3.example.org:9000"}, "synapse_s3_endpoint_url", "https://s3.example.org"),
+        ({"endpoint_url": "//s3.example.org"}, "synapse_s3_endpoint_url", "scheme"),
+        ({"endpoint_url": "https://"}, "synapse_s3_endpoint_url", "host"),
+        ({"endpoint_url": "https://s3.example.org:port"}, "synapse_s3_endpoint_url", "scheme and a host"),
+        ({"endpoint_url": "https://s3.example.org/?a=b"}, "synapse_s3_endpoint_url", "query"),
+        (
+            {"secret_access_key": ""},
+            "synapse_s3_access_key_id is set but synapse_s3_secret_access_key is not",
+            "instance",
+        ),
+        ({"access_key_id": ""}, "synapse_s3_secret_access_key is set but synapse_s3_access_key_id is not", "instance"),
+        (
+            {"access_key_id": "", "secret_access_key": "", "session_token": "t"},
+            "synapse_s3_session_token is set without keys",
+            "synapse_s3_access_key_id",
+        ),
+        ({"storage_class": "GLACIER_IR"}, "synapse_s3_storage_class is 'GLACIER_IR'", "INTELLIGENT_TIERING"),
+        ({"storage_class": "standard"}, "synapse_s3_storage_class is 'standard'", "STANDARD"),
+        ({"addressing_style": "dns"}, "synapse_s3_addressing_style is 'dns'", "virtual"),
+        ({"sse_customer_key": "too short"}, "synapse_s3_sse_customer_key is 9 bytes long", "32 characters"),
+        ({"region_name": "eu\nendpoint_url = x"}, "synapse_s3_region_name contains a line break", "one line"),
+        ({"secret_access_key": "a\nB=c"}, "synapse_s3_secret_access_key contains a line break", "one line"),
+        ({"buckets": "media"}, "Unknown S3 setting buckets", "bucket"),
+    ],
+)
+def test_wrong_setting_is_refused_with_its_name_and_the_remedy(
+    changes: dict[str, str], named: str, remedy: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        StoreSettings.from_mapping({"bucket": "media", **KEYS, **changes})
+    assert named in str(refusal.value)
+    assert remedy in str(refusal.value)
+    assert refusal.value.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"endpoint_url": "https://user:hunter2hunter2@s3.example.org"},
+        {"endpoint_url": "user:hunter2hunter2@s3.example.org"},
+        {"access_key_id": "", "secret_access_key": "hunter2hunter2"},
+        {"sse_customer_key": "hunter2hunter2"},
+        {"session_token": "hunter2hunter2\n"},
+    ],
+)
+def test_refusal_does_not_echo_a_secret(secret: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        StoreSettings.from_mapping({"bucket": "media", **KEYS, **secret})
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_representation_holds_no_secret() -> None:
+    settings = StoreSettings(bucket="media", **KEYS, session_token="the-token", sse_customer_key=SSE_KEY)
+    shown = repr(settings)
+    assert "media" in shown
+    for secret in ("the-secret", "the-token", SSE_KEY):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize("storage_class", STORAGE_CLASSES)
+def test_every_class_the_script_takes_is_taken(storage_class: str) -> None:
+    assert StoreSettings(bucket="media", storage_class=storage_class).storage_class == storage_class
+
+
+def test_provider_takes_one_class_less_than_the_script() -> None:
+    assert set(STORAGE_CLASSES) - set(PROVIDER_STORAGE_CLASSES) == {"ONEZONE_IA"}
+
+
+@pytest.mark.parametrize("endpoint", ["https://s3.example.org", "http://127.0.0.1:9000", "https://[::1]:9000/path"])
+def test_endpoints_with_a_scheme_are_taken(endpoint: str) -> None:
+    assert StoreSettings(bucket="media", endpoint_url=endpoint).endpoint_url == endpoint
+
+
+def test_customer_key_counts_bytes_not_characters() -> None:
+    with pytest.raises(ConfigurationError, match="33 bytes"):
+        StoreSettings(bucket="media", sse_customer_key=SSE_KEY[:-1] + "é")
+
+
+def test_customer_key_goes_along_with_its_algorithm() -> None:
+    assert sse_arguments(StoreSettings(bucket="media")) == {}
+    assert sse_arguments(StoreSettings(bucket="media", sse_customer_key=SSE_KEY)) == {
+        "SSECustomerKey": SSE_KEY,
+        "SSECustomerAlgorithm": "AES256",
+    }
