@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Off means removed, and nothing else touched. The scenario has turned the timer off; the rest is turned off here."""
+
+from __future__ import annotations
+
+import json
+
+EVERYTHING_OFF = '{"synapse_s3_storage_provider_enabled": false, "synapse_s3_migrate_enabled": false}'
+MIGRATE_OFF = '{"synapse_s3_migrate_enabled": false}'
+
+
+def test_the_timer_is_gone_and_the_service_stays(homeserver):
+    assert homeserver.run("systemctl", "list-timers", "--all", "--no-legend", "--no-pager").count("synapse-s3") == 0
+    assert not homeserver.host.file("/etc/systemd/system/synapse-s3-migrate.timer").exists
+    assert homeserver.host.file("/etc/systemd/system/synapse-s3-migrate.service").exists
+    homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
+
+
+def test_another_prefix_is_refused(play, homeserver):
+    before = homeserver.bucket
+    refused = play("matrix_ops.synapse_s3.site", "-e", "synapse_s3_prefix=elsewhere")
+    assert refused.status != 0
+    assert "synapse_s3_prefix" in refused.output
+    assert "synapse_s3_relocation_confirmed" in refused.output
+    assert refused.changed == 0
+    assert homeserver.bucket == before
+
+
+def test_the_migrate_job_is_removed_alone(play, homeserver):
+    off = play("matrix_ops.synapse_s3.site", "-e", MIGRATE_OFF)
+    assert off.status == 0, off.output
+    for path in (
+        "/etc/systemd/system/synapse-s3-migrate.service",
+        "/usr/local/bin/synapse-s3-migrate",
+        "/usr/local/bin/synapse-s3-shell",
+        "/opt/synapse-s3",
+        "/var/lib/synapse-s3",
+        "/etc/synapse-s3/environment",
+    ):
+        assert not homeserver.host.file(path).exists, path
+    assert "matrix_ops.synapse_s3" in homeserver.host.file(homeserver.facts["config_paths"][0]).content_string
+    assert play("matrix_ops.synapse_s3.site", "-e", MIGRATE_OFF).changed == 0
+
+
+def test_the_storage_provider_is_removed_alone(play, homeserver):
+    off = play("matrix_ops.synapse_s3.site", "-e", EVERYTHING_OFF)
+    assert off.status == 0, off.output
+    before = json.loads(homeserver.host.file("/opt/test-tools/before.json").content_string)
+    path = homeserver.facts["config_paths"][0]
+    assert homeserver.host.file(path).sha256sum == before[path][3]
+    assert homeserver.host.run(f"{homeserver.facts['python']} -c 'import s3_storage_provider'").rc != 0
+    assert homeserver.run("curl", "--silent", "--fail", homeserver.facts["url"] + "/health") == "OK"
+
+
+def test_it_comes_back(play, homeserver):
+    on = play("matrix_ops.synapse_s3.site")
+    assert on.status == 0, on.output
+    assert homeserver.host.service("synapse-s3-migrate.timer").is_running
+
+
+def test_uninstall_asks_first(play, homeserver):
+    refused = play("matrix_ops.synapse_s3.uninstall")
+    assert refused.status != 0
+    assert "synapse_s3_uninstall_confirm" in refused.output
+    assert refused.changed == 0
+    assert homeserver.host.service("synapse-s3-migrate.timer").is_running

@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A wrong setting is refused before anything is touched, in words that name the setting and the remedy."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+
+def settings(**values):
+    return {f"synapse_s3_{name}": value for name, value in values.items()}
+
+
+WRONG_SETTINGS = {
+    "no bucket": (settings(bucket=""), ["synapse_s3_bucket"]),
+    "endpoint without scheme": (settings(endpoint_url="127.0.0.1:9000"), ["synapse_s3_endpoint_url", "https://"]),
+    "half a key pair": (settings(secret_access_key=""), ["synapse_s3_access_key_id", "synapse_s3_secret_access_key"]),
+    "the other half of a key pair": (
+        settings(access_key_id=""),
+        ["synapse_s3_access_key_id", "synapse_s3_secret_access_key"],
+    ),
+    "no keys and no role": (
+        settings(access_key_id="", secret_access_key=""),
+        ["synapse_s3_access_key_id", "synapse_s3_use_instance_role"],
+    ),
+    "a storage class that the provider does not take": (
+        settings(storage_class="GLACIER_IR"),
+        ["synapse_s3_storage_class", "STANDARD_IA"],
+    ),
+    "a storage class that only the script takes": (
+        settings(storage_class="ONEZONE_IA"),
+        ["synapse_s3_storage_class", "STANDARD_IA"],
+    ),
+    "an addressing style that is none": (settings(addressing_style="dns"), ["synapse_s3_addressing_style", "virtual"]),
+    "a bucket that does not exist": (settings(bucket="no-such-bucket"), ["synapse_s3_bucket", "no-such-bucket"]),
+    "a secret that is refused": (settings(secret_access_key="wrong"), ["synapse_s3_secret_access_key"]),
+    "a key that is refused": (settings(access_key_id="nobody"), ["synapse_s3_access_key_id"]),
+    "keys that may not write": (settings(endpoint_url="http://127.0.0.1:9001"), ["Writing to the bucket", "read-only"]),
+    "an endpoint where nothing listens": (settings(endpoint_url="http://127.0.0.1:9"), ["synapse_s3_endpoint_url"]),
+    "an endpoint that is no S3 server": (settings(endpoint_url="http://127.0.0.1:8008"), ["synapse_s3_endpoint_url"]),
+    "an age that is no duration": (settings(migrate_older_than="1 day"), ["synapse_s3_migrate_older_than", "1d"]),
+    "a schedule that systemd does not take": (
+        settings(migrate_schedule="nightly at five"),
+        ["synapse_s3_migrate_schedule"],
+    ),
+    "a Synapse that is not there": (
+        settings(synapse_service="no-such-synapse.service"),
+        ["synapse_s3_synapse_service"],
+    ),
+    "a media path that is not there": (settings(media_path="/no/such/media"), ["synapse_s3_media_path"]),
+}
+
+OTHER_PROVIDER = """
+media_storage_providers:
+  - module: s3_storage_provider.S3StorageProviderBackend
+    store_local: true
+    config:
+      bucket: another-bucket
+"""
+
+WRONG_CONFIGURATIONS = {
+    "media kept in S3 alone": ("enable_local_media_storage: false\n", ["enable_local_media_storage"]),
+    "a process without the media repository": ("enable_media_repo: false\n", ["enable_media_repo"]),
+    "another bucket in Synapse's configuration": (OTHER_PROVIDER, ["another-bucket", "synapse_s3_bucket"]),
+    "the key twice": ("media_storage_providers: []\nmedia_storage_providers: []\n", ["media_storage_providers"]),
+    "a list on one line": ("media_storage_providers: [{module: some.Module}]\n", ["media_storage_providers"]),
+}
+
+
+def snapshot(homeserver):
+    return json.loads(homeserver.run("/usr/bin/python3", "/opt/test-tools/snapshot.py"))
+
+
+def refused(play, homeserver, wrong, words, *arguments):
+    files, bucket = snapshot(homeserver), homeserver.bucket
+    ended = play("matrix_ops.synapse_s3.site", "-e", json.dumps(wrong), *arguments)
+    assert ended.status != 0, ended.output
+    # A message may be folded over lines in the play's output.
+    said = re.sub(r"\s+", " ", ended.output)
+    assert [word for word in words if word not in said] == [], ended.output
+    assert "Traceback" not in ended.output
+    assert ended.changed == 0
+    after = snapshot(homeserver)
+    assert {path: now for path, now in after.items() if files.get(path) != now} == {}
+    assert sorted(set(files) - set(after)) == []
+    assert homeserver.bucket == bucket
+
+
+@pytest.mark.parametrize(("wrong", "words"), WRONG_SETTINGS.values(), ids=WRONG_SETTINGS.keys())
+def test_a_wrong_setting_is_refused(play, homeserver, wrong, words):
+    refused(play, homeserver, wrong, words)
+
+
+@pytest.mark.parametrize("mode", [[], ["--check", "--diff"]], ids=["for real", "in check mode"])
+def test_a_wrong_secret_is_refused_in_every_mode(play, homeserver, mode):
+    refused(play, homeserver, settings(secret_access_key="wrong"), ["synapse_s3_secret_access_key"], *mode)
+
+
+@pytest.mark.parametrize(("lines", "words"), WRONG_CONFIGURATIONS.values(), ids=WRONG_CONFIGURATIONS.keys())
+def test_a_configuration_that_does_not_fit_is_refused(play, homeserver, lines, words):
+    path = homeserver.facts["config_paths"][0]
+    homeserver.run("cp", "--preserve", path, "/opt/test-tools/homeserver.yaml")
+    try:
+        homeserver.run("sh", "-c", f"printf '%s' '{lines}' >> {path}")
+        refused(play, homeserver, {}, words)
+    finally:
+        homeserver.run("cp", "--preserve", "/opt/test-tools/homeserver.yaml", path)
+
+
+def test_synapse_went_on_running(homeserver):
+    shown = homeserver.run("systemctl", "show", "matrix-synapse", "--property=ActiveState,NRestarts")
+    assert "ActiveState=active" in shown
+    assert homeserver.run("curl", "--silent", "--fail", homeserver.facts["url"] + "/health") == "OK"

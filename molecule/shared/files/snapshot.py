@@ -1,0 +1,57 @@
+#!/usr/bin/env python
+"""Prints as JSON what every file that matters to an operator is: path -> [mode, owner, group, sha256 or link target].
+
+Left out: what the servers write by themselves (media, databases, journals, compiled Python) and the tests' own tools.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOTS = ["/etc", "/opt", "/usr/local", "/var/lib", "/srv", "/root", "/home"]
+LEFT_OUT = (
+    "/opt/test-tools",
+    "/var/lib/postgresql",
+    "/var/lib/s3-server",
+    "/var/lib/synapse/media_store",
+    "/var/lib/synapse/homeserver.pid",
+    "/var/lib/systemd",
+    "/var/lib/apt",
+    "/var/lib/dpkg",
+    "/var/lib/private",
+    "/root/.ansible",
+    "/root/.cache",
+    "/etc/mtab",
+    "/etc/machine-id",
+)
+
+
+def described(path: Path) -> list[object]:
+    found = path.lstat()
+    content = ""
+    if stat.S_ISLNK(found.st_mode):
+        content = str(path.readlink())
+    elif stat.S_ISREG(found.st_mode):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+    return [stat.filemode(found.st_mode), found.st_uid, found.st_gid, content]
+
+
+def below(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if str(path) in LEFT_OUT or path.name == "__pycache__":
+            continue
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from below(path)
+
+
+def main() -> None:
+    print(json.dumps({str(path): described(path) for root in ROOTS for path in below(Path(root))}))
+
+
+if __name__ == "__main__":
+    main()
