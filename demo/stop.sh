@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Removes the demo's container and all that is in it.
+set -euo pipefail
+# shellcheck source=dev/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../dev/common.sh"
+# shellcheck source=dev/container.sh
+source "$ROOT/dev/container.sh"
+
+remove_container synapse-s3-demo
+say "demo: stopped and removed"

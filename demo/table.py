@@ -1,0 +1,34 @@
+"""Prints what `media.py count` said at several moments as one table.
+
+table.py 'before=FILE' 'after the migration=FILE' ...
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+
+def human(size: int) -> str:
+    amount, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def main() -> None:
+    moments = [argument.split("=", 1) for argument in sys.argv[1:]]
+    width = max(len(name) for name, file in moments)
+    print(f"{'':{width}}      on the disk           in the bucket")
+    print(f"{'':{width}}   files       bytes     files       bytes")
+    for name, file in moments:
+        count = json.loads(Path(file).read_text())
+        cells = [f"{count[place]['files']:>8}{human(count[place]['bytes']):>12}" for place in ("disk", "bucket")]
+        print(f"{name:{width}}{'  '.join(cells)}")
+
+
+if __name__ == "__main__":
+    main()
