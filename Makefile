@@ -1,0 +1,75 @@
+# Two commands: `make demo` and `make test`. Everything they need they set up themselves, and skip what is there already.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+TARGETS := setup lint sanity unit integration molecule demo demo-stop test clean
+.PHONY: help $(TARGETS)
+
+help:
+	@echo 'make demo         a homeserver in a container; its media moves to S3; every picture is compared (about 5 minutes at first)'
+	@echo 'make demo-stop    removes the demo'
+	@echo 'make test         everything below'
+	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, mypy'
+	@echo 'make sanity       ansible-test sanity, antsibull-docs'
+	@echo 'make unit         unit tests'
+	@echo 'make integration  modules and engine against real servers, in a container'
+	@echo 'make molecule     roles and playbooks against a real homeserver, in containers'
+	@echo 'make setup        only what all of these need: system packages, Docker engine, images, Python tools'
+	@echo 'make clean        removes what any of these made, except for system packages'
+
+ifneq ($(shell id -u),0)
+
+# Installing packages, starting a Docker engine and talking to it take root. All targets run so, and not only some, because what
+# they make in .venv and .cache then has one owner.
+$(TARGETS):
+	@echo '==> root is needed for system packages and the Docker engine: calling sudo'
+	@sudo $(MAKE) --no-print-directory $@
+
+else
+
+.NOTPARALLEL:
+
+tools:
+	@dev/system-packages.sh
+	@dev/python-tools.sh
+
+containers: tools
+	@dev/docker-engine.sh
+	@dev/base-image.sh
+	@dev/homeserver-image.sh
+	@dev/collections.sh
+	@dev/collection.sh
+
+# ansible-lint looks up the modules of the collections that the tests use.
+lint: tools
+	@dev/collections.sh
+	@dev/lint.sh
+
+sanity: tools
+	@dev/sanity.sh
+
+unit: tools
+	@dev/unit.sh
+
+integration: containers
+	@dev/integration.sh
+
+molecule: containers
+	@dev/molecule.sh
+
+demo: containers
+	@demo/demo.sh
+
+setup: containers
+
+test: containers
+	@dev/test.sh
+
+demo-stop:
+	@demo/stop.sh
+
+clean:
+	@dev/clean.sh
+
+.PHONY: tools containers
+endif

@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# The one place that says how a container with systemd as its init is started, unprivileged. Sourced by whatever calls
+# `docker run`; molecule/*/molecule.yml says the same in Molecule's words:
+#
+#   image: synapse-s3-test/homeserver:latest
+#   pre_build_image: true
+#   command: /sbin/init
+#   privileged: false
+#   capabilities: [SYS_ADMIN]
+#   security_opts: [seccomp=unconfined, apparmor=unconfined]
+#   volumes: ["/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+#   cgroupns_mode: host
+#   tmpfs: [/run, /run/lock]
+#
+# Nothing of the host's certificates or pip settings is mounted: where a container needs them, dev/homeserver-image.sh has put
+# them into the image.
+
+# shellcheck disable=SC2034  # used by those who source this
+CONTAINER_OPTIONS=(
+  --cap-add SYS_ADMIN
+  --security-opt seccomp=unconfined
+  --security-opt apparmor=unconfined
+  --volume /sys/fs/cgroup:/sys/fs/cgroup:rw
+  --cgroupns host
+  --tmpfs /run
+  --tmpfs /run/lock
+  --stop-signal SIGRTMIN+3
+)
+CONTAINER_COMMAND=/sbin/init
+# How Ansible reaches it.
+CONTAINER_CONNECTION='{"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}'
+
+# remove_container CONTAINER - where it is there; an older `docker rm --force` fails where it is not.
+remove_container() {
+  if docker container inspect "$1" >/dev/null 2>&1; then
+    docker rm --force --volumes "$1" >/dev/null
+  fi
+}
+
+# wait_for_systemd CONTAINER - until it has booted; fails with what failed.
+wait_for_systemd() {
+  local state=""
+  for _ in $(seq 60); do
+    # Until systemd has made its socket, and while it boots, this fails with words that are no error yet.
+    state=$(docker exec "$1" systemctl is-system-running 2>/dev/null) && return
+    [[ $state != degraded ]] || break
+    sleep 1
+  done
+  docker exec "$1" systemctl --failed --no-pager >&2
+  fail "systemd in the container $1 is '${state:-not there}'"
+}
+
+# provision CONTAINER [ARGUMENT...] - runs tests/homeserver/provision.yml against it; ARGUMENTs go to ansible-playbook.
+provision() {
+  local container=$1 log=$CACHE/provision-$1.log
+  shift
+  ANSIBLE_PIPELINING=true ansible-playbook --inventory "$container," --extra-vars "$CONTAINER_CONNECTION" "$@" "$ROOT/tests/homeserver/provision.yml" >"$log" 2>&1 || {
+    grep --after-context 20 --max-count 1 '^fatal' "$log" >&2 || tail -n 20 "$log" >&2
+    fail "the container $container could not be made a homeserver; the whole output is in $log"
+  }
+}

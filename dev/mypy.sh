@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# mypy over all Python, each folder in the way its files import each other.
+set -euo pipefail
+# shellcheck source=dev/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+"$ROOT/dev/source-tree.sh"
+status=0
+check() { mypy --config-file "$ROOT/pyproject.toml" --cache-dir "$CACHE/mypy" --no-error-summary "$@" || status=1; }
+# pytest hands fixtures to tests by name, so an annotation there proves nothing; what tests call is checked all the same.
+tests=(--allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --no-warn-return-any)
+
+# The plugins and their unit tests import the collection by its full name, from above ansible_collections.
+cd "$CACHE/tree"
+collection=ansible_collections/matrix_ops/synapse_s3
+check "$collection/plugins"
+check "${tests[@]}" "$collection/tests/unit"
+
+# These folders hold programs and tests whose files import their neighbours by bare name.
+export MYPYPATH=$CACHE/tree
+for folder in dev demo tests/homeserver/tools; do
+  cd "$TREE/$folder"
+  check .
+done
+for folder in tests/integration molecule; do
+  cd "$TREE/$folder"
+  check "${tests[@]}" .
+done
+exit "$status"

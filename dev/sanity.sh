@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# ansible-test sanity and antsibull-docs on a copy of the collection in the folder they want.
+set -euo pipefail
+# shellcheck source=dev/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+"$ROOT/dev/source-tree.sh"
+python_version=$(python -c 'import sys; print("{}.{}".format(*sys.version_info))')
+
+# ansible-test keeps its virtualenvs below the home directory, and downloads get-pip.py to there. A home of its own leaves the
+# user's alone and holds a stand-in, so that no download is needed.
+test_home=$CACHE/ansible-test
+mkdir -p "$test_home/.ansible/test/cache"
+pip_version=$(sed -nE "s/^ +pip='([0-9.]+)',$/\1/p" "$(python -c 'import ansible_test; print(*ansible_test.__path__)')/_internal/python_requirements.py")
+[[ $pip_version =~ ^[0-9.]+$ ]] || fail "cannot tell from ansible-test which get-pip.py it wants; found: '$pip_version'"
+cp "$ROOT/dev/bootstrap_pip.py" "$test_home/.ansible/test/cache/get_pip_${pip_version//./_}.py"
+pip_settings=()
+for file in "${XDG_CONFIG_HOME:-$HOME/.config}/pip/pip.conf" "$HOME/.pip/pip.conf"; do
+  [[ ! -f $file ]] || pip_settings=("PIP_CONFIG_FILE=$file")
+done
+
+say "sanity: ansible-test sanity --python $python_version"
+(cd "$TREE" && env HOME="$test_home" "${pip_settings[@]}" ansible-test sanity --color no --python "$python_version" "$@")
+
+say "sanity: antsibull-docs lint-collection-docs"
+antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self --skip-rstcheck "$TREE"

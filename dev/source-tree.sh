@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Copies the project's files to .cache/tree/ansible_collections/matrix_ops/synapse_s3, anew where one has changed. Python
+# imports the collection by that path, and ansible-test wants the real folder there, not a link.
+set -euo pipefail
+# shellcheck source=dev/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+wanted=$(source_files | (cd "$ROOT" && xargs -0 sha256sum) | sha256sum)
+stamp=$CACHE/tree/.stamp
+if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then
+  exit 0
+fi
+rm -rf "$TREE" "$stamp"
+mkdir -p "$TREE"
+source_files | tar --create --directory "$ROOT" --null --files-from - | tar --extract --directory "$TREE"
+# Else ansible-test asks the checkout's git, which ignores all of .cache.
+git init --quiet "$TREE"
+printf '%s' "$wanted" >"$stamp"

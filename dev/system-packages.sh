@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs with apt what the other scripts call, where it is missing. Asks for programs, not packages, so that a Docker engine
+# or a Python that came from elsewhere counts, and so that a second call is instant.
+set -euo pipefail
+# shellcheck source=dev/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+missing=()
+need() { # need PACKAGE COMMAND...: the command must succeed, else the package is missing
+  local package=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+has() { command -v "$1"; }
+
+need python3 has python3
+need python3-venv python3 -c 'import venv, ensurepip'
+need make has make
+need git has git
+need curl has curl
+need ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
+need tar has tar
+need iproute2 has ss
+# The engine, and what makes a base image where no registry answers.
+docker info >/dev/null 2>&1 || need docker.io has dockerd
+need debootstrap has debootstrap
+need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
+
+# ansible-core 2.19 needs Python 3.11; where the default is older (Ubuntu 22.04) apt has a newer one beside it.
+if command -v python3 >/dev/null && ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+  need python3.11 has python3.11
+  need python3.11-venv python3.11 -c 'import venv, ensurepip'
+fi
+
+if [[ ${#missing[@]} -eq 0 ]]; then
+  say "system packages: nothing missing"
+  exit 0
+fi
+
+command -v apt-get >/dev/null ||
+  fail "these are missing, and this is not a Debian or Ubuntu where they could be installed with apt: ${missing[*]}"
+[[ $(id -u) -eq 0 ]] || fail "installing ${missing[*]} needs root; run this through make, which calls sudo"
+
+say "system packages: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -qq --yes --no-install-recommends "${missing[@]}" >"$CACHE/apt.log" 2>&1 || {
+  tail -n 20 "$CACHE/apt.log" >&2
+  fail "apt could not install ${missing[*]}; the whole output is in $CACHE/apt.log"
+}
