@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run has done so far, counted as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+UPLOADED = "uploaded"
+VERIFIED = "verified"
+REPAIRED = "repaired"
+DELETED = "deleted"
+
+# More failures than this are counted and told as they happen, but not kept: memory stays flat.
+KEPT_FAILURES = 10_000
+KEPT_NAMES = 1000
+
+
+class Failure(NamedTuple):
+    """A file of which something could not be done: its path below the media store, its key, and why."""
+
+    path: str
+    key: str
+    error: str
+
+
+class Tally:
+    """A number of files and their bytes."""
+
+    __slots__ = ("bytes", "files")
+
+    def __init__(self) -> None:
+        self.files = 0
+        self.bytes = 0
+
+    def add(self, size: int) -> None:
+        self.files += 1
+        self.bytes += size
+
+    def as_dict(self) -> dict[str, int]:
+        return {"files": self.files, "bytes": self.bytes}
+
+
+class Report:
+    """Counts of one run. In a dry run they say what would have been done.
+
+    scanned: every file the walk yields, of this shard alone. Each of them ends as one of uploaded (put where nothing
+    was), repaired (put over an object that differed), verified (was in the bucket and proven), skipped or failed.
+    deleted counts besides, what was unlinked. `on_failure` hears of each failure as it happens.
+    """
+
+    def __init__(
+        self,
+        *,
+        dry_run: bool = False,
+        keep_names: bool = False,
+        on_failure: Callable[[Failure], None] | None = None,
+    ) -> None:
+        self.dry_run = dry_run
+        self.scanned = Tally()
+        self.uploaded = Tally()
+        self.verified = Tally()
+        self.repaired = Tally()
+        self.deleted = Tally()
+        self.skipped: dict[str, Tally] = {}
+        self.failed: list[Failure] = []
+        self.failures = 0
+        self.requests: dict[str, int] = {}
+        self.database_rows = 0
+        self.seconds = 0.0
+        self.error: str | None = None
+        # What went wrong beside the files, such as metrics that could not be written.
+        self.warnings: list[str] = []
+        self.names: list[tuple[str, str]] = []
+        self._keep_names = keep_names
+        self._on_failure = on_failure
+
+    def done(self, outcome: str, path: str, size: int) -> None:
+        """Counts a file under one of UPLOADED, VERIFIED, REPAIRED or DELETED; `size` is in bytes."""
+        tally: Tally = getattr(self, outcome)
+        tally.add(size)
+        if self._keep_names and outcome != VERIFIED and len(self.names) < KEPT_NAMES:
+            self.names.append((outcome, path))
+
+    def skip(self, reason: str, size: int) -> None:
+        """Counts a file that is left where it is, on purpose."""
+        tally = self.skipped.get(reason)
+        if tally is None:
+            tally = self.skipped[reason] = Tally()
+        tally.add(size)
+
+    def fail(self, path: str, key: str, error: str) -> None:
+        failure = Failure(path, key, error)
+        self.failures += 1
+        if len(self.failed) < KEPT_FAILURES:
+            self.failed.append(failure)
+        if self._on_failure:
+            self._on_failure(failure)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.uploaded.files or self.repaired.files or self.deleted.files)
+
+    @property
+    def handled(self) -> int:
+        """Files whose end is known."""
+        moved = self.uploaded.files + self.repaired.files + self.verified.files
+        return moved + self.failures + sum(tally.files for tally in self.skipped.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` prints it; "error" is there only where the run was ended early."""
+        report: dict[str, Any] = {
+            "changed": self.changed,
+            "dry_run": self.dry_run,
+            "scanned": self.scanned.as_dict(),
+            "uploaded": self.uploaded.as_dict(),
+            "verified": self.verified.as_dict(),
+            "repaired": self.repaired.as_dict(),
+            "deleted": self.deleted.as_dict(),
+            "skipped": {reason: tally.as_dict() for reason, tally in sorted(self.skipped.items())},
+            "failed": [failure._asdict() for failure in self.failed],
+            "failures": self.failures,
+            "requests": dict(sorted(self.requests.items())),
+            "database_rows": self.database_rows,
+            "seconds": round(self.seconds, 3),
+        }
+        if self.warnings:
+            report["warnings"] = list(self.warnings)
+        if self.error is not None:
+            report["error"] = self.error
+        return report

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The settings of a run, as the section `offload` of the configuration file and the module's options name them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os.path
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from ..config import flag, refuse_unknown, text
+from ..durations import parse_duration
+from ..errors import ConfigurationError
+from ..sizes import parse_size
+from .shard import Shard, parse_shard
+
+VERIFY_CONTENT = "content"
+VERIFY_SIZE = "size"
+VERIFICATIONS = (VERIFY_CONTENT, VERIFY_SIZE)
+
+DEFAULT_OLDER_THAN = "1d"
+DEFAULT_GRACE = "60s"
+DEFAULT_CONCURRENCY = 64
+MOST_CONCURRENCY = 1024
+DEFAULT_SHARD = "1/1"
+_WHOLE = Shard(1, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class OffloadSettings:
+    """`state_dir` and `metrics_file` are absolute paths, `bandwidth_limit` is in bytes a second, None for no limit."""
+
+    state_dir: str
+    older_than: timedelta = timedelta(days=1)
+    grace: timedelta = timedelta(seconds=60)
+    delete_local: bool = True
+    concurrency: int = DEFAULT_CONCURRENCY
+    bandwidth_limit: int | None = None
+    store_remote: bool = True
+    verify: str = VERIFY_CONTENT
+    metrics_file: str | None = None
+    shard: Shard = _WHOLE
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], where: str) -> OffloadSettings:
+        """Settings as an operator writes them: None or an empty text means not set. Raises ConfigurationError.
+
+        `where` says in messages where they were read from.
+        """
+        refuse_unknown(mapping, [field.name for field in dataclasses.fields(cls)], where)
+        given = {name: value for name, value in mapping.items() if value is not None and value != ""}
+        older_than = given.get("older_than", DEFAULT_OLDER_THAN)
+        limit = given.get("bandwidth_limit")
+        return cls(
+            state_dir=_directory(given, "state_dir", where),
+            older_than=parse_duration(older_than, f"older_than in {where}"),
+            grace=parse_duration(given.get("grace", DEFAULT_GRACE), f"grace in {where}"),
+            delete_local=flag(given, "delete_local", where, default=True),
+            concurrency=_concurrency(given.get("concurrency", DEFAULT_CONCURRENCY), where),
+            bandwidth_limit=None if limit is None else parse_size(limit, f"bandwidth_limit in {where}"),
+            store_remote=flag(given, "store_remote", where, default=True),
+            verify=_verification(given.get("verify", VERIFY_CONTENT), where),
+            metrics_file=_path(given, "metrics_file", where),
+            shard=parse_shard(text(given, "shard", where) or DEFAULT_SHARD),
+        )
+
+
+def _directory(given: Mapping[str, Any], name: str, where: str) -> str:
+    path = _path(given, name, where)
+    if path is None:
+        raise ConfigurationError(
+            f"{name} in {where} is not set. Name a directory that belongs to the user this runs as, in full."
+        )
+    return path
+
+
+def _path(given: Mapping[str, Any], name: str, where: str) -> str | None:
+    path = text(given, name, where)
+    if path is not None and not path.startswith("/"):
+        raise ConfigurationError(f"{name} in {where} is {path!r}. Write it in full, beginning with a slash.")
+    return None if path is None else os.path.normpath(path)
+
+
+def _concurrency(value: object, where: str) -> int:
+    # A bool is an int to Python, and YAML makes one of "yes".
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_CONCURRENCY:
+        raise ConfigurationError(
+            f"concurrency in {where} is {value!r}. Write a whole number from 1 to {MOST_CONCURRENCY}."
+        )
+    return value
+
+
+def _verification(value: object, where: str) -> str:
+    if value not in VERIFICATIONS:
+        raise ConfigurationError(f"verify in {where} is {value!r}. Choose one of {', '.join(VERIFICATIONS)}.")
+    return str(value)
