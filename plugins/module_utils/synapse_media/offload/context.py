@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every part of a run shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..store import StoreSettings
+from .report import Report
+from .rows import Rows
+from .s3 import S3
+from .settings import OffloadSettings
+from .transport.loop import Loop
+from .walk import LocalFile
+
+
+@dataclass
+class Context:
+    """One run. `root` is the media store, `now` the time (seconds since 1970) that ages are measured from."""
+
+    loop: Loop
+    s3: S3
+    rows: Rows
+    root: str
+    store: StoreSettings
+    settings: OffloadSettings
+    report: Report
+    rehearse: bool
+    now: float
+    # Multipart uploads that are neither completed nor aborted: key and upload id.
+    unfinished: set[tuple[str, str]] = field(default_factory=set)
+    stopping: bool = False
+
+    def key(self, file: LocalFile) -> str:
+        return self.store.prefix + file.path
+
+    def is_stopping(self) -> bool:
+        """For work in threads, which no signal ends."""
+        return self.stopping
+
+    def fail(self, file: LocalFile, error: object) -> None:
+        self.report.fail(file.path, self.key(file), str(error))

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A large file into the bucket part by part, several at a time, each with a digest that the store checks."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import MediaError
+from .content import ContentProblem, digest_part, digest_sha256, identity_of, open_file
+from .context import Context
+from .digests import MIB, composed_etag, parts_of
+from .rows import Row
+from .transport.client import FilePart, RequestFailed
+from .transport.loop import Semaphore
+from .upload import Uploaded
+from .walk import LocalFile
+
+LARGE = 16 * MIB
+_PART = 8 * MIB
+_MOST_PARTS = 10_000  # of one upload, a limit of S3's
+_PARTS_IN_FLIGHT = 32
+
+
+class Disagreement(MediaError):
+    """The file is not what Synapse's database says of it."""
+
+
+async def upload_parts(context: Context, file: LocalFile, row: Row | None, *, repaired: bool) -> Uploaded:
+    """Completes the upload only of the very file that the walk saw and the row describes; else aborts it.
+
+    Raises Disagreement, RequestFailed, ContentProblem, or StoreError where the store refuses the whole run.
+    """
+    key = context.key(file)
+    descriptor = await context.loop.in_thread(open_file, context.root, file)
+    try:
+        upload_id = await context.s3.create_multipart(key)
+        context.unfinished.add((key, upload_id))
+        try:
+            etag = await _upload(context, file, row, descriptor, upload_id)
+        except MediaError:
+            await _abort(context, key, upload_id)
+            raise
+        context.unfinished.discard((key, upload_id))
+    finally:
+        os.close(descriptor)
+    return Uploaded(file, file.identity, etag, repaired)
+
+
+async def abort_unfinished(context: Context) -> None:
+    """Takes back what a stopped run had begun to upload, as far as the store lets it."""
+    for key, upload_id in list(context.unfinished):
+        await _abort(context, key, upload_id)
+
+
+async def _abort(context: Context, key: str, upload_id: str) -> None:
+    try:
+        await context.s3.abort_multipart(key, upload_id)
+    except MediaError:
+        # The error that led here is the one to tell; an unfinished upload is no object, and lifecycle rules remove it.
+        return
+    context.unfinished.discard((key, upload_id))
+
+
+async def _upload(
+    context: Context, file: LocalFile, row: Row | None, descriptor: int, upload_id: str
+) -> tuple[str, ...]:
+    length = part_length(file.size)
+    whole = None
+    if file.is_original and row is not None and row.sha256 is not None:
+        whole = context.loop.start(_sha256(context, descriptor, file.size))
+    gate = Semaphore(context.loop, min(_PARTS_IN_FLIGHT, context.settings.concurrency))
+    problems: list[MediaError] = []
+    tasks = [
+        context.loop.start(_part(context, file, upload_id, number, FilePart(descriptor, offset, count), gate, problems))
+        for number, (offset, count) in enumerate(parts_of(file.size, length), start=1)
+    ]
+    parts = [await task for task in tasks]
+    sha256 = await whole if whole is not None else None
+    if problems:
+        raise problems[0]
+    if identity_of(os.fstat(descriptor)) != file.identity:
+        raise ContentProblem("changed", "The file changed while it was uploaded. The next run takes it.")
+    if whole is not None and row is not None and sha256 != row.sha256:
+        raise Disagreement(
+            "The file's SHA-256 is not the one in Synapse's database. It stays where it is: compare it with a backup."
+        )
+    done = [part for part in parts if part is not None]
+    answered = await context.s3.complete_multipart(context.key(file), upload_id, [etag for dummy, etag in done])
+    expected = composed_etag([md5 for md5, dummy in done])
+    # Encrypted with our key: the ETag is no digest, but the store has compared the MD5 of every part.
+    return (expected, answered) if context.store.sse_customer_key else (expected,)
+
+
+async def _part(
+    context: Context,
+    file: LocalFile,
+    upload_id: str,
+    number: int,
+    body: FilePart,
+    gate: Semaphore,
+    problems: list[MediaError],
+) -> tuple[bytes, str] | None:
+    async with gate:
+        if problems:
+            return None
+        try:
+            md5 = await context.loop.in_thread(digest_part, *body)
+            return md5, await context.s3.upload_part(context.key(file), upload_id, number, body, md5)
+        except (RequestFailed, ContentProblem) as error:
+            problems.append(error)
+            return None
+
+
+async def _sha256(context: Context, descriptor: int, size: int) -> bytes | None:
+    return await context.loop.in_thread(digest_sha256, descriptor, size, context.is_stopping)
+
+
+def part_length(size: int) -> int:
+    """Bytes a part, in whole MiB, so that a file of `size` bytes needs no more parts than S3 takes."""
+    smallest = -(-size // _MOST_PARTS)
+    return max(_PART, -(-smallest // MIB) * MIB)

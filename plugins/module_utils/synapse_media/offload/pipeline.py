@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The run: what may go is put into the bucket where it is missing, proven there, and only then unlinked."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from .context import Context
+from .multipart import abort_unfinished
+from .presence import Presence
+from .selection import Rules
+from .transfer import transfer
+from .transport.loop import Task
+from .windows import Window, Windows
+
+# While one window is being transferred the next is looked up, and the one before is proven and unlinked.
+_WINDOWS_IN_FLIGHT = 3
+UNREADABLE = "unreadable_directory"
+
+
+async def offload(context: Context) -> None:
+    """Goes through the media store once, and writes into the report what became of each file.
+
+    Raises StoreError where the store refuses the run and MediaError where the database cannot be read. Each file is
+    then still whole on the disk or proven to be in the bucket, as at every other moment.
+    """
+    settings = context.settings
+    rules = Rules(settings.older_than, settings.grace, settings.store_remote)
+    windows = Windows(context.root, context.rows, rules, settings.shard, context.now)
+    presence = Presence(context.loop, context.s3)
+    under_way: deque[Task] = deque()
+    while True:
+        window = await context.loop.in_thread(windows.next)
+        if window is None:
+            break
+        _count(context, window)
+        if window.candidates:
+            answers = await presence.look_up([context.key(candidate.file) for candidate in window.candidates])
+            under_way.append(context.loop.start(transfer(context, window.candidates, answers)))
+        if len(under_way) >= _WINDOWS_IN_FLIGHT:
+            await under_way.popleft()
+    for task in under_way:
+        await task
+
+
+async def abort_uploads(context: Context) -> None:
+    """For after an interrupted offload()."""
+    await abort_unfinished(context)
+
+
+def _count(context: Context, window: Window) -> None:
+    report = context.report
+    report.scanned.files += window.scanned.files
+    report.scanned.bytes += window.scanned.bytes
+    report.database_rows = context.rows.sent
+    for reason, path, size in window.left:
+        if reason == UNREADABLE:
+            report.fail(path, context.store.prefix + path, "The directory cannot be read. Give it to Synapse's user.")
+        else:
+            report.skip(reason, size)

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is on the disk and old enough, a window at a time: the walk, the rows about it, and the rules."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..layout import Media
+from .report import Tally
+from .rows import Row, Rows
+from .selection import Rules, reason_to_leave
+from .shard import Shard
+from .walk import LocalFile, walk
+
+# Files a window: what memory holds and one statement asks the database about, whatever the size of the media store.
+WINDOW = 2000
+
+
+class Candidate(NamedTuple):
+    """A file that may go, with what Synapse's database says of its media."""
+
+    file: LocalFile
+    row: Row
+
+
+@dataclass
+class Window:
+    """The next files in the order of their keys: those that may go, and why the others stay."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    scanned: Tally = field(default_factory=Tally)
+    left: list[tuple[str, str, int]] = field(default_factory=list)
+
+
+class Windows:
+    """Reads one window after the other; every call blocks, on the disk and on the database."""
+
+    def __init__(self, root: str, rows: Rows, rules: Rules, shard: Shard, now: float) -> None:
+        self._rows = rows
+        self._rules = rules
+        self._now = now
+        self._left: list[tuple[str, str, int]] = []
+        self._files = self._of_shard(walk(root, self._leave), shard.owns if shard.count > 1 else None)
+
+    def next(self) -> Window | None:
+        """None after the last. Raises MediaError where the database cannot be read."""
+        files = list(itertools.islice(self._files, WINDOW))
+        window = Window(left=self._left)
+        self._left = []
+        if not files:
+            return window if window.left else None
+        rows = self._rows.look_up(list({file.media for file in files}))
+        for file in files:
+            window.scanned.add(file.size)
+            row = rows.get(file.media)
+            reason = reason_to_leave(file, row, self._rules, self._now)
+            if reason is not None:
+                window.left.append((reason, file.path, file.size))
+            elif row is not None:
+                window.candidates.append(Candidate(file, row))
+        return window
+
+    def _leave(self, reason: str, path: str, size: int) -> None:
+        self._left.append((reason, path, size))
+
+    @staticmethod
+    def _of_shard(files: Iterator[LocalFile], owns: Callable[[Media], bool] | None) -> Iterator[LocalFile]:
+        return files if owns is None else (file for file in files if owns(file.media))
