@@ -30,7 +30,7 @@ def composed_etag(parts: Sequence[bytes]) -> str:
 
 
 def likely_part_sizes(etag: str, size: int) -> list[int]:
-    """Part sizes in bytes with which a content of `size` bytes has as many parts as the ETag names; [] if it names none."""
+    """Part sizes in bytes that give `size` bytes as many parts as the ETag names; none where it names no parts."""
     match = _COMPOSED.fullmatch(etag)
     if not match:
         return []

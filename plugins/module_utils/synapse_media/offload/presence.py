@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the bucket holds at given keys: a leapfrog over its listing, or single questions where a page answers too few."""
+"""What the bucket holds at given keys: a leapfrog over its listing, or single questions where pages say too little."""
 
 from __future__ import annotations
 

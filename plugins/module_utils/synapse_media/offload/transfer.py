@@ -16,6 +16,7 @@ from .multipart import LARGE, Disagreement, upload_parts
 from .presence import Answer, Found, Presence, ask
 from .proof import Unproven, is_proven
 from .removal import remove_batch
+from .report import DELETED, REPAIRED, UPLOADED, VERIFIED
 from .transport.client import RequestFailed
 from .transport.loop import Semaphore, Task
 from .upload import Uploaded, upload_whole
@@ -87,8 +88,7 @@ async def _judge(context: Context, file: LocalFile, content: Content, found: Fou
 
 
 def _verified(context: Context, file: LocalFile, content: Content) -> Proven:
-    context.report.verified.add(file.size)
-    context.report.name("verified", file.path)
+    context.report.done(VERIFIED, file.path, file.size)
     return file, content.identity
 
 
@@ -198,19 +198,14 @@ def _arrived(context: Context, upload: Uploaded) -> Proven:
 
 
 def _taken(context: Context, file: LocalFile, repaired: bool) -> None:
-    tally = context.report.repaired if repaired else context.report.uploaded
-    tally.add(file.size)
-    context.report.name("repaired" if repaired else "uploaded", file.path)
+    context.report.done(REPAIRED if repaired else UPLOADED, file.path, file.size)
     if context.rehearse and context.settings.delete_local:
-        context.report.deleted.add(file.size)
-        context.report.name("deleted", file.path)
+        context.report.done(DELETED, file.path, file.size)
 
 
 async def _read(context: Context, candidates: Sequence[Candidate], *, keep: int) -> list[Content | None]:
     """Contents of up to `keep` bytes are kept. None, and told, where a file is not to be taken."""
-    wanted = [
-        (file, row.sha256 is not None and file.is_original, file.size <= keep) for file, row in candidates
-    ]
+    wanted = [(file, row.sha256 is not None and file.is_original, file.size <= keep) for file, row in candidates]
     contents: list[Content | None] = []
     for (file, row), content in zip(candidates, await context.loop.in_thread(read_batch, context.root, wanted)):
         if isinstance(content, ContentProblem):
@@ -231,8 +226,7 @@ async def _remove(context: Context, proven: Sequence[Proven]) -> None:
         return
     if context.rehearse:
         for file, dummy in proven:
-            context.report.deleted.add(file.size)
-            context.report.name("deleted", file.path)
+            context.report.done(DELETED, file.path, file.size)
         return
     outcomes = await context.loop.in_thread(remove_batch, context.root, proven)
     for (file, dummy), outcome in zip(proven, outcomes):
@@ -243,8 +237,7 @@ async def _remove(context: Context, proven: Sequence[Proven]) -> None:
                 "Give the file and its directory to Synapse's user.",
             )
         elif outcome == "deleted":
-            context.report.deleted.add(file.size)
-            context.report.name("deleted", file.path)
+            context.report.done(DELETED, file.path, file.size)
         else:
             context.report.skip(outcome, file.size)
 
