@@ -138,9 +138,9 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError, StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_client import (
     BOTO3_IMPORT_ERROR,
-    StoreSettings,
     make_client,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_probe import (

@@ -134,7 +134,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     RoundTrip,
     RoundTripper,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_client import (
     BOTO3_IMPORT_ERROR,
     make_client,
 )

@@ -252,7 +252,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import HAS_YAML, SourceSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import BOTO3_IMPORT_ERROR
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.source import resolve
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_client import BOTO3_IMPORT_ERROR
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.command import (
     COMMANDS,
     Command,
@@ -262,7 +263,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.script import default_path
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.session import (
     SessionSettings,
-    resolve,
 )
 
 ARGUMENTS: dict[str, dict[str, Any]] = {

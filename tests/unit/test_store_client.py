@@ -7,14 +7,14 @@ from typing import Any
 
 import boto3
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media import store
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media import store_client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import (
     StoreSettings,
     aws_config_text,
     child_environment,
-    make_client,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_client import make_client
 
 SSE_KEY = "0123456789abcdef0123456789abcdef"
 
@@ -116,6 +116,6 @@ def test_host_that_is_no_host_is_refused() -> None:
 
 
 def test_missing_boto3_names_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "BOTO3_IMPORT_ERROR", "Traceback")
+    monkeypatch.setattr(store_client, "BOTO3_IMPORT_ERROR", "Traceback")
     with pytest.raises(ConfigurationError, match=r"boto3 cannot be imported by .*python"):
         make_client(full_settings())

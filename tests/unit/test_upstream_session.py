@@ -12,10 +12,10 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     LockedError,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import DatabaseSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.source import resolve
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.state_directory import make_state_dir
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.cache import open_cache
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.session import resolve
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.state import (
-    make_state_dir,
     open_workspace,
     write_database,
 )
@@ -122,3 +122,11 @@ def test_state_directory_that_others_may_write_to(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=rf"chown -R .* {state} and chmod 0700"):
         open_workspace(str(state), rehearse=False).__enter__()
     assert list(state.iterdir()) == []
+
+
+def test_synapse_may_say_that_media_goes_to_s3_alone(tmp_path: Path) -> None:
+    config = homeserver(tmp_path, enable_local_media_storage=False, database=DATABASE)
+    told = SourceSettings("/srv/media", config, None, DATABASE)
+    assert resolve(told).keeps_local_media
+    assert not resolve(told, read_always=True).keeps_local_media
+    assert resolve(SourceSettings("/srv/media", (), None, DATABASE), read_always=True).keeps_local_media

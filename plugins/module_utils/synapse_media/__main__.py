@@ -11,14 +11,16 @@ import signal
 import sys
 
 from .errors import MediaError
+from .offload import arguments as offload_arguments
 from .signals import Stopped, stop_on_signals
-from .upstream import migrate
+from .upstream import arguments as upstream_arguments
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="synapse_media", description="Keeps the media of a Synapse server in S3.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    migrate.add_parsers(verbs)
+    offload_arguments.add_parser(verbs)
+    upstream_arguments.add_parsers(verbs)
     options = parser.parse_args()
     stop_on_signals()
     try:

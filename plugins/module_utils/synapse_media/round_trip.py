@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 from .errors import HomeserverError, StoreError
 from .layout import LOCAL, Media, content_path
-from .store import CLIENT_EXCEPTIONS, StoreSettings
+from .store import StoreSettings
+from .store_client import CLIENT_EXCEPTIONS
 from .store_errors import explain, is_answer, is_denied
 from .store_objects import put_object, read_object, remove_object, unique_key
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from .store import CLIENT_EXCEPTIONS, StoreSettings, sse_arguments
+from .store import StoreSettings, sse_arguments
+from .store_client import CLIENT_EXCEPTIONS
 from .store_errors import is_denied
 
 

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 from .errors import StoreError
 from .layout import LOCAL_CONTENT
-from .store import CLIENT_EXCEPTIONS, StoreSettings, sse_arguments
+from .store import StoreSettings, sse_arguments
+from .store_client import CLIENT_EXCEPTIONS
 from .store_errors import (
     LEAST_PRIVILEGE,
     answer_headers,

@@ -12,11 +12,11 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..forked import call_as
 from ..privileges import worker
+from ..state_directory import make_state_dir
 from .job import Job
 from .report import report_of_error, report_of_result
 from .results import StepResult
 from .session import SessionSettings, open_job
-from .state import make_state_dir
 from .steps import check_deleted, update_db
 from .upload import upload
 

@@ -17,40 +17,19 @@ from ..config import ConfigFile, flag, read_config, refuse_unknown, text
 from ..durations import parse_duration
 from ..errors import ConfigurationError
 from ..privileges import become, worker
+from ..source import resolve
+from ..state_directory import make_state_dir
 from .command import COMMANDS, Command, run_step
 from .report import report_of_error, report_of_result
 from .script import default_path
-from .session import SessionSettings, open_job, prepare, resolve
-from .state import make_state_dir
+from .session import SessionSettings, open_job, prepare
 from .summary import combined, summary_line
 
 _PROGRAM = "synapse-s3-migrate"
 _KEYS = ("older_than", "delete_local", "state_dir", "script")
 
 
-def add_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    migrate = verbs.add_parser("migrate", help="move media to the bucket with upstream's script")
-    _add_common(migrate)
-    migrate.add_argument("--dry-run", action="store_true", help="change nothing, say what would be done")
-    migrate.add_argument("--json", action="store_true", help="print one JSON object instead of a line")
-    migrate.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        default=sys.stderr.isatty(),
-        help="show progress bars (default: on a terminal)",
-    )
-    migrate.set_defaults(function=_migrate)
-    by_hand = verbs.add_parser("prepare", help="make the files that the script needs in the state directory")
-    _add_common(by_hand)
-    by_hand.set_defaults(function=_prepare)
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, mode 0600")
-    parser.add_argument("--user", help="when started as root: the user to become (default: the owner of media_path)")
-
-
-def _migrate(options: argparse.Namespace) -> int:
+def migrate(options: argparse.Namespace) -> int:
     started = time.monotonic()
     reports: dict[str, dict[str, Any]] = {}
     step = None
@@ -72,7 +51,7 @@ def _migrate(options: argparse.Namespace) -> int:
     return status
 
 
-def _prepare(options: argparse.Namespace) -> int:
+def prepare_by_hand(options: argparse.Namespace) -> int:
     settings = _settings(read_config(options.config, os.environ))
     _start(settings, options.user)
     prepare(settings)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from itertools import tee
 from typing import cast
 
-from ..store import StoreSettings, make_client, sse_arguments
+from ..store import StoreSettings, sse_arguments
+from ..store_client import make_client
 from ..store_errors import explain
 from .batches import in_batches
 from .content import FileChangedError, ReadBack, ReadBackError, equal

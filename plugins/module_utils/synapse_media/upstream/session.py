@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From settings to a job that can run: what Synapse's configuration says, the state directory, the environment."""
+"""From settings to a job that can run: the state directory and the environment."""
 
 from __future__ import annotations
 
@@ -12,25 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import SourceSettings
-from ..errors import ConfigurationError
-from ..homeserver import DatabaseSettings, database_settings, media_store_path, read_merged
+from ..source import Source
 from ..store import StoreSettings
 from .environment import apply, run_environment
 from .job import Job
 from .media_store import MediaStore
 from .script import Script, require_script
 from .state import Workspace, open_workspace, write_aws_config, write_database
-
-DEFAULT_MEDIA_STORE = "media_store"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the media is, and the rows about it; some steps need no rows."""
-
-    media_path: str
-    database: DatabaseSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -41,19 +29,6 @@ class SessionSettings:
     script: str
     rehearse: bool = False
     show_progress: bool = False
-
-
-def resolve(settings: SourceSettings, *, with_database: bool = True) -> Source:
-    """What is said outright wins over Synapse's configuration, which is read only where something is missing."""
-    needs_database = with_database and settings.database is None
-    config = read_merged(settings.homeserver_config) if needs_database or not settings.media_path else {}
-    media_path = settings.media_path or _media_path(config, settings.working_directory)
-    if not media_path.startswith("/"):
-        raise ConfigurationError(f"media_path is {media_path!r}. Write it in full, beginning with a slash.")
-    if not with_database:
-        return Source(media_path)
-    section = {"database": settings.database} if settings.database else config
-    return Source(media_path, database_settings(section, settings.working_directory))
 
 
 # The workspace is closed when this generator is, which contextmanager does at the end of the block.
@@ -84,17 +59,6 @@ def prepare(settings: SessionSettings) -> None:
         write_aws_config(workspace, settings.store)
     if settings.source.database:
         write_database(workspace, settings.source.database)
-
-
-def _media_path(config: dict[str, object], working_directory: str | None) -> str:
-    path = media_store_path(config, working_directory or "")
-    relative = not str(config.get("media_store_path", DEFAULT_MEDIA_STORE)).startswith("/")
-    if relative and not working_directory:
-        raise ConfigurationError(
-            "media_store_path in Synapse's configuration is relative to a working directory that is not known. "
-            "Set synapse_s3_media_path, or make it absolute there."
-        )
-    return path
 
 
 def _secrets(settings: SessionSettings) -> tuple[str, ...]:

@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +16,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..homeserver import DatabaseSettings
 from ..lock import LOCK_NAME, RunLock
-from ..privileges import name_of
+from ..state_directory import check_ours
 from ..store import StoreSettings, aws_config_text
 from .cache import CACHE_NAME, copy_cache
 
@@ -54,29 +51,12 @@ class Workspace:
         return self.directory / AWS_CONFIG_NAME
 
 
-def make_state_dir(path: str, owner: pwd.struct_passwd | None) -> None:
-    """Makes the directory, 0700 and the worker's, where it is missing. Called before root is given up."""
-    directory = Path(path)
-    if directory.exists():
-        return
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700)
-        if owner is not None:
-            os.chown(directory, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The state directory {path} cannot be made ({error.strerror}). "
-            "Make it and give it to the user this runs as, or set synapse_s3_migrate_state_dir."
-        ) from error
-
-
 @contextmanager
 def open_workspace(state_dir: str, *, rehearse: bool) -> Iterator[Workspace]:
     """One run at a time; a rehearsal waits for nobody either, and makes no file outside its own copy."""
     directory = Path(state_dir)
     if not rehearse or directory.exists():
-        _check_ours(directory)
+        check_ours(directory, (CACHE_NAME, f"{CACHE_NAME}-journal", DATABASE_NAME, LOCK_NAME))
     with RunLock(f"{directory}/{LOCK_NAME}", create=not rehearse) as lock:
         if not rehearse:
             yield Workspace(directory, directory, False, lock.descriptor)
@@ -103,28 +83,6 @@ def _as_yaml(content: dict[str, Any]) -> str:
         )
     text: str = yaml.safe_dump(content, default_flow_style=False, allow_unicode=True)
     return text
-
-
-def _check_ours(directory: Path) -> None:
-    """A directory or a cache.db of somebody else's would fail half way, or let somebody else plant a database.yaml."""
-    me = os.geteuid()
-    remedy = f"Run chown -R {name_of(me)} {directory} and chmod 0700 {directory}, or set synapse_s3_migrate_state_dir."
-    try:
-        status = directory.stat()
-    except OSError as error:
-        raise ConfigurationError(
-            f"The state directory {directory} cannot be used ({error.strerror}). {remedy}"
-        ) from error
-    if not stat.S_ISDIR(status.st_mode):
-        raise ConfigurationError(f"The state directory {directory} is no directory. Set synapse_s3_migrate_state_dir.")
-    if status.st_uid != me:
-        raise ConfigurationError(f"The state directory {directory} belongs to {name_of(status.st_uid)}. {remedy}")
-    if status.st_mode & 0o022:
-        raise ConfigurationError(f"Others may write to the state directory {directory}. {remedy}")
-    for name in (CACHE_NAME, f"{CACHE_NAME}-journal", DATABASE_NAME, LOCK_NAME):
-        path = directory / name
-        if path.exists() and path.stat().st_uid != me:
-            raise ConfigurationError(f"{path} belongs to {name_of(path.stat().st_uid)}. {remedy}")
 
 
 def _write_private(path: Path, text: str) -> None:
