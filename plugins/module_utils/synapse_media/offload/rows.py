@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Synapse's database says about the media that is on disk, asked for in batches and never written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
+
+from ..homeserver import DatabaseSettings
+from ..layout import LOCAL, REMOTE, Media
+from ..upstream.synapse_database import DATABASE_ERRORS, explain_database
+from .rows_postgresql import PostgresqlTables
+from .rows_sqlite import SqliteTables
+
+_SHA256 = re.compile("[0-9A-Fa-f]{64}")
+
+
+class Row(NamedTuple):
+    """A media's row: bytes, raw digest, milliseconds since 1970; None where the row or Synapse's version has none."""
+
+    length: int | None
+    sha256: bytes | None
+    last_used_ms: int | None
+    url_cache: bool
+
+
+class MediaTables(Protocol):
+    """Either engine's look-ups. A row's values are media_length, sha256, last use and whether it is a URL preview."""
+
+    def local(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """media_id before a row's values."""
+
+    def remote(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """media_origin and filesystem_id before a row's values, for any pair of the two lists."""
+
+    def has_rows(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class Rows:
+    """Look-ups by what is on disk. One thread at a time, any thread; raises MediaError where the database fails."""
+
+    def __init__(self, tables: MediaTables) -> None:
+        self._tables = tables
+        #: How many rows the database has sent.
+        self.sent = 0
+
+    def look_up(self, media: Sequence[Media]) -> dict[Media, Row]:
+        """The rows there are; one without a row is not in the answer. Best for up to some 3000 at a time."""
+        asked = {one for one in media if _can_be_asked(one)}
+        rows: dict[Media, Row] = {}
+        local = sorted(one.filesystem_id for one in asked if one.kind == LOCAL)
+        if local:
+            self._keep(rows, asked, ((Media(LOCAL, "", row[0]), row[1:]) for row in self._tables.local(local)))
+        remote = [one for one in asked if one.kind == REMOTE]
+        if remote:
+            found = self._tables.remote(
+                sorted({one.origin for one in remote}), sorted({one.filesystem_id for one in remote})
+            )
+            self._keep(rows, asked, ((Media(REMOTE, row[0], row[1]), row[2:]) for row in found))
+        return rows
+
+    def empty(self) -> bool:
+        """Whether there is no media at all in the database."""
+        return not self._tables.has_rows()
+
+    def _keep(self, rows: dict[Media, Row], asked: set[Media], found: Iterable[tuple[Media, Sequence[Any]]]) -> None:
+        for media, values in found:
+            self.sent += 1
+            if media not in asked:
+                continue
+            row = _row(*values)
+            other = rows.get(media)
+            # No index makes a filesystem id unique. The row that was used last speaks for both.
+            if other is None or (other.last_used_ms is not None and _is_later(row, other.last_used_ms)):
+                rows[media] = row
+
+
+@contextmanager
+def open_rows(settings: DatabaseSettings) -> Iterator[Rows]:
+    """Raises ConfigurationError where the database cannot be opened or has no media tables."""
+    try:
+        tables: MediaTables = SqliteTables(settings) if settings.name == "sqlite3" else PostgresqlTables(settings)
+    except DATABASE_ERRORS as error:
+        raise explain_database(error, settings) from error
+    try:
+        yield Rows(tables)
+    finally:
+        tables.close()
+
+
+def _can_be_asked(media: Media) -> bool:
+    """Whether both engines take the names as text; no row can have others."""
+    names = media.origin + media.filesystem_id
+    if "\0" in names:
+        return False
+    try:
+        names.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _row(length: Any, sha256: Any, last_used_ms: Any, url_cache: Any) -> Row:
+    digest = bytes.fromhex(sha256) if isinstance(sha256, str) and _SHA256.fullmatch(sha256) else None
+    return Row(_number(length), digest, _number(last_used_ms), bool(url_cache))
+
+
+def _number(value: Any) -> int | None:
+    # SQLite keeps whatever it is given in a column of whatever type.
+    return value if isinstance(value, int) else None
+
+
+def _is_later(row: Row, last_used_ms: int) -> bool:
+    """A row without a time is never old."""
+    return row.last_used_ms is None or row.last_used_ms > last_used_ms

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Look-ups in Synapse's media tables in SQLite: as few statements as its limit of values allows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+from ..errors import MediaError
+from ..homeserver import DatabaseSettings
+from ..upstream.synapse_database import explain_database_words, require_file
+
+# In seconds, as long as Synapse may be writing.
+_BUSY_TIMEOUT = 30
+# How many values a statement takes.
+_VALUES = 32000 if sqlite3.sqlite_version_info >= (3, 32) else 900
+
+_LOCAL = """
+SELECT media_id, media_length, {sha256}, COALESCE(last_access_ts, created_ts), url_cache IS NOT NULL
+FROM local_media_repository WHERE media_id IN ({ids})
+"""
+
+_REMOTE = """
+SELECT media_origin, filesystem_id, media_length, {sha256}, COALESCE(last_access_ts, created_ts), 0
+FROM remote_media_cache WHERE media_origin IN ({origins}) AND filesystem_id IN ({ids})
+"""
+
+
+class SqliteTables:
+    """One connection that cannot write. Raises MediaError; opening also raises the driver's errors."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        require_file(settings)
+        self._settings = settings
+        # Any worker thread may ask, one at a time.
+        self._connection = sqlite3.connect(
+            settings.args["database"], timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._connection.execute("PRAGMA query_only = ON")
+            self._local_sha256 = self._sha256_of("local_media_repository")
+            self._remote_sha256 = self._sha256_of("remote_media_cache")
+        except BaseException:
+            self.close()
+            raise
+
+    def local(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        for ids in _chunks(media_ids, _VALUES):
+            rows += self._rows(_LOCAL.format(sha256=self._local_sha256, ids=_marks(ids)), ids)
+        return rows
+
+    def remote(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        for some_origins in _chunks(origins, _VALUES // 2):
+            for ids in _chunks(filesystem_ids, _VALUES - len(some_origins)):
+                sql = _REMOTE.format(sha256=self._remote_sha256, origins=_marks(some_origins), ids=_marks(ids))
+                rows += self._rows(sql, [*some_origins, *ids])
+        return rows
+
+    def has_rows(self) -> bool:
+        sql = "SELECT EXISTS (SELECT 1 FROM local_media_repository) OR EXISTS (SELECT 1 FROM remote_media_cache)"
+        ((found,),) = self._rows(sql, [])
+        return bool(found)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _sha256_of(self, table: str) -> str:
+        """The column as SQL; Synapse before 1.127 has none."""
+        with closing(self._connection.execute(f"SELECT * FROM {table} LIMIT 0")) as cursor:  # noqa: S608 - a constant
+            return "sha256" if "sha256" in [column[0] for column in cursor.description] else "NULL"
+
+    def _rows(self, sql: str, values: Sequence[str]) -> list[tuple[Any, ...]]:
+        try:
+            with closing(self._connection.execute(sql, values)) as cursor:
+                return cursor.fetchall()
+        except sqlite3.Error as error:
+            raise MediaError(explain_database_words(f"{type(error).__name__}: {error}", self._settings)) from error
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _chunks(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
