@@ -1,0 +1,226 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is in a file: opened without following a link, read and digested while it stays the file that was seen.
+
+Everything here blocks and belongs in a worker thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import MediaError
+from .directories import OpenDirectories
+from .local_file import Identity, LocalFile, identity_of
+
+if TYPE_CHECKING:
+    from .rows import Row
+
+__all__ = [
+    "CHANGED",
+    "SMALL",
+    "STOPPED",
+    "UNREADABLE",
+    "VANISHED",
+    "Content",
+    "ContentProblem",
+    "Identity",
+    "digest_part",
+    "digest_sha256",
+    "disagreement",
+    "identity_of",
+    "open_file",
+    "read_batch",
+    "read_content",
+]
+
+CHANGED = "changed"
+VANISHED = "vanished"
+UNREADABLE = "unreadable"
+# The run is ending, and nobody waits for the digest any more.
+STOPPED = "stopped"
+
+_MIB = 1024 * 1024
+# In bytes: up to here a file is read in one go.
+SMALL = 1 * _MIB
+_STEP = 1 * _MIB
+
+# Not blocking: what took a file's place may be a FIFO, and opening that would wait for a writer.
+_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# A look by the engine is no use of the media.
+_UNNOTICED = _READING | getattr(os, "O_NOATIME", 0)
+
+
+class Content(NamedTuple):
+    """A file's digests, raw, and its bytes where they were to be kept."""
+
+    identity: Identity
+    md5: bytes
+    sha256: bytes | None
+    data: bytes | None
+
+
+class ContentProblem(MediaError):
+    """A file cannot be relied on; `reason` is CHANGED, VANISHED, UNREADABLE or STOPPED."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def _never() -> bool:
+    return False
+
+
+def read_content(
+    root: str, file: LocalFile, *, want_sha256: bool, keep: bool, stop: Callable[[], bool] = _never
+) -> Content | ContentProblem:
+    """The MD5, the SHA-256 if wanted, and the bytes if they are to be kept and at most SMALL. Never raises OSError."""
+    with OpenDirectories(root) as directories:
+        return _read(directories, file, want_sha256, keep, stop)
+
+
+def read_batch(
+    root: str, wanted: Sequence[tuple[LocalFile, bool, bool]], stop: Callable[[], bool] = _never
+) -> list[Content | ContentProblem]:
+    """read_content() of many, each with its own want_sha256 and keep; cheaper where neighbours come together."""
+    with OpenDirectories(root) as directories:
+        return [_read(directories, file, want_sha256, keep, stop) for file, want_sha256, keep in wanted]
+
+
+def open_file(root: str, file: LocalFile) -> int:
+    """A descriptor to read from, the caller's to close. Raises ContentProblem unless it is the file that was seen."""
+    with OpenDirectories(root) as directories:
+        return _open(directories, file)
+
+
+def digest_part(descriptor: int, offset: int, length: int) -> bytes:
+    """The MD5 of a part, raw. Raises ContentProblem where the file ends before it, OSError where it cannot be read."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for chunk in _chunks(descriptor, offset, length, _never):
+        digest.update(chunk)
+    return digest.digest()
+
+
+def digest_sha256(descriptor: int, length: int, stop: Callable[[], bool]) -> bytes:
+    """The SHA-256 of the first bytes, raw; `stop` is asked before each MiB. Raises as digest_part(), or STOPPED."""
+    digest = hashlib.sha256()
+    for chunk in _chunks(descriptor, 0, length, stop):
+        digest.update(chunk)
+    return digest.digest()
+
+
+def disagreement(size: int, sha256: bytes | None, row: Row) -> str | None:
+    """In words, what an original's row says against it; None where they agree or the row does not tell.
+
+    For a file that `is_original`: a thumbnail has no length or digest in the row. `size` is in bytes, `sha256` raw.
+    """
+    if row.length is not None and row.length != size:
+        return f"it has {size} bytes, and its row in Synapse's database says {row.length}"
+    if row.sha256 is not None and sha256 is not None and row.sha256 != sha256:
+        return f"its SHA-256 is {sha256.hex()}, and its row in Synapse's database says {row.sha256.hex()}"
+    return None
+
+
+def _read(
+    directories: OpenDirectories, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool]
+) -> Content | ContentProblem:
+    try:
+        descriptor = _open(directories, file)
+        try:
+            content = _digested(descriptor, file, want_sha256, keep, stop)
+            # Whoever wrote meanwhile has left a later time or another size behind.
+            return content if identity_of(os.fstat(descriptor)) == content.identity else _changed(file)
+        finally:
+            os.close(descriptor)
+    except ContentProblem as problem:
+        return problem
+    except OSError as error:
+        return _problem(file, error)
+
+
+def _open(directories: OpenDirectories, file: LocalFile) -> int:
+    try:
+        directory, name = directories.place_of(file.path)
+        try:
+            descriptor = os.open(name, _UNNOTICED, dir_fd=directory)
+        except PermissionError:
+            # Only a file's owner may leave its access time alone.
+            descriptor = os.open(name, _READING, dir_fd=directory)
+    except OSError as error:
+        raise _problem(file, error) from error
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and identity_of(status) == file.identity:
+        return descriptor
+    os.close(descriptor)
+    raise _changed(file)
+
+
+def _digested(descriptor: int, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool]) -> Content:
+    if file.size <= SMALL:
+        data = _whole(descriptor, file)
+        md5 = hashlib.md5(data, usedforsecurity=False).digest()
+        sha256 = hashlib.sha256(data).digest() if want_sha256 else None
+        return Content(file.identity, md5, sha256, data if keep else None)
+    md5_so_far = hashlib.md5(usedforsecurity=False)
+    sha256_so_far = hashlib.sha256() if want_sha256 else None
+    for chunk in _chunks(descriptor, 0, file.size, stop):
+        md5_so_far.update(chunk)
+        if sha256_so_far:
+            sha256_so_far.update(chunk)
+    return Content(file.identity, md5_so_far.digest(), sha256_so_far.digest() if sha256_so_far else None, None)
+
+
+def _whole(descriptor: int, file: LocalFile) -> bytes:
+    # One byte more than there should be, so that a file that grew shows itself.
+    data = os.read(descriptor, file.size + 1)
+    while len(data) < file.size:
+        more = os.read(descriptor, file.size + 1 - len(data))
+        if not more:
+            break
+        data += more
+    if len(data) != file.size:
+        raise _changed(file)
+    return data
+
+
+def _chunks(descriptor: int, offset: int, length: int, stop: Callable[[], bool]) -> Iterator[memoryview]:
+    """Each is valid until the next is asked for."""
+    buffer = memoryview(bytearray(min(_STEP, length)))
+    while length > 0:
+        if stop():
+            raise ContentProblem("Reading was stopped, as the run is ending. Run this again.", STOPPED)
+        received = os.preadv(descriptor, [buffer[: min(_STEP, length)]], offset)
+        if not received:
+            raise ContentProblem(
+                "The file became shorter while it was read. It is left alone; the next run looks at it again.", CHANGED
+            )
+        yield buffer[:received]
+        offset += received
+        length -= received
+
+
+def _changed(file: LocalFile) -> ContentProblem:
+    return ContentProblem(
+        f"{file.path} changed while it was looked at. It is left alone; the next run looks at it again.", CHANGED
+    )
+
+
+def _problem(file: LocalFile, error: OSError) -> ContentProblem:
+    if isinstance(error, FileNotFoundError):
+        return ContentProblem(f"{file.path} is gone since it was listed. Somebody else removed it.", VANISHED)
+    # A link, a socket or a file in the place of what was there.
+    if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO) or isinstance(error, NotADirectoryError):
+        return _changed(file)
+    return ContentProblem(
+        f"{file.path} cannot be read ({error.strerror or error}). "
+        "Give it to the user this runs as, or look after the disk it is on.",
+        UNREADABLE,
+    )
