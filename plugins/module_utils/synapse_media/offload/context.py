@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..store import StoreSettings
+from .local_file import LocalFile
 from .report import Report
 from .rows import Rows
 from .s3 import S3
 from .settings import OffloadSettings
 from .transport.loop import Loop
-from .walk import LocalFile
 
 
 @dataclass

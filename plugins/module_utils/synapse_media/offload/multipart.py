@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 
 from ..errors import MediaError
-from .content import ContentProblem, digest_part, digest_sha256, identity_of, open_file
+from .content import CHANGED, ContentProblem, digest_part, digest_sha256, disagreement, open_file
 from .context import Context
 from .digests import MIB, composed_etag, parts_of
+from .local_file import LocalFile, identity_of
 from .rows import Row
 from .transport.client import FilePart, RequestFailed
 from .transport.loop import Semaphore
 from .upload import Uploaded
-from .walk import LocalFile
 
 LARGE = 16 * MIB
 _PART = 8 * MIB
@@ -28,7 +28,14 @@ class Disagreement(MediaError):
     """The file is not what Synapse's database says of it."""
 
 
-async def upload_parts(context: Context, file: LocalFile, row: Row | None, *, repaired: bool) -> Uploaded:
+def refuse_disagreement(file: LocalFile, sha256: bytes | None, row: Row) -> None:
+    """Raises Disagreement where an original is not what its row says; thumbnails have no such row."""
+    words = disagreement(file.size, sha256, row) if file.is_original else None
+    if words is not None:
+        raise Disagreement(f"The file is not the one that Synapse took: {words}. Compare it with a backup; it stays.")
+
+
+async def upload_parts(context: Context, file: LocalFile, row: Row, *, repaired: bool) -> Uploaded:
     """Completes the upload only of the very file that the walk saw and the row describes; else aborts it.
 
     Raises Disagreement, RequestFailed, ContentProblem, or StoreError where the store refuses the whole run.
@@ -64,12 +71,10 @@ async def _abort(context: Context, key: str, upload_id: str) -> None:
     context.unfinished.discard((key, upload_id))
 
 
-async def _upload(
-    context: Context, file: LocalFile, row: Row | None, descriptor: int, upload_id: str
-) -> tuple[str, ...]:
+async def _upload(context: Context, file: LocalFile, row: Row, descriptor: int, upload_id: str) -> tuple[str, ...]:
     length = part_length(file.size)
     whole = None
-    if file.is_original and row is not None and row.sha256 is not None:
+    if file.is_original and row.sha256 is not None:
         whole = context.loop.start(_sha256(context, descriptor, file.size))
     gate = Semaphore(context.loop, min(_PARTS_IN_FLIGHT, context.settings.concurrency))
     problems: list[MediaError] = []
@@ -82,11 +87,8 @@ async def _upload(
     if problems:
         raise problems[0]
     if identity_of(os.fstat(descriptor)) != file.identity:
-        raise ContentProblem("changed", "The file changed while it was uploaded. The next run takes it.")
-    if whole is not None and row is not None and sha256 != row.sha256:
-        raise Disagreement(
-            "The file's SHA-256 is not the one in Synapse's database. It stays where it is: compare it with a backup."
-        )
+        raise ContentProblem("The file changed while it was uploaded. The next run looks at it again.", CHANGED)
+    refuse_disagreement(file, sha256, row)
     done = [part for part in parts if part is not None]
     answered = await context.s3.complete_multipart(context.key(file), upload_id, [etag for dummy, etag in done])
     expected = composed_etag([md5 for md5, dummy in done])

@@ -14,11 +14,11 @@ from .presence import Presence
 from .selection import Rules
 from .transfer import transfer
 from .transport.loop import Task
+from .walk import UNREADABLE_DIRECTORY
 from .windows import Window, Windows
 
 # While one window is being transferred the next is looked up, and the one before is proven and unlinked.
 _WINDOWS_IN_FLIGHT = 3
-UNREADABLE = "unreadable_directory"
 
 
 async def offload(context: Context) -> None:
@@ -57,7 +57,7 @@ def _count(context: Context, window: Window) -> None:
     report.scanned.bytes += window.scanned.bytes
     report.database_rows = context.rows.sent
     for reason, path, size in window.left:
-        if reason == UNREADABLE:
+        if reason == UNREADABLE_DIRECTORY:
             report.fail(path, context.store.prefix + path, "The directory cannot be read. Give it to Synapse's user.")
         else:
             report.skip(reason, size)

@@ -12,12 +12,12 @@ import os
 from collections.abc import Callable
 
 from ..errors import MediaError
-from .content import Content, ContentProblem, digest_part, open_file, read_batch
+from .content import CHANGED, Content, ContentProblem, digest_part, open_file, read_batch
 from .context import Context
 from .digests import composed_etag, digest_parts, is_md5, likely_part_sizes
+from .local_file import LocalFile
 from .presence import Found, ask
 from .transport.client import RequestFailed
-from .walk import LocalFile
 
 
 class Unproven(MediaError):
@@ -65,11 +65,11 @@ def _composes(context: Context, file: LocalFile, etag: str, lengths: list[int]) 
 async def _sha256(context: Context, file: LocalFile, content: Content) -> bytes:
     if content.sha256 is not None:
         return content.sha256
-    (again,) = await context.loop.in_thread(read_batch, context.root, [(file, True, False)])
+    (again,) = await context.loop.in_thread(read_batch, context.root, [(file, True, False)], context.is_stopping)
     if isinstance(again, ContentProblem):
         raise again
     if again.sha256 is None or again.md5 != content.md5:
-        raise ContentProblem("changed", "The file changed while it was compared. The next run takes it.")
+        raise ContentProblem("The file changed while it was compared. The next run looks at it again.", CHANGED)
     return again.sha256
 
 

@@ -10,17 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from ..errors import MediaError, StoreError
-from .content import Content, ContentProblem, Identity, disagreement, read_batch
+from .content import CHANGED, VANISHED, Content, ContentProblem, read_batch
 from .context import Context
-from .multipart import LARGE, Disagreement, upload_parts
+from .local_file import Identity, LocalFile
+from .multipart import LARGE, Disagreement, refuse_disagreement, upload_parts
 from .presence import Answer, Found, Presence, ask
 from .proof import Unproven, is_proven
 from .removal import remove_batch
 from .report import DELETED, REPAIRED, UPLOADED, VERIFIED
 from .transport.client import RequestFailed
-from .transport.loop import Semaphore, Task
+from .transport.loop import Task
+from .transport.slots import Slots
 from .upload import Uploaded, upload_whole
-from .walk import LocalFile
 from .windows import Candidate
 
 T = TypeVar("T")
@@ -98,17 +99,17 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
     large = [candidate for candidate in candidates if candidate.file.size >= LARGE]
     kept = min(_LARGEST_KEPT, _MOST_KEPT // context.settings.concurrency)
     # Room for a batch that is read while the connections are busy.
-    room = Semaphore(context.loop, context.settings.concurrency + _READ_BATCH)
+    room = Slots(context.loop, context.settings.concurrency + _READ_BATCH)
     tasks: list[Task] = []
     for batch in _chunks(small, _READ_BATCH):
         for dummy in batch:
-            await room.acquire()
+            await room.take()
         contents = await _read(context, batch, keep=0 if context.rehearse else kept)
         for candidate, content in zip(batch, contents):
             if content is None:
-                room.release()
+                room.give_back()
             elif context.rehearse:
-                room.release()
+                room.give_back()
                 _taken(context, candidate.file, repaired)
             else:
                 tasks.append(context.loop.start(_put(context, candidate, content, room, repaired)))
@@ -120,7 +121,7 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
 
 
 async def _put(
-    context: Context, candidate: Candidate, content: Content, room: Semaphore, repaired: bool
+    context: Context, candidate: Candidate, content: Content, room: Slots, repaired: bool
 ) -> Uploaded | None:
     try:
         return await upload_whole(context, candidate.file, content, repaired=repaired)
@@ -128,19 +129,17 @@ async def _put(
         _tell(context, candidate.file, error)
         return None
     finally:
-        room.release()
+        room.give_back()
 
 
 async def _put_large(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
-    words = disagreement(candidate.file, candidate.file.size, None, candidate.row)
-    if words is not None:
-        context.fail(candidate.file, words)
-        return None
     if context.rehearse:
         if await _read(context, [candidate], keep=0) != [None]:
             _taken(context, candidate.file, repaired)
         return None
     try:
+        # Before anything is sent; the digest is known only at the end.
+        refuse_disagreement(candidate.file, None, candidate.row)
         return await upload_parts(context, candidate.file, candidate.row, repaired=repaired)
     except (RequestFailed, ContentProblem, Disagreement) as error:
         _tell(context, candidate.file, error)
@@ -179,7 +178,9 @@ async def _has_arrived(context: Context, upload: Uploaded) -> MediaError | None:
     if found.size == upload.identity.size and found.etag in upload.etags:
         return None
     try:
-        (content,) = await context.loop.in_thread(read_batch, context.root, [(upload.file, False, False)])
+        (content,) = await context.loop.in_thread(
+            read_batch, context.root, [(upload.file, False, False)], context.is_stopping
+        )
         if isinstance(content, ContentProblem):
             return content
         if await is_proven(context, upload.file, content, found):
@@ -207,14 +208,16 @@ async def _read(context: Context, candidates: Sequence[Candidate], *, keep: int)
     """Contents of up to `keep` bytes are kept. None, and told, where a file is not to be taken."""
     wanted = [(file, row.sha256 is not None and file.is_original, file.size <= keep) for file, row in candidates]
     contents: list[Content | None] = []
-    for (file, row), content in zip(candidates, await context.loop.in_thread(read_batch, context.root, wanted)):
+    read = await context.loop.in_thread(read_batch, context.root, wanted, context.is_stopping)
+    for (file, row), content in zip(candidates, read):
         if isinstance(content, ContentProblem):
             _tell(context, file, content)
             contents.append(None)
             continue
-        words = disagreement(file, content.identity.size, content.sha256, row)
-        if words is not None:
-            context.fail(file, words)
+        try:
+            refuse_disagreement(file, content.sha256, row)
+        except Disagreement as error:
+            context.fail(file, error)
             contents.append(None)
             continue
         contents.append(content)
@@ -245,7 +248,7 @@ async def _remove(context: Context, proven: Sequence[Proven]) -> None:
 def _tell(context: Context, file: LocalFile, error: MediaError) -> None:
     if isinstance(error, StoreError):
         raise error
-    if isinstance(error, ContentProblem) and error.reason in ("changed", "vanished"):
+    if isinstance(error, ContentProblem) and error.reason in (CHANGED, VANISHED):
         # Synapse is at work on it; the next run sees what came of it.
         context.report.skip(error.reason, file.size)
     else:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from .content import Content, Identity, open_file
+from .content import Content, open_file
 from .context import Context
+from .local_file import Identity, LocalFile
 from .transport.client import FilePart
-from .walk import LocalFile
 
 
 class Uploaded(NamedTuple):

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..layout import Media
+from .local_file import LocalFile
 from .report import Tally
 from .rows import Row, Rows
 from .selection import Rules, reason_to_leave
 from .shard import Shard
-from .walk import LocalFile, walk
+from .walk import walk
 
 # Files a window: what memory holds and one statement asks the database about, whatever the size of the media store.
 WINDOW = 2000
