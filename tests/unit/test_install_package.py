@@ -10,8 +10,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAM = Path(__file__).resolve().parents[2] / "roles" / "migrate" / "files" / "install_package.py"
-FILES = {"__init__.py": "", "store.py": 'NAME = "Übung"\n', "upstream/__init__.py": "", "upstream/plan.py": "x = 1\n"}
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "roles" / "migrate" / "files" / "install_package.py"
+PACKAGE = ROOT / "plugins" / "module_utils" / "synapse_media"
+FILES = {
+    "__init__.py": "",
+    "store.py": 'NAME = "Übung"\n',
+    "upstream/__init__.py": "",
+    "upstream/plan.py": "x = 1\n",
+    "offload/transport/loop.py": "y = 2\n",
+}
+FOLDERS = {".", "upstream", "offload", "offload/transport"}
 
 
 def install(directory: Path, files: dict[str, str] | None = None, rehearse: bool = False) -> list[str]:
@@ -26,7 +37,7 @@ def contents(directory: Path) -> dict[str, str]:
 
 def test_a_new_directory_gets_every_file_and_a_second_run_does_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "package"
-    assert set(install(directory)) == {".", "upstream", *FILES}
+    assert set(install(directory)) == {*FOLDERS, *FILES}
     assert contents(directory) == FILES
     assert install(directory) == []
 
@@ -74,10 +85,17 @@ def test_links_are_replaced_and_never_followed(tmp_path: Path) -> None:
 
 def test_a_rehearsal_says_the_same_and_does_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "package"
-    assert set(install(directory, rehearse=True)) == {".", "upstream", *FILES}
+    assert set(install(directory, rehearse=True)) == {*FOLDERS, *FILES}
     assert not directory.exists()
     install(directory)
     (directory / "stray.py").write_text("")
     before = contents(directory)
     assert set(install(directory, {**FILES, "store.py": "new"}, rehearse=True)) == {"store.py", "stray.py"}
     assert contents(directory) == before
+
+
+def test_the_role_installs_every_folder_of_the_package() -> None:
+    variables = yaml.safe_load((ROOT / "roles" / "migrate" / "vars" / "main.yml").read_text(encoding="utf-8"))
+    folders = {str(path.parent.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}
+    assert folders
+    assert set(variables["__synapse_s3_migrate_package_folders"]) == folders
