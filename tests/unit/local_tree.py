@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A media store on disk for tests of what the engine does with local files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.local_file import LocalFile
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.walk import walk
+
+NOBODY = 65534
+
+LOCAL_KEY = "local_content/Ab/Cd/EfGhIjKl"
+LOCAL_THUMBNAIL_KEY = "local_thumbnails/Ab/Cd/EfGhIjKl/32-32-image-png-crop"
+REMOTE_KEY = "remote_content/example.org:8448/Zy/Xw/VuTsRqPo"
+REMOTE_THUMBNAIL_KEY = "remote_thumbnail/example.org:8448/Zy/Xw/VuTsRqPo/96-96-image-jpeg-scale"
+KEYS = [LOCAL_KEY, LOCAL_THUMBNAIL_KEY, REMOTE_KEY, REMOTE_THUMBNAIL_KEY]
+
+
+def put(root: Path, key: str, content: bytes = b"content") -> Path:
+    path = root / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def walk_all(root: Path) -> tuple[list[LocalFile], list[tuple[str, str, int]]]:
+    """The files in the walk's order, and what it left with the reasons."""
+    left: list[tuple[str, str, int]] = []
+    return list(walk(str(root), lambda *what: left.append(what))), left
+
+
+def file_at(root: Path, key: str) -> LocalFile:
+    (file,) = [file for file in walk_all(root)[0] if file.path == key]
+    return file
+
+
+def everything(root: Path) -> list[str]:
+    """All paths below a directory, links not followed; directories end in a slash."""
+    found = []
+    for directory, directories, files in os.walk(root):
+        here = os.path.relpath(directory, root)
+        found += [os.path.normpath(f"{here}/{name}") + "/" for name in directories]
+        found += [os.path.normpath(f"{here}/{name}") for name in files]
+    return sorted(found)
+
+
+@contextmanager
+def store_of_an_ordinary_user() -> Iterator[Path]:
+    """A media store owned by a user whom permissions hold back, as root is not; the test is that user for a while."""
+    with tempfile.TemporaryDirectory() as name:
+        if os.geteuid() != 0:
+            yield Path(name)
+            return
+        os.chown(name, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(0)
