@@ -23,6 +23,8 @@ URL_CACHE_THUMBNAILS = "url_cache_thumbnails"
 
 OFFLOADED_DIRECTORIES = (LOCAL_CONTENT, LOCAL_THUMBNAILS, REMOTE_CONTENT, REMOTE_THUMBNAILS)
 FIRST_LEVEL = (*OFFLOADED_DIRECTORIES, URL_CACHE, URL_CACHE_THUMBNAILS)
+# A file by which a media store is known even where nothing of it is on the disk any more.
+MARK_NAME = ".synapse-s3"
 
 
 class Media(NamedTuple):

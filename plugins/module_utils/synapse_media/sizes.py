@@ -11,6 +11,7 @@ import re
 from .errors import ConfigurationError
 
 _FACTORS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+_KIB = 1024
 _FORM = re.compile(r"([0-9]+)([KMGT]?)", re.ASCII)
 
 
@@ -24,3 +25,13 @@ def parse_size(value: object, setting: str) -> int:
             "or T behind it, such as 10M."
         )
     return size
+
+
+def in_words(count: float) -> str:
+    """For people; reports carry exact bytes."""
+    value = count
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < _KIB:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= _KIB
+    return f"{value:.1f} TiB"

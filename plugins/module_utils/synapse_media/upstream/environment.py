@@ -49,7 +49,8 @@ def run_environment(
         kept += _REGION
     environment.update({name: ambient[name] for name in kept if name in ambient})
     environment.update(child_environment(settings))
-    environment["AWS_CONFIG_FILE"] = str(aws_config_path)
+    if aws_config_path is not None:
+        environment["AWS_CONFIG_FILE"] = str(aws_config_path)
     return environment
 
 

@@ -19,10 +19,8 @@ import uuid
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from ..layout import FIRST_LEVEL
+from ..layout import FIRST_LEVEL, MARK_NAME
 from .state import STORE_ID_NAME
-
-MARK_NAME = ".synapse-s3"
 
 _MARK_TEXT = """{id}
 # synapse-s3 looks for this file before it moves media, so that it never takes another directory,

@@ -18,6 +18,7 @@ from ..homeserver import DatabaseSettings
 from ..lock import LOCK_NAME, RunLock
 from ..state_directory import check_ours
 from ..store import StoreSettings, aws_config_text
+from ..whole_file import write_whole
 from .cache import CACHE_NAME, copy_cache
 
 try:
@@ -69,11 +70,11 @@ def open_workspace(state_dir: str, *, rehearse: bool) -> Iterator[Workspace]:
 def write_database(workspace: Workspace, settings: DatabaseSettings) -> None:
     """In the script's own form. The script prefers a database.yaml where it works, so a stray one must not stay."""
     kind = "sqlite" if settings.name == "sqlite3" else "postgres"
-    _write_private(workspace.directory / DATABASE_NAME, _as_yaml({kind: settings.args}))
+    write_whole(workspace.directory / DATABASE_NAME, _as_yaml({kind: settings.args}))
 
 
 def write_aws_config(workspace: Workspace, settings: StoreSettings) -> None:
-    _write_private(workspace.aws_config_path, aws_config_text(settings))
+    write_whole(workspace.aws_config_path, aws_config_text(settings))
 
 
 def _as_yaml(content: dict[str, Any]) -> str:
@@ -83,18 +84,3 @@ def _as_yaml(content: dict[str, Any]) -> str:
         )
     text: str = yaml.safe_dump(content, default_flow_style=False, allow_unicode=True)
     return text
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and never readable by others, not even while it is written."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
-    ) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(text)
-            file.close()
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..sizes import in_words
+
 _COUNTS = (
     "rows_synced",
     "rows_reoffered",
@@ -22,7 +24,6 @@ _COUNTS = (
     "bytes_deleted",
 )
 _LISTS = ("left_alone", "failed_files", "differing_files")
-_KIB = 1024
 
 
 def combined(reports: Mapping[str, Mapping[str, Any]], dry_run: bool, seconds: float) -> dict[str, Any]:
@@ -46,19 +47,9 @@ def summary_line(report: Mapping[str, Any]) -> str:
     counts = (
         f"{report['rows_synced']} rows {would_be}added, {report['rows_reoffered']} offered again, "
         f"{report['marked_deleted']} no longer on disk; "
-        f"{report['files_uploaded']} files ({size(report['bytes_uploaded'])}) {would_be}uploaded, "
-        f"{report['files_deleted']} files ({size(report['bytes_deleted'])}) {would_be}deleted; "
+        f"{report['files_uploaded']} files ({in_words(report['bytes_uploaded'])}) {would_be}uploaded, "
+        f"{report['files_deleted']} files ({in_words(report['bytes_deleted'])}) {would_be}deleted; "
         f"{report['seconds']:.1f} s"
     )
     left = f"; {len(report['left_alone'])} files left for the next run" if report["left_alone"] else ""
     return f"{'failed after: ' if report.get('failed') else ''}{counts}{left}"
-
-
-def size(count: int) -> str:
-    """For people; reports carry exact bytes."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < _KIB:
-            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= _KIB
-    return f"{value:.1f} TiB"
