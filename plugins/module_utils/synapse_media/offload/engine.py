@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One run from its settings to its report: refusals, locks, the pipeline, and a clean stop."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from ..errors import ConfigurationError, LockedError, MediaError
+from ..lock import LOCK_NAME, RunLock
+from ..signals import Stopped
+from ..source import Source
+from ..store import StoreSettings
+from .context import Context
+from .location import Location
+from .metrics import write_metrics
+from .pipeline import abort_uploads, offload
+from .preflight import check_content, check_metrics_file, check_state_dir, media_store_root
+from .report import Failure, Report
+from .rows import Rows, open_rows
+from .s3 import S3
+from .settings import OffloadSettings
+from .transport.client import Client
+from .transport.loop import Loop
+
+Observer = Callable[[Report], None]
+
+# Seconds between two looks of an observer, and what aborting unfinished uploads may take after a stop.
+_OBSERVE_EVERY = 0.25
+_ABORT_WITHIN = 10.0
+_STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+class _TooLateError(Exception):
+    """The store does not answer while uploads are aborted; it drops them by itself, or its lifecycle rules do."""
+
+
+def run(
+    source: Source,
+    store: StoreSettings,
+    settings: OffloadSettings,
+    *,
+    rehearse: bool,
+    observe: Observer | None = None,
+    keep_names: bool = False,
+    on_failure: Callable[[Failure], None] | None = None,
+) -> Report:
+    """Moves what may be moved, or in a rehearsal says what would be; this process is already the right user.
+
+    Raises ConfigurationError, StoreError, LockedError or MediaError where the run was refused or ended early, and
+    Stopped after a signal. The error carries the report of what was done until then as its attribute `report`.
+    """
+    report = Report(dry_run=rehearse, keep_names=keep_names, on_failure=on_failure)
+    started = time.monotonic()
+    status = 1
+    try:
+        _run(source, store, settings, report, observe)
+        status = 1 if report.failures else 0
+    except BaseException as error:
+        status = exit_status(error, report)
+        report.error = words(error)
+        error.report = report  # type: ignore[attr-defined] # the one thing that every error of a run carries
+        raise
+    finally:
+        report.seconds = time.monotonic() - started
+        # A run that only found another one at work has nothing to tell.
+        if settings.metrics_file and not rehearse and status != LockedError.exit_status:
+            _write_metrics(settings.metrics_file, report, source.media_path, status)
+    return report
+
+
+def exit_status(error: BaseException, report: Report) -> int:
+    """Of the process. Where something was moved already, "refused, nothing done" is not true any more."""
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    status = int(getattr(error, "exit_status", 1))
+    moved = report.changed and not report.dry_run
+    return 1 if status == ConfigurationError.exit_status and moved else status
+
+
+def words(error: BaseException) -> str:
+    if isinstance(error, (Stopped, KeyboardInterrupt)):
+        name = str(error) or signal.SIGINT.name
+        return f"Stopped by {name}. Run it again to go on."
+    return str(error) if isinstance(error, MediaError) else f"{type(error).__name__}: {error}"
+
+
+def _run(
+    source: Source, store: StoreSettings, settings: OffloadSettings, report: Report, observe: Observer | None
+) -> None:
+    rehearse = report.dry_run
+    root = media_store_root(source)
+    check_state_dir(settings.state_dir, rehearse=rehearse)
+    if not rehearse:
+        check_metrics_file(settings.metrics_file)
+    if source.database is None:
+        raise ConfigurationError("No database is named. Set homeserver_config or database.")
+    with RunLock(f"{settings.state_dir}/{LOCK_NAME}", create=not rehearse), _lock_on(root, settings.shard.count == 1):
+        location = Location(settings.state_dir, store)
+        location.check()
+        with open_rows(source.database) as rows:
+            check_content(root, rows)
+            if not rehearse:
+                location.record()
+            try:
+                _drive(root, rows, store, settings, report, observe)
+            finally:
+                if not (report.changed or report.verified.files):
+                    location.withdraw()
+
+
+@contextlib.contextmanager
+def _lock_on(root: str, alone: bool) -> Iterator[None]:
+    """Against a run with another state directory; shards of one media store share it. It needs no file."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Some network file systems lock no directories; the lock in the state directory holds there all the same.
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise LockedError(
+                    f"Another run holds the lock on the media store {root}. Wait until it has ended; nothing was done."
+                ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _drive(
+    root: str,
+    rows: Rows,
+    store: StoreSettings,
+    settings: OffloadSettings,
+    report: Report,
+    observe: Observer | None,
+) -> None:
+    loop = Loop()
+    try:
+        context = Context(
+            loop=loop,
+            s3=_connect(loop, store, settings),
+            rows=rows,
+            root=root,
+            store=store,
+            settings=settings,
+            report=report,
+            rehearse=report.dry_run,
+            now=time.time(),
+        )
+        report.requests = context.s3.requests
+        try:
+            with _stopped_by_signals(context):
+                if observe:
+                    loop.start(_show(loop, observe, report))
+                loop.run(offload(context))
+        except BaseException:
+            context.stopping = True
+            _abort(context)
+            raise
+        finally:
+            report.database_rows = rows.sent
+            if observe:
+                observe(report)
+    finally:
+        loop.close()
+
+
+def _connect(loop: Loop, store: StoreSettings, settings: OffloadSettings) -> S3:
+    client = Client(loop, store, concurrency=settings.concurrency, bandwidth_limit=settings.bandwidth_limit)
+    return S3(client, store)
+
+
+async def _show(loop: Loop, observe: Observer, report: Report) -> None:
+    while True:
+        observe(report)
+        await loop.sleep(_OBSERVE_EVERY)
+
+
+def _abort(context: Context) -> None:
+    """Parts of an upload that is never completed cost money and are seen by nobody."""
+    if not context.unfinished:
+        return
+    requests = Counter(context.report.requests)
+    # What was under way on the connections until now is lost.
+    context.s3 = _connect(context.loop, context.store, context.settings)
+    with contextlib.suppress(Exception):
+        context.loop.start(_give_up(context.loop))
+        context.loop.run(abort_uploads(context))
+    context.report.requests = dict(requests + Counter(context.s3.requests))
+
+
+async def _give_up(loop: Loop) -> None:
+    await loop.sleep(_ABORT_WITHIN)
+    raise _TooLateError
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(context: Context) -> Iterator[None]:
+    """Signals end the loop's turn, not whatever line of Python is being run. They come to the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        # A second signal must not interrupt the clearing up.
+        for each in _STOPPING:
+            signal.signal(each, signal.SIG_IGN)
+        context.stopping = True
+        context.loop.interrupt(Stopped(number))
+
+    previous = {number: signal.signal(number, stop) for number in _STOPPING}
+    try:
+        yield
+    finally:
+        if not context.stopping:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def _write_metrics(path: str, report: Report, media_path: str, status: int) -> None:
+    try:
+        write_metrics(path, report, media_path=media_path, exit_status=status)
+    except OSError as error:
+        report.warnings.append(
+            f"The metrics file {path} could not be written ({error.strerror}). "
+            "Give its directory to the user this runs as."
+        )

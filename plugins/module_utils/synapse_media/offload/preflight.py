@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is refused before anything is done: each refusal names the cause and the remedy."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from ..errors import ConfigurationError
+from ..layout import FIRST_LEVEL, MARK_NAME, media_on_disk
+from ..lock import LOCK_NAME
+from ..source import Source
+from ..state_directory import check_ours
+from .location import LOCATION_NAME
+from .rows import Rows
+
+# What a disk that is full refuses even though it takes the name of a new file.
+_BLOCK = b"\0" * 4096
+_OF_THE_DISK = ("lost+found",)
+
+
+def media_store_root(source: Source) -> str:
+    """The media store's path without symbolic links, which media_store_path itself may well be."""
+    path = source.media_path
+    if not source.keeps_local_media:
+        raise ConfigurationError(
+            "enable_local_media_storage is false in Synapse's configuration, so Synapse keeps media in S3 alone and "
+            "there is nothing to move. Remove the timer of the migration, or set enable_local_media_storage to true."
+        )
+    remedy = (
+        "Correct synapse_s3_media_path, or media_store_path in Synapse's configuration, or mount the disk it is on."
+    )
+    root = os.path.realpath(path)
+    try:
+        # What the user may not look into is told apart from what is not there.
+        is_directory = Path(root).is_dir()
+        exists = is_directory or Path(root).exists()
+    except PermissionError:
+        is_directory = exists = True
+    if not exists:
+        raise ConfigurationError(f"The media store {path} does not exist. {remedy}")
+    if not is_directory:
+        raise ConfigurationError(f"The media store {path} is no directory. {remedy}")
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise ConfigurationError(
+            f"The media store {path} cannot be read by the user this runs as. "
+            "Give it to that user, or set synapse_s3_synapse_user."
+        )
+    return root
+
+
+def check_content(root: str, rows: Rows) -> None:
+    """That the directory and the rows belong together: neither a wrong path, nor another server's database."""
+    if rows.empty():
+        if next(media_on_disk(root), None) is not None:
+            raise ConfigurationError(
+                f"Synapse's database knows of no media at all, but {root} holds some. It is another server's "
+                "database, or an empty one: correct synapse_s3_database, or database in Synapse's configuration."
+            )
+        # A server that is new has neither rows nor directories.
+        if all(entry.name in _OF_THE_DISK for entry in Path(root).iterdir()):
+            return
+    if not _is_media_store(Path(root)):
+        raise ConfigurationError(
+            f"{root} is no media store: it has none of the directories {', '.join(FIRST_LEVEL)}. "
+            "Mount the disk it is on, or correct synapse_s3_media_path. "
+            f"If all its media is in the bucket already, make an empty directory {FIRST_LEVEL[0]} in it."
+        )
+
+
+def check_state_dir(state_dir: str, *, rehearse: bool) -> None:
+    """That the state directory is the user's own and takes a file. A rehearsal writes none, and needs no directory."""
+    directory = Path(state_dir)
+    if rehearse and not directory.exists():
+        return
+    check_ours(directory, (LOCK_NAME, LOCATION_NAME))
+    if not rehearse:
+        _try_to_write(
+            directory,
+            f"The state directory {state_dir} cannot be written to",
+            "Free space there, or set synapse_s3_migrate_state_dir to a directory on another disk.",
+        )
+
+
+def check_metrics_file(metrics_file: str | None) -> None:
+    if metrics_file is None:
+        return
+    if Path(metrics_file).is_dir():
+        raise ConfigurationError(f"metrics_file is {metrics_file}, which is a directory. Name a file in it.")
+    _try_to_write(
+        Path(metrics_file).parent,
+        f"The directory of metrics_file {metrics_file} cannot be written to",
+        "Make it and give it to the user this runs as, or leave metrics_file out.",
+    )
+
+
+def _try_to_write(directory: Path, cause: str, remedy: str) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(_BLOCK)
+    except OSError as error:
+        raise ConfigurationError(f"{cause} ({error.strerror}). {remedy}") from error
+
+
+def _is_media_store(root: Path) -> bool:
+    return (root / MARK_NAME).is_file() or any((root / name).is_dir() for name in FIRST_LEVEL)
