@@ -1,0 +1,16 @@
+// Chunked bodies: HTTP's own, and the aws-chunked ones inside, with signatures or trailers. Both have the same grammar.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct chunks {
+    enum { CHUNK_SIZE, CHUNK_EXTENSION, CHUNK_DATA, CHUNK_END, TRAILER, CHUNKS_DONE } state;
+    uint64_t left;
+    size_t trailer_length;
+};
+
+typedef void chunk_sink(void *to, const char *bytes, size_t length);
+
+// Takes bytes off the wire, hands on the content; gives how many it took (all, but for what follows the last trailer).
+size_t chunks_feed(struct chunks *chunks, const char *bytes, size_t length, chunk_sink *sink, void *to);

@@ -1,0 +1,70 @@
+// One request and its answer, between the wire (server.c) and what S3 makes of it (s3.c).
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "objects.h"
+#include "text.h"
+
+enum kind {
+    LIST, HEAD, PUT, GET, DELETE, DELETE_OBJECTS, COPY,
+    CREATE_MULTIPART, UPLOAD_PART, COMPLETE_MULTIPART, ABORT_MULTIPART, BUCKET, CONTROL, KINDS,
+};
+
+struct options {
+    const char *bucket;
+    uint64_t delay_ns;
+    uint64_t keep;  // the longest body whose bytes are kept; of longer ones size and digest remain
+    uint64_t hash;  // the longest body that is hashed where the client sent no Content-MD5
+    bool check_md5;
+    uint64_t history;
+};
+
+struct counters {
+    uint64_t kinds[KINDS], received, failed, most_connections, connections;
+};
+
+struct exchange {
+    // The request: its head ends in a NUL.
+    char *head;
+    const char *method;
+    const char *query;  // raw, "" where there is none
+    char *path;         // decoded, without the leading slash: "bucket/key"
+    size_t path_length;
+    struct blob *body;  // NULL where it was dropped
+    uint64_t size;      // of the decoded body
+    unsigned char md5[16];
+
+    // The answer.
+    enum kind kind;
+    int status;
+    struct text headers, content;
+    struct blob *blob;  // sent from `from` on instead of content, where it is there
+    uint64_t from, length;
+    bool length_only;  // HEAD: the length is told, nothing is sent
+};
+
+extern struct options options;
+extern struct counters counters;
+
+// A header's value, or NULL; names are given in lower case.
+const char *exchange_header(const struct exchange *exchange, const char *name, size_t *length);
+// A decoded query parameter appended to `into`; false where it is missing. An empty value is there.
+bool exchange_parameter(const struct exchange *exchange, const char *name, struct text *into);
+// What S3 gives back with the object: its metadata, type and storage class, as header lines; NULL where there is none.
+char *headers_to_keep(const struct exchange *exchange);
+
+void fail(struct exchange *exchange, int status, const char *code, const char *message);
+
+void s3_answer(struct exchange *exchange);
+void list_answer(struct exchange *exchange);
+void control_answer(struct exchange *exchange, const char *verb);
+
+// multipart.c
+void multipart_create(struct exchange *exchange, const char *key, size_t length);
+void multipart_part(struct exchange *exchange, const char *id, unsigned number);
+void multipart_complete(struct exchange *exchange, const char *key, size_t length, const char *id);
+void multipart_abort(struct exchange *exchange, const char *id);
+size_t multipart_open(void);
+void multipart_clear(void);

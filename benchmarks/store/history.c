@@ -1,0 +1,71 @@
+#include "history.h"
+
+#include <string.h>
+
+static const char LETTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+enum {
+    ID_LENGTH = 24,
+    ORDERED = 6,  // leading letters that ascend with the index; the others are noise
+};
+
+static uint64_t mixed(uint64_t value)
+{
+    value += 0x9e3779b97f4a7c15;
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+    return value ^ (value >> 31);
+}
+
+static void media_id(uint64_t index, uint64_t position, uint64_t count, char id[ID_LENGTH])
+{
+    uint64_t ordered = (uint64_t)((__uint128_t)position * 19770609664 / count);  // 52 to the power of ORDERED
+    for (int letter = ORDERED - 1; letter >= 0; letter--, ordered /= 52)
+        id[letter] = LETTERS[ordered % 52];
+    uint64_t noise = mixed(index);
+    for (int letter = ORDERED; letter < ID_LENGTH; letter++) {
+        if (letter == ORDERED + 9)
+            noise = mixed(noise);
+        id[letter] = LETTERS[noise % 52];
+        noise /= 52;
+    }
+}
+
+static char *append(char *to, const char *from, size_t length)
+{
+    memcpy(to, from, length);
+    return to + length;
+}
+
+size_t history_key(uint64_t index, uint64_t count, char key[HISTORY_KEY_ROOM])
+{
+    char id[ID_LENGTH], *to = key;
+    uint64_t local = count / 2;
+    if (index < local) {
+        media_id(index, index, local, id);
+        to = append(to, "local_content/", 14);
+    } else {
+        // The positions are shared out so that all origins hold the same number, give or take one.
+        uint64_t remote = count - local, position = index - local;
+        uint64_t origin = position * HISTORY_ORIGINS / remote;
+        uint64_t first = (origin * remote + HISTORY_ORIGINS - 1) / HISTORY_ORIGINS;
+        uint64_t end = ((origin + 1) * remote + HISTORY_ORIGINS - 1) / HISTORY_ORIGINS;
+        media_id(index, position - first, end - first, id);
+        to = append(to, "remote_content/server", 21);
+        *to++ = (char)('0' + origin / 10);
+        *to++ = (char)('0' + origin % 10);
+        to = append(to, ".example.org/", 13);
+    }
+    to = append(to, id, 2);
+    *to++ = '/';
+    to = append(to, id + 2, 2);
+    *to++ = '/';
+    to = append(to, id + 4, ID_LENGTH - 4);
+    return (size_t)(to - key);
+}
+
+void history_digest(uint64_t index, unsigned char digest[16])
+{
+    uint64_t words[2] = {mixed(index ^ 0x5a5a5a5a), mixed(~index)};
+    memcpy(digest, words, 16);
+}

@@ -1,0 +1,16 @@
+// What a server has offloaded before: any number of objects, spread evenly over Synapse's keys, computed from their index.
+// history.py computes the same names for the rows in the database.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    HISTORY_SIZE = 19000,
+    HISTORY_MODIFIED = 1767225600,  // 2026-01-01
+    HISTORY_ORIGINS = 100,
+    HISTORY_KEY_ROOM = 96,
+};
+
+// The key of object `index` of `count`, and its length. Keys ascend with the index: local content, then remote content.
+size_t history_key(uint64_t index, uint64_t count, char key[HISTORY_KEY_ROOM]);
+void history_digest(uint64_t index, unsigned char digest[16]);

@@ -1,0 +1,63 @@
+// The bucket's contents: objects in the byte order of their keys, and a history that takes no memory.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "history.h"
+
+// Bytes shared by an object and the answers that are still being sent from it.
+struct blob {
+    int holders;
+    size_t size;
+    char bytes[];
+};
+
+struct object {
+    uint64_t size;
+    unsigned char md5[16];  // of the content, or of its parts' digests where parts > 0
+    int parts;
+    time_t modified;
+    struct blob *content;  // NULL where only size and digest are kept
+    char *headers;         // header lines to give back, or NULL
+    size_t key_length;
+    char *key;
+    struct object *next[];
+};
+
+// One entry of a listing: a stored object, or one of the history that is computed when it is looked at.
+struct entry {
+    const char *key;
+    size_t key_length;
+    uint64_t size;
+    unsigned char md5[16];
+    int parts;
+    time_t modified;
+    const struct object *object;  // NULL for history
+    char history_key[HISTORY_KEY_ROOM];
+};
+
+struct blob *blob_new(size_t size);
+void blob_hold(struct blob *blob);
+void blob_drop(struct blob *blob);
+
+void objects_start(uint64_t history);
+uint64_t objects_count(void);
+void objects_clear(void);
+
+// The object to fill in: a new one, or the present one emptied.
+struct object *objects_put(const char *key, size_t length);
+bool objects_find(const char *key, size_t length, struct entry *entry);
+bool objects_delete(const char *key, size_t length);
+
+// A place in the listing. It is good until the next put or delete.
+struct cursor {
+    const struct object *object;
+    uint64_t index;  // in the history
+};
+
+// To the first key that is not before the given one (or, exclusive, comes after it).
+struct cursor objects_seek(const char *key, size_t length, bool inclusive);
+// The entry there, and on to the one behind it; false at the end.
+bool objects_next(struct cursor *cursor, struct entry *entry);

@@ -1,0 +1,20 @@
+// A connection's bytes, plain or in TLS.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/uio.h>
+
+struct wire {
+    int descriptor;
+    void *session;  // of TLS, or NULL
+};
+
+enum { WIRE_WAIT = 0, WIRE_CLOSED = -1 };
+
+// Whether TLS was compiled in; loads the certificate.
+bool wire_use_tls(const char *certificate, const char *key);
+void wire_start(struct wire *wire, int descriptor);
+void wire_stop(struct wire *wire);
+// Bytes moved, WIRE_WAIT or WIRE_CLOSED. A NULL buffer: received bytes are dropped, in plain connections only.
+long wire_receive(struct wire *wire, void *buffer, size_t room);
+long wire_send(struct wire *wire, struct iovec *parts, int count);
