@@ -28,6 +28,8 @@ def put(root: Path, key: str, content: bytes = b"content") -> Path:
     path = root / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+    # Long ago, so that any later change shows, however coarse the clock of the file system is.
+    os.utime(path, (1_700_000_000, 1_700_000_000))
     return path
 
 
@@ -50,6 +52,11 @@ def everything(root: Path) -> list[str]:
         found += [os.path.normpath(f"{here}/{name}") + "/" for name in directories]
         found += [os.path.normpath(f"{here}/{name}") for name in files]
     return sorted(found)
+
+
+def open_descriptors() -> int:
+    """How many this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @contextmanager

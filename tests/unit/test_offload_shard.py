@@ -53,7 +53,8 @@ def test_a_share_is_read(text: str, shard: Shard) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0/1", "2/1", "0/0", "1", "1/", "/1", "-1/2", "1/2/3", "1 / 2", "a/b", "١/٢", "1/2\n", "1/99999999"]
+    "text",
+    ["", "0/1", "2/1", "0/0", "1", "1/", "/1", "-1/2", "1/2/3", "1 / 2", "a/b", "\u0661/\u0662", "1/2\n", "1/99999999"],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="not a share such as 2/3"):

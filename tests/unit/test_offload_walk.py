@@ -36,6 +36,7 @@ from local_tree import (
     LOCAL_THUMBNAIL_KEY,
     REMOTE_KEY,
     REMOTE_THUMBNAIL_KEY,
+    open_descriptors,
     put,
     store_of_an_ordinary_user,
     walk_all,
@@ -282,12 +283,12 @@ def test_names_are_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
 
 def test_leaving_early_closes_what_is_open(tmp_path: Path) -> None:
     put(tmp_path, REMOTE_THUMBNAIL_KEY)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     files = walk(str(tmp_path), lambda *what: None)
     next(files)
-    assert len(os.listdir("/proc/self/fd")) > before
+    assert open_descriptors() > before
     files.close()  # type: ignore[attr-defined]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 @pytest.mark.parametrize("what", ["missing", "file"])
