@@ -23,7 +23,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.summary import (
     combined,
-    size,
     summary_line,
 )
 
@@ -116,14 +115,3 @@ def test_summary_of_a_failure() -> None:
     report = combined(steps, False, 1)
     assert summary_line(report).startswith("failed after: 12 rows added")
     assert (report["failed"], report["changed"], report["msg"]) == (True, True, "No.")
-
-
-def test_sizes() -> None:
-    assert [size(count) for count in (0, 1023, 1024, 1536, 1024**2, 5 * 1024**4)] == [
-        "0 B",
-        "1023 B",
-        "1.0 KiB",
-        "1.5 KiB",
-        "1.0 MiB",
-        "5.0 TiB",
-    ]

@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import json
 import os
+import pwd
 import sys
 import traceback
 from collections.abc import Callable
@@ -41,12 +44,26 @@ class Job:
     settings: OffloadSettings
     rehearse: bool
 
-    def prepare(self, user: str | None) -> Callable[[], None]:
-        """Makes what only root may make. The function it returns turns this process into the worker."""
+    def prepare(self, user: str | None) -> pwd.struct_passwd | None:
+        """Makes what only root may make. Returns whom to become for the run, None for who this is already."""
         account = worker(user, self.source.media_path)
+        if account is not None:
+            self._import_all()
         if not self.rehearse:
             make_state_dir(self.settings.state_dir, account)
-        return lambda: None if account is None else become(account)
+        return account
+
+    def _import_all(self) -> None:
+        """What is imported only when it is needed: the worker may not be able to read where it lies."""
+        names = ["encodings.idna"]
+        if self.source.database is not None and self.source.database.name == "psycopg2":
+            names.append("psycopg2")
+        if not (self.store.access_key_id and self.store.endpoint_url):
+            names.append("boto3")
+        for name in names:
+            # Whoever needs one that is missing says so itself.
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
 
 
 def job_of(source: SourceSettings, store: StoreSettings, settings: OffloadSettings, *, rehearse: bool) -> Job:
@@ -87,7 +104,7 @@ def failed(error: BaseException, *, rehearse: bool) -> tuple[Report, int]:
         report.error = words(error)
     if not isinstance(error, (MediaError, Stopped, KeyboardInterrupt)):
         # A mistake of ours: where it happened is all that helps.
-        report.warnings.append("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+        report.exception = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return report, exit_status(error, report)
 
 
@@ -96,6 +113,8 @@ def offload(options: argparse.Namespace) -> int:
     report, status = _offload(options)
     for warning in report.warnings:
         _say(sys.stderr, f"{_PROGRAM}: {warning}")
+    if report.exception is not None:
+        _say(sys.stderr, report.exception)
     if report.error is not None:
         _say(sys.stderr, f"{_PROGRAM}: {report.error}")
     _say(sys.stdout, json.dumps(report.as_dict()) if options.json else f"{_PROGRAM}: {summary(report)}")
@@ -107,7 +126,9 @@ def _offload(options: argparse.Namespace) -> tuple[Report, int]:
         config = read_config(options.config, os.environ)
         settings = OffloadSettings.from_mapping(config.offload, f"offload in {config.path}")
         job = job_of(config.source, config.store, settings, rehearse=options.dry_run)
-        job.prepare(options.user)()
+        account = job.prepare(options.user)
+        if account is not None:
+            become(account)
     except (Exception, Stopped, KeyboardInterrupt) as error:
         return failed(error, rehearse=options.dry_run)
     if not options.progress:

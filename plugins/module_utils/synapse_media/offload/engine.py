@@ -145,11 +145,10 @@ def _drive(
     report: Report,
     observe: Observer | None,
 ) -> None:
-    loop = Loop()
-    try:
+    with contextlib.closing(Loop()) as loop, contextlib.closing(_connect(loop, store, settings)) as client:
         context = Context(
             loop=loop,
-            s3=_connect(loop, store, settings),
+            s3=S3(client, store),
             rows=rows,
             root=root,
             store=store,
@@ -172,13 +171,10 @@ def _drive(
             report.database_rows = rows.sent
             if observe:
                 observe(report)
-    finally:
-        loop.close()
 
 
-def _connect(loop: Loop, store: StoreSettings, settings: OffloadSettings) -> S3:
-    client = Client(loop, store, concurrency=settings.concurrency, bandwidth_limit=settings.bandwidth_limit)
-    return S3(client, store)
+def _connect(loop: Loop, store: StoreSettings, settings: OffloadSettings) -> Client:
+    return Client(loop, store, concurrency=settings.concurrency, bandwidth_limit=settings.bandwidth_limit)
 
 
 async def _show(loop: Loop, observe: Observer, report: Report) -> None:
@@ -193,10 +189,11 @@ def _abort(context: Context) -> None:
         return
     requests = Counter(context.report.requests)
     # What was under way on the connections until now is lost.
-    context.s3 = _connect(context.loop, context.store, context.settings)
-    with contextlib.suppress(Exception):
-        context.loop.start(_give_up(context.loop))
-        context.loop.run(abort_uploads(context))
+    with contextlib.closing(_connect(context.loop, context.store, context.settings)) as client:
+        context.s3 = S3(client, context.store)
+        with contextlib.suppress(Exception):
+            context.loop.start(_give_up(context.loop))
+            context.loop.run(abort_uploads(context))
     context.report.requests = dict(requests + Counter(context.s3.requests))
 
 

@@ -72,9 +72,12 @@ class Report:
         self.database_rows = 0
         self.seconds = 0.0
         self.error: str | None = None
+        # Where a mistake of ours happened.
+        self.exception: str | None = None
         # What went wrong beside the files, such as metrics that could not be written.
         self.warnings: list[str] = []
-        self.names: list[tuple[str, str]] = []
+        # What was moved, by path, where that was asked for; of each file everything that was done with it.
+        self.names: dict[str, list[str]] = {}
         self._keep_names = keep_names
         self._on_failure = on_failure
 
@@ -82,8 +85,12 @@ class Report:
         """Counts a file under one of UPLOADED, VERIFIED, REPAIRED or DELETED; `size` is in bytes."""
         tally: Tally = getattr(self, outcome)
         tally.add(size)
-        if self._keep_names and outcome != VERIFIED and len(self.names) < KEPT_NAMES:
-            self.names.append((outcome, path))
+        if not self._keep_names or outcome == VERIFIED:
+            return
+        if path in self.names:
+            self.names[path].append(outcome)
+        elif len(self.names) < KEPT_NAMES:
+            self.names[path] = [outcome]
 
     def skip(self, reason: str, size: int) -> None:
         """Counts a file that is left where it is, on purpose."""
@@ -131,4 +138,6 @@ class Report:
             report["warnings"] = list(self.warnings)
         if self.error is not None:
             report["error"] = self.error
+        if self.exception is not None:
+            report["exception"] = self.exception
         return report
