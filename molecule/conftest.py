@@ -60,8 +60,18 @@ class Homeserver:
         return self.files_below(self.facts["media_store_path"])
 
     @property
+    def media(self) -> dict[str, int]:
+        """What of the disk may be moved: media and thumbnails, not previews of URLs, not the collection's own mark."""
+        kinds = ("local_content/", "local_thumbnails/", "remote_content/", "remote_thumbnail/")
+        return {path: size for path, size in self.disk.items() if path.startswith(kinds)}
+
+    @property
     def bucket(self) -> dict[str, int]:
-        return self.files_below(f"{self.facts['s3']['directory']}/{self.facts['s3']['bucket']}")
+        return self.files_below(self.object_path(""))
+
+    def object_path(self, key: str) -> str:
+        """Where the S3 server keeps an object, as a plain file."""
+        return f"{self.facts['s3']['directory']}/{self.facts['s3']['bucket']}/{key}"
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,19 @@ WRONG_SETTINGS = {
     "an endpoint where nothing listens": (settings(endpoint_url="http://127.0.0.1:9"), ["synapse_s3_endpoint_url"]),
     "an endpoint that is no S3 server": (settings(endpoint_url="http://127.0.0.1:8008"), ["synapse_s3_endpoint_url"]),
     "an age that is no duration": (settings(migrate_older_than="1 day"), ["synapse_s3_migrate_older_than", "1d"]),
+    "a grace period that is no duration": (settings(migrate_grace="60"), ["synapse_s3_migrate_grace", "1d"]),
+    "a group that shares the media and lacks the host": (
+        settings(migrate_shard_group="no-such-group"),
+        ["synapse_s3_migrate_shard_group", "no-such-group"],
+    ),
+    "metrics where Synapse's user may not write": (
+        settings(migrate_metrics_file="/root/metrics/synapse-s3.prom"),
+        ["synapse_s3_migrate_metrics_file", "/root/metrics", "setfacl"],
+    ),
+    "metrics of upstream's script, which has none": (
+        settings(migrate_engine="s3_media_upload", migrate_metrics_file="/tmp/synapse-s3.prom"),
+        ["synapse_s3_migrate_metrics_file", "media_offload"],
+    ),
     "a schedule that systemd does not take": (
         settings(migrate_schedule="nightly at five"),
         ["synapse_s3_migrate_schedule"],

@@ -29,7 +29,7 @@ def test_there_is_one_block_in_the_operators_file(homeserver):
 )
 def test_secrets_are_for_the_synapse_user_alone(homeserver, path):
     if path.startswith("/var"):
-        homeserver.run("synapse-s3-migrate")
+        homeserver.run("synapse-s3-shell", "-c", "true")
     file = homeserver.host.file(path)
     assert (file.mode, file.user) == (0o600, "synapse")
 

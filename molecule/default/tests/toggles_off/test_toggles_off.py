@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 EVERYTHING_OFF = '{"synapse_s3_storage_provider_enabled": false, "synapse_s3_migrate_enabled": false}'
 MIGRATE_OFF = '{"synapse_s3_migrate_enabled": false}'
@@ -38,6 +39,7 @@ def test_the_migrate_job_is_removed_alone(play, homeserver):
         "/opt/synapse-s3",
         "/var/lib/synapse-s3",
         "/etc/synapse-s3/environment",
+        "/srv/metrics/synapse-s3.prom",
     ):
         assert not homeserver.host.file(path).exists, path
     assert "matrix_ops.synapse_s3" in homeserver.host.file(homeserver.facts["config_paths"][0]).content_string
@@ -64,5 +66,7 @@ def test_uninstall_asks_first(play, homeserver):
     refused = play("matrix_ops.synapse_s3.uninstall")
     assert refused.status != 0
     assert "synapse_s3_uninstall_confirm" in refused.output
+    said = re.sub(r"\s+", " ", refused.output)
+    assert re.search(r"\([1-9][0-9]* media, [0-9.]+ [KM]iB and their thumbnails, on this host\)", said), said
     assert refused.changed == 0
     assert homeserver.host.service("synapse-s3-migrate.timer").is_running

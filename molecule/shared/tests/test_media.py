@@ -1,19 +1,13 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an operator wants: pictures go to S3, the disk shrinks, every picture still opens."""
+"""What an operator wants, with either engine: pictures go to S3, the disk shrinks, every picture still opens."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-
-
-def of_synapse(files):
-    """The files that may be moved: media and thumbnails, not previews of URLs, not the collection's own mark."""
-    kinds = ("local_content/", "local_thumbnails/", "remote_content/", "remote_thumbnail/")
-    return {path: size for path, size in files.items() if path.startswith(kinds)}
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +22,14 @@ def manifest(homeserver):
 @pytest.fixture(scope="module")
 def before(homeserver, manifest):
     """The disk with everything still on it."""
-    return of_synapse(homeserver.disk)
+    return homeserver.media
 
 
 @pytest.fixture(scope="module")
 def migrated(homeserver, before):
     """One run of the timer's service, started by systemd; the disk and the bucket after it."""
     homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
-    return of_synapse(homeserver.disk), homeserver.bucket
+    return homeserver.media, homeserver.bucket
 
 
 def test_an_upload_is_in_the_bucket_at_once(homeserver, before):
@@ -63,30 +57,14 @@ def test_every_picture_still_opens(homeserver, migrated, manifest):
 
 
 def test_media_that_is_local_again_is_moved_again(homeserver, migrated, before, manifest):
-    """Upstream forgets it for ever: what it once marked as deleted is never offered again."""
+    """Synapse makes a file anew when it needs the original for a thumbnail; upstream's own list forgets it for ever."""
     path = sorted(path for path in before if path.startswith("local_content/"))[0]
     media = f"{homeserver.facts['media_store_path']}/{path}"
-    stored = f"{homeserver.facts['s3']['directory']}/{homeserver.facts['s3']['bucket']}/molecule/{path}"
+    stored = homeserver.object_path(f"molecule/{path}")
     homeserver.run("install", "-D", "-o", "synapse", "-g", "synapse", "-m", "0640", stored, media)
     homeserver.run("chown", "-R", "synapse:synapse", homeserver.facts["media_store_path"])
     homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
     assert not homeserver.host.file(media).exists
-
-
-def test_a_truncated_object_never_costs_the_local_file(homeserver, migrated):
-    homeserver.tool("media.py", "upload", "/opt/test-tools/molecule-truncated.json", "--count", "1")
-    path, size = next(item for item in of_synapse(homeserver.disk).items() if item[0].startswith("local_content/"))
-    stored = f"{homeserver.facts['s3']['directory']}/{homeserver.facts['s3']['bucket']}/molecule/{path}"
-    homeserver.run("cp", "--preserve", stored, "/opt/test-tools/kept-object")
-    homeserver.run("truncate", "--size=10", stored)
-    failed = homeserver.host.run("systemctl start synapse-s3-migrate.service")
-    assert failed.rc != 0
-    assert homeserver.disk[path] == size
-    assert path in homeserver.run("journalctl", "--unit=synapse-s3-migrate.service", "--no-pager")
-
-    homeserver.run("cp", "--preserve", "/opt/test-tools/kept-object", stored)
-    homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
-    assert of_synapse(homeserver.disk) == {}
 
 
 def test_a_second_run_changes_nothing(homeserver, migrated):
