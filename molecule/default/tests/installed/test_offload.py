@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the collection's own engine does on a host: repairs, rehearses, shows its progress, measures, and stops cleanly."""
+"""What the collection's own engine does on a host: repairs, rehearses, shows progress, measures, and stops cleanly."""
 
 from __future__ import annotations
 
