@@ -31,7 +31,7 @@ async def offload(context: Context) -> None:
     rules = Rules(settings.older_than, settings.grace, settings.store_remote)
     windows = Windows(context.root, context.rows, rules, settings.shard, context.now)
     presence = Presence(context.loop, context.s3)
-    under_way: deque[Task] = deque()
+    under_way: deque[Task[None]] = deque()
     while True:
         window = await context.loop.in_thread(windows.next)
         if window is None:

@@ -34,8 +34,10 @@ async def is_proven(context: Context, file: LocalFile, content: Content, found: 
     if found.etag == content.md5.hex():
         return True
     lengths = likely_part_sizes(found.etag, found.size)
-    if lengths and await context.loop.in_thread(_composes, context, file, found.etag, lengths):
-        return True
+    if lengths:
+        composes: bool = await context.loop.in_thread(_composes, context, file, found.etag, lengths)
+        if composes:
+            return True
     if found.info is None:
         answer = await ask(context.s3, context.key(file))
         if isinstance(answer, RequestFailed):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
@@ -38,37 +39,64 @@ class MediaTables(Protocol):
     def remote(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
         """media_origin and filesystem_id before a row's values, for any pair of the two lists."""
 
+    def local_thumbnails(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """media_id and thumbnail_length; none where Synapse keeps no such table."""
+
+    def remote_thumbnails(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """media_origin, filesystem_id and thumbnail_length, for any pair of the two lists."""
+
     def has_rows(self) -> bool: ...
 
     def close(self) -> None: ...
 
 
 class Rows:
-    """Look-ups by what is on disk. One thread at a time, any thread; raises MediaError where the database fails."""
+    """Look-ups by what is on disk, from any thread; raises MediaError where the database fails."""
 
     def __init__(self, tables: MediaTables) -> None:
         self._tables = tables
+        self._turn = threading.Lock()
         #: How many rows the database has sent.
         self.sent = 0
 
     def look_up(self, media: Sequence[Media]) -> dict[Media, Row]:
         """The rows there are; one without a row is not in the answer. Best for up to some 3000 at a time."""
         asked = {one for one in media if _can_be_asked(one)}
-        rows: dict[Media, Row] = {}
-        local = sorted(one.filesystem_id for one in asked if one.kind == LOCAL)
-        if local:
-            self._keep(rows, asked, ((Media(LOCAL, "", row[0]), row[1:]) for row in self._tables.local(local)))
-        remote = [one for one in asked if one.kind == REMOTE]
-        if remote:
-            found = self._tables.remote(
-                sorted({one.origin for one in remote}), sorted({one.filesystem_id for one in remote})
+        with self._turn:
+            return self._look_up(asked)
+
+    def thumbnail_lengths(self, media: Sequence[Media]) -> dict[Media, set[int]]:
+        """The sizes in bytes that thumbnails of these media have; a media without any is not in the answer."""
+        asked = {one for one in media if _can_be_asked(one)}
+        lengths: dict[Media, set[int]] = {}
+        with self._turn:
+            local, (origins, filesystem_ids) = _names(asked)
+            found = (
+                [(Media(LOCAL, "", row[0]), row[1]) for row in self._tables.local_thumbnails(local)] if local else []
             )
-            self._keep(rows, asked, ((Media(REMOTE, row[0], row[1]), row[2:]) for row in found))
-        return rows
+            if origins:
+                rows = self._tables.remote_thumbnails(origins, filesystem_ids)
+                found += [(Media(REMOTE, row[0], row[1]), row[2]) for row in rows]
+            self.sent += len(found)
+        for one, length in found:
+            if one in asked and isinstance(length, int):
+                lengths.setdefault(one, set()).add(length)
+        return lengths
 
     def empty(self) -> bool:
         """Whether there is no media at all in the database."""
-        return not self._tables.has_rows()
+        with self._turn:
+            return not self._tables.has_rows()
+
+    def _look_up(self, asked: set[Media]) -> dict[Media, Row]:
+        rows: dict[Media, Row] = {}
+        local, (origins, filesystem_ids) = _names(asked)
+        if local:
+            self._keep(rows, asked, ((Media(LOCAL, "", row[0]), row[1:]) for row in self._tables.local(local)))
+        if origins:
+            found = self._tables.remote(origins, filesystem_ids)
+            self._keep(rows, asked, ((Media(REMOTE, row[0], row[1]), row[2:]) for row in found))
+        return rows
 
     def _keep(self, rows: dict[Media, Row], asked: set[Media], found: Iterable[tuple[Media, Sequence[Any]]]) -> None:
         for media, values in found:
@@ -93,6 +121,13 @@ def open_rows(settings: DatabaseSettings) -> Iterator[Rows]:
         yield Rows(tables)
     finally:
         tables.close()
+
+
+def _names(asked: Iterable[Media]) -> tuple[list[str], tuple[list[str], list[str]]]:
+    """Ids of local media; origins and filesystem ids of remote media."""
+    local = sorted(one.filesystem_id for one in asked if one.kind == LOCAL)
+    remote = [one for one in asked if one.kind == REMOTE]
+    return local, (sorted({one.origin for one in remote}), sorted({one.filesystem_id for one in remote}))
 
 
 def _can_be_asked(media: Media) -> bool:

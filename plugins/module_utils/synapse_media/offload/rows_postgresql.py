@@ -16,6 +16,7 @@ from ..upstream.synapse_database import HAS_PSYCOPG2, explain_database_words
 
 if HAS_PSYCOPG2:
     import psycopg2
+    import psycopg2.errors
 
 # The remote table may have to be read as a whole, and matrix.org's has 200 million rows; no statement of ours should
 # take longer, and none that does may hold back the clean-up of Synapse's tables.
@@ -38,6 +39,15 @@ SELECT found.media_origin, found.filesystem_id, found.media_length, {sha256},
     COALESCE(found.last_access_ts, found.created_ts), FALSE
 FROM remote_media_cache AS found
 WHERE found.media_origin = ANY (%s::text[]) AND found.filesystem_id IN (SELECT unnest(%s::text[]))
+"""
+
+
+_LOCAL_THUMBNAILS = """
+SELECT media_id, thumbnail_length FROM local_media_repository_thumbnails WHERE media_id = ANY (%s::text[])
+"""
+_REMOTE_THUMBNAILS = """
+SELECT media_origin, filesystem_id, thumbnail_length FROM remote_media_cache_thumbnails
+WHERE media_origin = ANY (%s::text[]) AND filesystem_id IN (SELECT unnest(%s::text[]))
 """
 
 
@@ -64,6 +74,12 @@ class PostgresqlTables:
 
     def remote(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
         return self._rows(self._remote_sql, [list(origins), list(filesystem_ids)])
+
+    def local_thumbnails(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        return self._rows_if_any(_LOCAL_THUMBNAILS, [list(media_ids)])
+
+    def remote_thumbnails(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        return self._rows_if_any(_REMOTE_THUMBNAILS, [list(origins), list(filesystem_ids)])
 
     def has_rows(self) -> bool:
         sql = (
@@ -108,6 +124,14 @@ class PostgresqlTables:
                 return self._ask(sql, values)
         except psycopg2.Error as error:
             raise MediaError(self._explained(error)) from error
+
+    def _rows_if_any(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        try:
+            return self._ask(sql, values)
+        except psycopg2.errors.UndefinedTable:
+            return []
+        except psycopg2.Error:
+            return self._rows(sql, values)
 
     def _ask(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:

@@ -31,6 +31,15 @@ FROM remote_media_cache WHERE media_origin IN ({origins}) AND filesystem_id IN (
 """
 
 
+_LOCAL_THUMBNAILS = """
+SELECT media_id, thumbnail_length FROM local_media_repository_thumbnails WHERE media_id IN ({ids})
+"""
+_REMOTE_THUMBNAILS = """
+SELECT media_origin, filesystem_id, thumbnail_length FROM remote_media_cache_thumbnails
+WHERE media_origin IN ({origins}) AND filesystem_id IN ({ids})
+"""
+
+
 class SqliteTables:
     """One connection that cannot write. Raises MediaError; opening also raises the driver's errors."""
 
@@ -45,23 +54,25 @@ class SqliteTables:
             self._connection.execute("PRAGMA query_only = ON")
             self._local_sha256 = self._sha256_of("local_media_repository")
             self._remote_sha256 = self._sha256_of("remote_media_cache")
+            tables = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            self._has_thumbnails = {"local_media_repository_thumbnails", "remote_media_cache_thumbnails"} <= {
+                name for (name,) in tables
+            }
         except BaseException:
             self.close()
             raise
 
     def local(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = []
-        for ids in _chunks(media_ids, _VALUES):
-            rows += self._rows(_LOCAL.format(sha256=self._local_sha256, ids=_marks(ids)), ids)
-        return rows
+        return self._by_id(_LOCAL, media_ids)
 
     def remote(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = []
-        for some_origins in _chunks(origins, _VALUES // 2):
-            for ids in _chunks(filesystem_ids, _VALUES - len(some_origins)):
-                sql = _REMOTE.format(sha256=self._remote_sha256, origins=_marks(some_origins), ids=_marks(ids))
-                rows += self._rows(sql, [*some_origins, *ids])
-        return rows
+        return self._by_origin_and_id(_REMOTE, origins, filesystem_ids)
+
+    def local_thumbnails(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        return self._by_id(_LOCAL_THUMBNAILS, media_ids) if self._has_thumbnails else []
+
+    def remote_thumbnails(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        return self._by_origin_and_id(_REMOTE_THUMBNAILS, origins, filesystem_ids) if self._has_thumbnails else []
 
     def has_rows(self) -> bool:
         sql = "SELECT EXISTS (SELECT 1 FROM local_media_repository) OR EXISTS (SELECT 1 FROM remote_media_cache)"
@@ -75,6 +86,22 @@ class SqliteTables:
         """The column as SQL; Synapse before 1.127 has none."""
         with closing(self._connection.execute(f"SELECT * FROM {table} LIMIT 0")) as cursor:  # noqa: S608 - a constant
             return "sha256" if "sha256" in [column[0] for column in cursor.description] else "NULL"
+
+    def _by_id(self, sql: str, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        for ids in _chunks(media_ids, _VALUES):
+            rows += self._rows(sql.format(sha256=self._local_sha256, ids=_marks(ids)), ids)
+        return rows
+
+    def _by_origin_and_id(
+        self, sql: str, origins: Sequence[str], filesystem_ids: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        for some_origins in _chunks(origins, _VALUES // 2):
+            for ids in _chunks(filesystem_ids, _VALUES - len(some_origins)):
+                filled = sql.format(sha256=self._remote_sha256, origins=_marks(some_origins), ids=_marks(ids))
+                rows += self._rows(filled, [*some_origins, *ids])
+        return rows
 
     def _rows(self, sql: str, values: Sequence[str]) -> list[tuple[Any, ...]]:
         try:

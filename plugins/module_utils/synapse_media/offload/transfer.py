@@ -48,19 +48,38 @@ async def transfer(context: Context, candidates: Sequence[Candidate], answers: M
             missing.append(candidate)
         else:
             present.append((candidate, answer))
-    differing = await _verify(context, present)
+    differing = await _repairable(context, await _verify(context, present))
     uploaded = await _upload(context, missing, repaired=False) + await _upload(context, differing, repaired=True)
     if not context.rehearse:
         await _confirm(context, sorted(uploaded, key=lambda upload: upload.file.path))
 
 
-async def _verify(context: Context, present: Sequence[tuple[Candidate, Found]]) -> list[Candidate]:
-    """Unlinks what the bucket has already; gives back what differs there and is to be uploaded again."""
-    differing: list[Candidate] = []
+async def _repairable(context: Context, differing: Sequence[tuple[Candidate, Found]]) -> list[Candidate]:
+    """Those whose local file is known to be the good one. A thumbnail's own length is in tables of its own."""
+    thumbnails = [candidate.file.media for candidate, dummy in differing if not candidate.file.is_original]
+    lengths = await context.loop.in_thread(context.rows.thumbnail_lengths, thumbnails) if thumbnails else {}
+    repairable = []
+    for candidate, found in differing:
+        file = candidate.file
+        known = set() if file.is_original else lengths.get(file.media, set())
+        if (known and file.size not in known) or (file.size == 0 and found.size > 0):
+            context.fail(
+                file,
+                f"The file has {file.size} bytes, its object {found.size}, and the file is not what Synapse made. "
+                "Compare both; the one that is damaged is to be removed.",
+            )
+        else:
+            repairable.append(candidate)
+    return repairable
+
+
+async def _verify(context: Context, present: Sequence[tuple[Candidate, Found]]) -> list[tuple[Candidate, Found]]:
+    """Unlinks what the bucket has already; gives back what differs there."""
+    differing: list[tuple[Candidate, Found]] = []
     for batch in _chunks(present, _PROVE_BATCH):
         contents = await _read(context, [candidate for candidate, dummy in batch], keep=0)
         proven: list[Proven] = []
-        slow: list[tuple[Candidate, Content, Task]] = []
+        slow: list[tuple[Candidate, Found, Content, Task[bool | MediaError]]] = []
         for (candidate, found), content in zip(batch, contents):
             if content is None:
                 continue
@@ -68,13 +87,13 @@ async def _verify(context: Context, present: Sequence[tuple[Candidate, Found]]) 
                 proven.append(_verified(context, candidate.file, content))
             else:
                 task = context.loop.start(_judge(context, candidate.file, content, found))
-                slow.append((candidate, content, task))
-        for candidate, content, task in slow:
+                slow.append((candidate, found, content, task))
+        for candidate, found, content, task in slow:
             verdict = await task
             if verdict is True:
                 proven.append(_verified(context, candidate.file, content))
             elif verdict is False:
-                differing.append(candidate)
+                differing.append((candidate, found))
             else:
                 _tell(context, candidate.file, verdict)
         await _remove(context, proven)
@@ -100,7 +119,7 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
     kept = min(_LARGEST_KEPT, _MOST_KEPT // context.settings.concurrency)
     # Room for a batch that is read while the connections are busy.
     room = Slots(context.loop, context.settings.concurrency + _READ_BATCH)
-    tasks: list[Task] = []
+    tasks: list[Task[Uploaded | None]] = []
     for batch in _chunks(small, _READ_BATCH):
         for dummy in batch:
             await room.take()
