@@ -250,6 +250,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     CONNECTION_ARGUMENTS,
     settings_from,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.database_option import harmless_values
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import HAS_YAML, SourceSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.source import resolve
@@ -291,7 +292,7 @@ def main() -> None:
             ("command", "update-db", ("homeserver_config", "database"), True),
         ],
     )
-    module.no_log_values -= _harmless(module.params["database"] or {})
+    module.no_log_values -= harmless_values(module.params["database"])
     if not HAS_YAML:
         module.fail_json(msg=missing_required_lib("PyYAML"))
     if module.params["command"] == "upload" and BOTO3_IMPORT_ERROR:
@@ -306,23 +307,6 @@ def main() -> None:
     if module._diff:
         report["diff"] = diff
     module.exit_json(**report)
-
-
-def _harmless(database: dict[str, Any]) -> set[str]:
-    """What of a database section may be shown: else its port, or the user "synapse", is blotted out of every text."""
-    args = database.get("args")
-    if not isinstance(args, dict):
-        return set()
-    secret = {str(value) for name, value in args.items() if "password" in name}
-    return _leaves(database) - secret
-
-
-def _leaves(value: Any) -> set[str]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        return {leaf for each in value for leaf in _leaves(each)}
-    return {str(value)}
 
 
 def _perform(params: dict[str, Any], *, rehearse: bool) -> dict[str, Any]:

@@ -56,8 +56,6 @@ class Job:
     def _import_all(self) -> None:
         """What is imported only when it is needed: the worker may not be able to read where it lies."""
         names = ["encodings.idna"]
-        if self.source.database is not None and self.source.database.name == "psycopg2":
-            names.append("psycopg2")
         if not (self.store.access_key_id and self.store.endpoint_url):
             names.append("boto3")
         for name in names:
