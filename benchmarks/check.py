@@ -1,0 +1,203 @@
+"""Proves the bench store: right answers to two independent clients, and the CPU time that one request costs it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.config
+import botocore.exceptions
+import history
+from places import ACCESS_KEY_ID, AWS, BUCKET, LOAD, SECRET_ACCESS_KEY, need_tools
+from s3_store import Store, running_store
+
+BUDGET_US = 100.0
+LISTING_BUDGET_US = 1000.0  # of a page of 1,000 keys: 1 microsecond a key
+ODD_KEYS = ["a b", "a+b", "a&<b>\"'", "ünïcode/✓", "a/b/c", "a/b/d", "a/e", "z%2Fz", "tilde~", "new\nline"]
+
+
+def digest(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def same(what: str, found: Any, wanted: Any) -> None:
+    if found != wanted:
+        sys.exit(f"check: {what}: {found!r}, wanted {wanted!r}")
+    print(f"  {what}")
+
+
+def client(store: Store) -> Any:
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=store.endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+        config=botocore.config.Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
+    )
+
+
+def check_objects(s3: Any) -> None:
+    content = os.urandom(200_000)
+    answer = s3.put_object(Bucket=BUCKET, Key="x", Body=content, Metadata={"mtime": "12"}, ContentType="image/png")
+    same("PUT answers the MD5 as ETag", answer["ETag"], f'"{digest(content)}"')
+    head = s3.head_object(Bucket=BUCKET, Key="x")
+    same(
+        "HEAD tells size, ETag, type and metadata",
+        (head["ContentLength"], head["ETag"], head["ContentType"], head["Metadata"]),
+        (len(content), answer["ETag"], "image/png", {"mtime": "12"}),
+    )
+    same("GET gives the bytes", s3.get_object(Bucket=BUCKET, Key="x")["Body"].read(), content)
+    for asked, part in (("5-9", content[5:10]), ("199990-", content[-10:]), ("-7", content[-7:])):
+        ranged = s3.get_object(Bucket=BUCKET, Key="x", Range=f"bytes={asked}")
+        same(f"GET of the range {asked}", (ranged["Body"].read(), ranged["ContentLength"]), (part, len(part)))
+    s3.put_object(Bucket=BUCKET, Key="empty", Body=b"")
+    same("an empty object", s3.get_object(Bucket=BUCKET, Key="empty")["Body"].read(), b"")
+    s3.copy_object(Bucket=BUCKET, Key="copied", CopySource={"Bucket": BUCKET, "Key": "x"})
+    same("CopyObject", s3.get_object(Bucket=BUCKET, Key="copied")["Body"].read(), content)
+    wrong = base64.b64encode(bytes(16)).decode()
+    same("a wrong Content-MD5 is refused", code_of(s3.put_object, Key="y", Body=b"y", ContentMD5=wrong), "BadDigest")
+    same("HEAD of what is not there", code_of(s3.head_object, Key="y"), "404")
+    same("GET of what is not there", code_of(s3.get_object, Key="y"), "NoSuchKey")
+    s3.delete_object(Bucket=BUCKET, Key="copied")
+    s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "x"}, {"Key": "empty"}, {"Key": "none"}]})
+    same("DELETE and DeleteObjects", s3.list_objects_v2(Bucket=BUCKET)["KeyCount"], 0)
+    same("the bucket is there", [entry["Name"] for entry in s3.list_buckets()["Buckets"]], [BUCKET])
+    s3.head_bucket(Bucket=BUCKET)
+    s3.get_bucket_location(Bucket=BUCKET)
+
+
+def code_of(operation: Any, **arguments: Any) -> str:
+    try:
+        operation(Bucket=BUCKET, **arguments)
+    except botocore.exceptions.ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return "no error"
+
+
+def check_listings(s3: Any) -> None:
+    for key in ODD_KEYS:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+    ordered = sorted(ODD_KEYS, key=str.encode)
+    for name in ("list_objects_v2", "list_objects"):
+        for size in (1, 3, 1000):
+            pages = s3.get_paginator(name).paginate(Bucket=BUCKET, PaginationConfig={"PageSize": size})
+            found = [(item["Key"], item["Size"], item["ETag"]) for page in pages for item in page.get("Contents", [])]
+            wanted = [(key, len(key.encode()), f'"{digest(key.encode())}"') for key in ordered]
+            same(f"{name}, {size} a page, keys in byte order", found, wanted)
+            pages = s3.get_paginator(name).paginate(
+                Bucket=BUCKET, Delimiter="/", Prefix="a", PaginationConfig={"PageSize": size}
+            )
+            both = [
+                (item.get("Key") or item["Prefix"])
+                for page in pages
+                for item in [*page.get("Contents", []), *page.get("CommonPrefixes", [])]
+            ]
+            same(f"{name}, {size} a page, with prefix and delimiter", sorted(both), ["a b", "a&<b>\"'", "a+b", "a/"])
+    after = s3.list_objects_v2(Bucket=BUCKET, StartAfter="a/b/c", Prefix="a/")
+    same("start-after", [item["Key"] for item in after["Contents"]], ["a/b/d", "a/e"])
+    for key in ODD_KEYS:
+        s3.delete_object(Bucket=BUCKET, Key=key)
+
+
+def check_multipart(s3: Any) -> None:
+    parts = [os.urandom(5 << 20), os.urandom(5 << 20), b"the rest"]
+    upload = s3.create_multipart_upload(Bucket=BUCKET, Key="parts", Metadata={"a": "b"})["UploadId"]
+    place = {"Bucket": BUCKET, "Key": "parts", "UploadId": upload}
+    tags = [s3.upload_part(**place, PartNumber=n, Body=part)["ETag"] for n, part in enumerate(parts, 1)]
+    same("UploadPart answers the MD5 as ETag", tags, [f'"{digest(part)}"' for part in parts])
+    named = [{"PartNumber": n, "ETag": tag} for n, tag in enumerate(tags, 1)]
+    wrong = [named[0], {"PartNumber": 2, "ETag": tags[0]}, named[2]]
+    same(
+        "a wrong ETag of a part is refused",
+        code_of(s3.complete_multipart_upload, Key="parts", UploadId=upload, MultipartUpload={"Parts": wrong}),
+        "InvalidPart",
+    )
+    done = s3.complete_multipart_upload(**place, MultipartUpload={"Parts": named})
+    composed = digest(b"".join(bytes.fromhex(digest(part)) for part in parts)) + "-3"
+    same("CompleteMultipartUpload answers the composed ETag", done["ETag"], f'"{composed}"')
+    read = s3.get_object(Bucket=BUCKET, Key="parts")
+    same("its bytes and metadata", (read["Body"].read(), read["Metadata"]), (b"".join(parts), {"a": "b"}))
+    upload = s3.create_multipart_upload(Bucket=BUCKET, Key="aborted")["UploadId"]
+    s3.abort_multipart_upload(Bucket=BUCKET, Key="aborted", UploadId=upload)
+    same("AbortMultipartUpload", code_of(s3.head_object, Key="aborted"), "404")
+
+
+def check_aws_command(store: Store) -> None:
+    environment = {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+    def aws(*words: str) -> str:
+        command = [str(AWS), "--endpoint-url", store.endpoint_url, "s3", *words]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        (directory / "tree" / "deep").mkdir(parents=True)
+        (directory / "tree" / "deep" / "small").write_bytes(b"small")
+        (directory / "tree" / "large").write_bytes(os.urandom(20 << 20))
+        aws("sync", str(directory / "tree"), f"s3://{BUCKET}/tree")
+        same("aws s3 sync a second time moves nothing", aws("sync", str(directory / "tree"), f"s3://{BUCKET}/tree"), "")
+        aws("cp", "--recursive", f"s3://{BUCKET}/tree", str(directory / "back"))
+        for path in ("deep/small", "large"):
+            back = (directory / "back" / path).read_bytes()
+            same(f"aws s3 cp there and back: {path}", back == (directory / "tree" / path).read_bytes(), True)
+        aws("rm", "--recursive", f"s3://{BUCKET}/tree")
+    same("aws s3 rm", store.listing("tree"), {})
+
+
+def check_history() -> None:
+    wanted = [history.key(*media) for media in history.media(5003)]
+    with running_store(history=5003) as store:
+        found = store.listing()
+        same("the history's names, as history.py has them, in byte order", list(found), sorted(wanted))
+        same("the history's sizes", {kept.size for kept in found.values()}, {history.SIZE})
+
+
+def check_cost() -> None:
+    print("CPU time of the store a request, 64 connections, no delay (19,000 bytes a body; a listing tells 1,000 keys):")
+    with running_store() as store:
+        for kind, count in (("put", 20000), ("put-md5", 20000), ("head", 20000), ("get", 20000), ("list", 500)):
+            before = store.zero()["cpu_seconds"]
+            load(store, kind, 64, count)
+            cost = (store.statistics()["cpu_seconds"] - before) / count * 1e6
+            budget = LISTING_BUDGET_US if kind == "list" else BUDGET_US
+            print(f"  {kind:8} {cost:7.1f} us")
+            if cost > budget:
+                sys.exit(f"check: a {kind} costs the store {cost:.0f} us, which is more than {budget:.0f} us.")
+
+
+def load(store: Store, kind: str, connections: int, count: int) -> dict[str, float]:
+    command = [str(LOAD), str(store.port), BUCKET, kind, str(connections), str(count), "19000"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    result: dict[str, float] = json.loads(said)
+    return result
+
+
+def main() -> None:
+    need_tools()
+    print("Answers:")
+    with running_store(delay_ms=1, options=("--keep", "64M", "--hash", "64M", "--check-md5")) as store:
+        s3 = client(store)
+        check_objects(s3)
+        check_listings(s3)
+        check_multipart(s3)
+        check_aws_command(store)
+    check_history()
+    check_cost()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""What one run of one contender cost: the client's time, CPU and memory, and the requests that the store counted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from places import MEASURE, as_worker
+from s3_store import Store
+
+
+class RunFailed(Exception):
+    """A contender did not do its work, so its figure would mean nothing."""
+
+
+@dataclass
+class Cost:
+    seconds: float
+    cpu_seconds: float
+    peak_rss_mib: float
+    requests: dict[str, int]
+    store_cpu_seconds: float
+    connections: int
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def all_requests(self) -> int:
+        return sum(self.requests.values())
+
+    @property
+    def store_us_per_request(self) -> float:
+        return self.store_cpu_seconds / max(self.all_requests, 1) * 1e6
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "all_requests": self.all_requests}
+
+
+def measure(store: Store, command: list[str], environment: dict[str, str], limit: int = 1800) -> tuple[Cost, str]:
+    """The cost, and what the command wrote to standard output. `limit` in seconds; then it is killed."""
+    with tempfile.TemporaryDirectory(prefix="synapse-s3-bench-") as directory:
+        report, errors = Path(directory) / "report", Path(directory) / "errors"
+        before = store.zero()
+        with errors.open("w") as file:
+            done = subprocess.run(
+                [str(MEASURE), str(report), str(limit), *as_worker(command)],
+                env=environment,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+                check=False,
+            )
+        after = store.statistics()
+        said = json.loads(report.read_text())
+        if done.returncode or said["status"]:
+            words = (errors.read_text() + done.stdout)[-3000:]
+            raise RunFailed(f"{' '.join(command[:6])} … ended with status {said['status']}:\n{words}")
+    return (
+        Cost(
+            seconds=said["seconds"],
+            cpu_seconds=said["cpu_seconds"],
+            peak_rss_mib=said["peak_rss_kib"] / 1024,
+            requests={kind: count for kind, count in after["requests"].items() if count},
+            store_cpu_seconds=after["cpu_seconds"] - before["cpu_seconds"],
+            connections=after["most_connections"],
+        ),
+        done.stdout,
+    )
+
+
+def middle(costs: list[Cost]) -> Cost:
+    """The medians, each figure by itself; requests and notes of the last run."""
+    return Cost(
+        seconds=median(cost.seconds for cost in costs),
+        cpu_seconds=median(cost.cpu_seconds for cost in costs),
+        peak_rss_mib=median(cost.peak_rss_mib for cost in costs),
+        requests=costs[-1].requests,
+        store_cpu_seconds=median(cost.store_cpu_seconds for cost in costs),
+        connections=max(cost.connections for cost in costs),
+        notes=costs[-1].notes,
+    )

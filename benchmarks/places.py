@@ -1,0 +1,53 @@
+"""Where the benchmarks' parts are, and the user who runs what is measured."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "benchmarks"
+RESULTS = ROOT / "benchmarks" / "results"
+PACKAGE = ROOT / "plugins" / "module_utils" / "synapse_media"
+
+STORE = CACHE / "store"
+LOAD = CACHE / "load"
+MEASURE = CACHE / "measure"
+PYTHON = CACHE / "venv" / "bin" / "python"
+AWS = CACHE / "venv" / "bin" / "aws"
+RCLONE = CACHE / "venv" / "bin" / "rclone"
+SCRIPT = CACHE / "venv" / "bin" / "s3_media_upload"
+
+BUCKET = "bench"
+# The store does not check them.
+ACCESS_KEY_ID = "bench"
+SECRET_ACCESS_KEY = "bench-secret"  # noqa: S105
+
+# A root-owned media store is refused by the engine, so nothing that is measured runs as root.
+WORKER = "nobody"
+
+
+def s5cmd() -> Path:
+    """The program itself: the package's command of that name is a Python script around it."""
+    return next((CACHE / "venv" / "lib").glob("python*/site-packages/s5cmd/bin/s5cmd"))
+
+
+def as_worker(command: list[str]) -> list[str]:
+    if os.geteuid() != 0:
+        return command
+    account = pwd.getpwnam(WORKER)
+    return ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", "--", *command]
+
+
+def give_to_worker(path: Path) -> None:
+    if os.geteuid() == 0:
+        account = pwd.getpwnam(WORKER)
+        os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def need_tools() -> None:
+    missing = [str(path) for path in (STORE, LOAD, MEASURE, PYTHON, AWS, RCLONE, SCRIPT) if not path.exists()]
+    if missing:
+        sys.exit(f"Not there: {', '.join(missing)}. Run `make -C benchmarks setup` first.")

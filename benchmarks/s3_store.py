@@ -1,0 +1,104 @@
+"""The bench store as a running server: its address, its counters, and what it holds."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
+from xml.etree import ElementTree
+
+from places import BUCKET, STORE
+
+NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+
+
+class Kept(NamedTuple):
+    size: int
+    etag: str
+
+
+class Store:
+    def __init__(self, port: int, certificate: Path | None) -> None:
+        self.port = port
+        self.certificate = certificate
+        self.endpoint_url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
+
+    def statistics(self) -> dict[str, Any]:
+        """Counters since zero(): requests by kind, and the CPU seconds of the store's whole life."""
+        return self._control("statistics")
+
+    def zero(self) -> dict[str, Any]:
+        return self._control("zero")
+
+    def clear(self) -> None:
+        """No objects but the history's."""
+        self._control("clear")
+
+    def delay(self, milliseconds: float) -> None:
+        self._control(f"delay?ms={milliseconds}")
+
+    def listing(self, prefix: str = "") -> dict[str, Kept]:
+        found: dict[str, Kept] = {}
+        after, more = "", True
+        while more:
+            path = f"/{BUCKET}?list-type=2&encoding-type=url&prefix={quote(prefix)}&start-after={quote(after)}"
+            page = ElementTree.fromstring(self._get(path))  # noqa: S314 our own server's
+            for entry in page.iter(f"{NAMESPACE}Contents"):
+                after = unquote(entry.findtext(f"{NAMESPACE}Key") or "")
+                size, etag = entry.findtext(f"{NAMESPACE}Size"), entry.findtext(f"{NAMESPACE}ETag")
+                found[after] = Kept(int(size or 0), (etag or "").strip('"'))
+            more = page.findtext(f"{NAMESPACE}IsTruncated") == "true"
+        return found
+
+    def _control(self, verb: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._get(f"/-/{verb}"))
+        return answer
+
+    def _get(self, path: str) -> bytes:
+        connection = self._connection()
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise RuntimeError(f"The bench store answered {answer.status} to {path}: {body[:300]!r}")
+        return body
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not self.certificate:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        import ssl
+
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=context)
+
+
+@contextmanager
+def running_store(
+    *,
+    delay_ms: float = 0,
+    history: int = 0,
+    options: tuple[str, ...] = (),
+    certificate: tuple[Path, Path] | None = None,
+) -> Iterator[Store]:
+    """A store on a free port of loopback; it ends with this process, whatever happens."""
+    command = [str(STORE), "--bucket", BUCKET, "--delay-ms", str(delay_ms), "--history", str(history), *options]
+    if certificate:
+        command += ["--certificate", str(certificate[0]), "--key", str(certificate[1])]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        if not port:
+            raise RuntimeError("The bench store did not start; what it said is above.")
+        yield Store(int(port), certificate[0] if certificate else None)
+    finally:
+        process.terminate()
+        process.wait(10)
