@@ -1,0 +1,74 @@
+"""The place in S3 that was used before, and nobody's typing mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.location import Location
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
+
+
+def location(state_dir: Path, **others: Any) -> Location:
+    given = {"bucket": "media", "prefix": "a/", "endpoint_url": "https://s3.example.org", **others}
+    return Location(str(state_dir), StoreSettings.from_mapping(given))
+
+
+def test_the_same_place_passes(tmp_path: Path) -> None:
+    first = location(tmp_path)
+    first.check()
+    first.record()
+    location(tmp_path).check()
+    location(tmp_path, prefix="/a", endpoint_url="https://s3.example.org/", storage_class="STANDARD_IA").check()
+    location(tmp_path, access_key_id="another", secret_access_key="key", region_name="garage").check()
+
+
+@pytest.mark.parametrize(
+    "others", [{"bucket": "other"}, {"prefix": ""}, {"prefix": "b"}, {"endpoint_url": "https://s4.example.org"}]
+)
+def test_another_place_is_refused_with_both_ways_out(tmp_path: Path, others: dict[str, Any]) -> None:
+    location(tmp_path).record()
+    (name,) = others
+    with pytest.raises(ConfigurationError, match=rf"synapse_s3_{name} is .*Set it back.*remove {tmp_path}/location"):
+        location(tmp_path, **others).check()
+
+
+def test_aws_is_a_place_of_its_own(tmp_path: Path) -> None:
+    location(tmp_path, endpoint_url=None).record()
+    location(tmp_path, endpoint_url="").check()
+    with pytest.raises(ConfigurationError, match="synapse_s3_endpoint_url"):
+        location(tmp_path).check()
+
+
+def test_nothing_secret_is_written(tmp_path: Path) -> None:
+    location(tmp_path, access_key_id="the-id", secret_access_key="the-secret").record()
+    path = tmp_path / "location"
+    assert sorted(json.loads(path.read_text())) == ["bucket", "endpoint_url", "prefix"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_only_what_this_run_recorded_is_withdrawn(tmp_path: Path) -> None:
+    first = location(tmp_path)
+    first.record()
+    first.withdraw()
+    assert list(tmp_path.iterdir()) == []
+    location(tmp_path).record()
+    later = location(tmp_path)
+    later.record()
+    later.withdraw()
+    assert (tmp_path / "location").exists()
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b"\xff"])
+def test_a_damaged_record_is_no_permission(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "location").write_bytes(text)
+    with pytest.raises(ConfigurationError, match=r"makes sense.*remove the file"):
+        location(tmp_path).check()
+
+
+def test_a_state_directory_that_takes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot be written.*Free space"):
+        location(tmp_path / "absent").record()

@@ -1,0 +1,102 @@
+"""What a run reports: every file under one heading, and failures without end in flat memory."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import report as module
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.moves import diff_of
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
+    DELETED,
+    REPAIRED,
+    UPLOADED,
+    VERIFIED,
+    Failure,
+    Report,
+)
+
+
+def test_counts_files_and_bytes() -> None:
+    report = Report()
+    assert not report.changed and report.handled == 0
+    for size in (10, 20, 30, 40, 50):
+        report.scanned.add(size)
+    report.done(UPLOADED, "a", 10)
+    report.done(DELETED, "a", 10)
+    report.done(REPAIRED, "b", 20)
+    report.done(VERIFIED, "c", 30)
+    report.skip("recent", 40)
+    report.fail("e", "prefix/e", "it is unreadable")
+    report.requests = {"put": 2, "list": 1}
+    report.seconds = 1.23456
+    assert report.handled == report.scanned.files == 5
+    assert json.loads(json.dumps(report.as_dict())) == {
+        "changed": True,
+        "dry_run": False,
+        "scanned": {"files": 5, "bytes": 150},
+        "uploaded": {"files": 1, "bytes": 10},
+        "verified": {"files": 1, "bytes": 30},
+        "repaired": {"files": 1, "bytes": 20},
+        "deleted": {"files": 1, "bytes": 10},
+        "skipped": {"recent": {"files": 1, "bytes": 40}},
+        "failed": [{"path": "e", "key": "prefix/e", "error": "it is unreadable"}],
+        "failures": 1,
+        "requests": {"list": 1, "put": 2},
+        "database_rows": 0,
+        "seconds": 1.235,
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "changed"), [(UPLOADED, True), (REPAIRED, True), (DELETED, True), (VERIFIED, False)]
+)
+def test_proving_alone_changes_nothing(outcome: str, changed: bool) -> None:
+    report = Report()
+    report.done(outcome, "a", 0)
+    assert report.changed is changed
+
+
+def test_an_error_is_part_of_it() -> None:
+    report = Report(dry_run=True)
+    report.error = "The bucket is gone. Make it."
+    assert report.as_dict()["error"] == "The bucket is gone. Make it." and report.as_dict()["dry_run"] is True
+    assert "exception" not in report.as_dict() and "warnings" not in report.as_dict()
+
+
+def test_failures_are_all_heard_and_counted_but_not_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT_FAILURES", 3)
+    heard: list[Failure] = []
+    report = Report(on_failure=heard.append)
+    for number in range(5):
+        report.fail(f"{number}", f"{number}", "no")
+    assert [failure.path for failure in heard] == ["0", "1", "2", "3", "4"]
+    assert (report.failures, len(report.as_dict()["failed"])) == (5, 3)
+
+
+def test_names_are_kept_where_asked_for_and_know_all_that_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT_NAMES", 3)
+    report, plain = Report(keep_names=True), Report()
+    for each in (report, plain):
+        for path in ("new", "other", "there", "left out"):
+            each.done({"new": UPLOADED, "other": REPAIRED, "left out": UPLOADED}.get(path, VERIFIED), path, 1)
+        for path in ("new", "there", "left out"):
+            each.done(DELETED, path, 1)
+    assert plain.names == {}
+    assert report.names == {"new": [UPLOADED, DELETED], "other": [REPAIRED], "left out": [UPLOADED, DELETED]}
+    assert diff_of(report)["before"].splitlines() == [
+        "new: on disk",
+        "other: on disk, and another content in the bucket",
+        "left out: on disk",
+    ]
+    assert diff_of(report)["after"].splitlines() == [
+        "new: in the bucket",
+        "other: on disk and in the bucket",
+        "left out: in the bucket",
+    ]
+
+
+def test_a_name_that_breaks_lines_does_not_break_the_diff() -> None:
+    report = Report(keep_names=True)
+    report.done(DELETED, "a\nb", 1)
+    assert diff_of(report)["before"] == "'a\\nb': on disk and in the bucket\n"

@@ -1,0 +1,79 @@
+"""The settings of the engine, as an operator may write them."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
+    OffloadSettings,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.shard import Shard
+
+WHERE = "offload in /etc/offload.yml"
+
+
+def settings(**given: Any) -> OffloadSettings:
+    return OffloadSettings.from_mapping({"state_dir": "/var/lib/synapse-s3", **given}, WHERE)
+
+
+def test_what_is_not_set_has_a_default() -> None:
+    expected = OffloadSettings("/var/lib/synapse-s3")
+    assert settings() == expected
+    assert settings(**{field.name: None for field in dataclasses.fields(OffloadSettings)[1:]}) == expected
+    assert settings(older_than="", bandwidth_limit="", metrics_file="", shard="") == expected
+    assert (expected.older_than, expected.grace) == (timedelta(days=1), timedelta(seconds=60))
+    assert (expected.delete_local, expected.store_remote, expected.verify) == (True, True, "content")
+    assert (expected.concurrency, expected.bandwidth_limit, expected.shard) == (64, None, Shard(1, 1))
+
+
+def test_everything_as_the_file_has_it() -> None:
+    text = """
+        {older_than: 0s, grace: 0s, delete_local: false, concurrency: 256, bandwidth_limit: 10M, store_remote: false,
+         verify: size, state_dir: /var/lib/synapse-s3/, metrics_file: /var/lib/node_exporter/offload.prom, shard: 2/3}
+    """
+    assert OffloadSettings.from_mapping(yaml.safe_load(text), WHERE) == OffloadSettings(
+        state_dir="/var/lib/synapse-s3",
+        older_than=timedelta(0),
+        grace=timedelta(0),
+        delete_local=False,
+        concurrency=256,
+        bandwidth_limit=10 * 1024**2,
+        store_remote=False,
+        verify="size",
+        metrics_file="/var/lib/node_exporter/offload.prom",
+        shard=Shard(2, 3),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"older": "1d"}, "Unknown setting older in offload in /etc/offload.yml"),
+        ({"state_dir": None}, "state_dir in offload .* is not set"),
+        ({"state_dir": "synapse-s3"}, "beginning with a slash"),
+        ({"state_dir": 5}, "no text"),
+        ({"metrics_file": "offload.prom"}, "metrics_file .* beginning with a slash"),
+        ({"older_than": "1"}, "older_than in .* no duration"),
+        ({"older_than": 0}, "older_than in .* no duration"),
+        ({"grace": "5min"}, "grace in .* no duration"),
+        ({"delete_local": "no"}, "delete_local .* true or false"),
+        ({"store_remote": 1}, "store_remote .* true or false"),
+        ({"concurrency": 0}, "from 1 to 1024"),
+        ({"concurrency": 1025}, "from 1 to 1024"),
+        ({"concurrency": "64"}, "from 1 to 1024"),
+        ({"concurrency": True}, "from 1 to 1024"),
+        ({"bandwidth_limit": "10 Mbit"}, "bandwidth_limit in .* no size"),
+        ({"verify": "existence"}, "Choose one of content, size"),
+        ({"verify": ["content"]}, "Choose one of content, size"),
+        ({"shard": "4/3"}, "4/3"),
+        ({"shard": 1}, "shard in .* no text"),
+    ],
+)
+def test_refuses(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        settings(**given)

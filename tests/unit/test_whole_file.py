@@ -1,0 +1,27 @@
+"""A file that is whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.whole_file import write_whole
+
+
+def test_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("before")
+    path.chmod(0o666)
+    write_whole(path, "after\n")
+    assert path.read_text() == "after\n" and path.stat().st_mode & 0o777 == 0o600
+    write_whole(path, "for all\n", 0o644)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_put_in_place_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.mkdir()
+    with pytest.raises(OSError, match=r"[Dd]irectory"):
+        write_whole(path, "text")
+    assert list(tmp_path.iterdir()) == [path]
