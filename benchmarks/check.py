@@ -167,7 +167,7 @@ def check_history() -> None:
 
 
 def check_cost() -> None:
-    print("CPU time of the store a request, 64 connections, no delay (19,000 bytes a body; a listing tells 1,000 keys):")
+    print("CPU time of the store a request (64 connections, no delay, bodies of 19,000 bytes, listings of 1,000 keys):")
     with running_store() as store:
         for kind, count in (("put", 20000), ("put-md5", 20000), ("head", 20000), ("get", 20000), ("list", 500)):
             before = store.zero()["cpu_seconds"]

@@ -1,0 +1,76 @@
+"""What every figure needs: how many rounds, how large, where; and the parts they share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contenders import Engine, environment
+from database import Database, running_database
+from measured import Cost, RunFailed, measure
+from media import Tree, work_directory
+from places import give_to_worker
+from s3_store import Store
+
+Run = Callable[[], Cost]
+
+
+@dataclass
+class Bench:
+    """`scale` shrinks every number of files, for a trial of the harness; only 1 gives the figures that have goals."""
+
+    rounds: int
+    scale: float
+    delay_ms: float
+    below: Path
+
+    def count(self, files: int) -> int:
+        return max(10, round(files * self.scale))
+
+    @contextmanager
+    def ground(self) -> Iterator[Ground]:
+        with work_directory(self.below) as directory, running_database() as database:
+            yield Ground(directory, database)
+
+    def interleaved(self, contenders: Sequence[tuple[str, Run]], note: Callable[[str, Cost], None]) -> None:
+        """Each contender once a round, each round begun by another one, so that nobody always runs on a warmer host."""
+        for number in range(self.rounds):
+            print(f"  round {number + 1} of {self.rounds}", flush=True)
+            first = number % len(contenders)
+            for name, run in [*contenders[first:], *contenders[:first]]:
+                note(name, run())
+
+
+class Ground:
+    """A directory of the worker's, a database, and the engine ready to run."""
+
+    def __init__(self, directory: Path, database: Database) -> None:
+        self.directory = directory
+        self.database = database
+        self.engine = Engine(directory)
+        self.home = directory / "home"
+        self.home.mkdir()
+        give_to_worker(self.home)
+
+    def tree(self, count: int, form: str = "real") -> Tree:
+        """A new tree, and its rows beside those that are there."""
+        tree = Tree(self.directory / f"{form}-{count}", count, form)
+        self.database.add(tree.directory)
+        return tree
+
+    def run(self, store: Store, command: list[str], limit: int = 1800) -> Cost:
+        return measure(store, command, environment(store, self.home), limit)[0]
+
+    def run_engine(self, store: Store, tree: Path, concurrency: int, limit: int = 1800) -> Cost:
+        """The engine's report is in the cost's notes; a run that reports a failed file is no run."""
+        command = self.engine.command(store, tree, self.database.section(), concurrency=concurrency)
+        cost, output = measure(store, command, {**environment(store, self.home), **self.engine.environment}, limit)
+        report: dict[str, Any] = json.loads(output)
+        if report["failed"]:
+            raise RunFailed(f"The engine failed with {len(report['failed'])} files: {report['failed'][:3]}")
+        cost.notes = {key: report[key] for key in ("uploaded", "verified", "deleted", "requests", "database_rows")}
+        return cost

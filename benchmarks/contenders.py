@@ -1,0 +1,147 @@
+"""The commands that are compared: the engine, its peers with their best flags, and upstream's script."""
+
+from __future__ import annotations
+
+import compileall
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from places import (
+    ACCESS_KEY_ID,
+    AWS,
+    BUCKET,
+    PACKAGE,
+    PYTHON,
+    RCLONE,
+    SCRIPT,
+    SECRET_ACCESS_KEY,
+    give_to_worker,
+    s5cmd,
+)
+from s3_store import Store
+
+# What the figure peer-flags found to be the quickest; by default rclone asks for each object before and after sending.
+RCLONE_MOVE = ("--no-check-dest", "--s3-no-head", "--s3-no-check-bucket")
+RCLONE_CHECK = ("--fast-list",)
+
+
+@dataclass
+class Contender:
+    name: str
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def environment(store: Store, home: Path) -> dict[str, str]:
+    """All that a contender is told of the host it runs on."""
+    words = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_REGION": "us-east-1",
+        # What the collection sets for upstream's script, too.
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+        "RCLONE_CONFIG": "",
+        "RCLONE_S3_PROVIDER": "Other",
+        "RCLONE_S3_ENDPOINT": store.endpoint_url,
+        "RCLONE_S3_REGION": "us-east-1",
+        "RCLONE_S3_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "RCLONE_S3_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+    }
+    if store.certificate:
+        words |= {"AWS_CA_BUNDLE": str(store.certificate), "RCLONE_CA_CERT": str(store.certificate)}
+    return words
+
+
+def s5cmd_move(store: Store, tree: Path, in_flight: int) -> list[str]:
+    return [
+        *(str(s5cmd()), "--endpoint-url", store.endpoint_url, "--numworkers", str(in_flight), "--log", "error"),
+        *("mv", f"{tree}/", f"s3://{BUCKET}/"),
+    ]
+
+
+def rclone(verb: str, source: Path, target: str, in_flight: int, flags: tuple[str, ...]) -> list[str]:
+    return [
+        *(str(RCLONE), verb, str(source), f":s3:{target}", "--transfers", str(in_flight), "--checkers", str(in_flight)),
+        *flags,
+    ]
+
+
+def aws(store: Store, *words: str) -> list[str]:
+    return [str(AWS), "--endpoint-url", store.endpoint_url, "s3", *words, "--only-show-errors"]
+
+
+class Engine:
+    """The collection's own, from a copy that nobody edits meanwhile, compiled as an installed package is."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        packages = directory / "packages"
+        shutil.copytree(PACKAGE, packages / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+        compileall.compile_dir(packages, quiet=1)
+        self.environment = {"PYTHONPATH": str(packages)}
+
+    def command(
+        self, store: Store, tree: Path, database: dict[str, Any], *, concurrency: int = 64, older_than: str = "1d"
+    ) -> list[str]:
+        """Writes the configuration, and gives the command that reads it."""
+        state = self._directory / "state"
+        shutil.rmtree(state, ignore_errors=True)
+        state.mkdir()
+        give_to_worker(state)
+        config = self._directory / "offload.yml"
+        s3: dict[str, Any] = {
+            "bucket": BUCKET,
+            "endpoint_url": store.endpoint_url,
+            "region_name": "us-east-1",
+            "access_key_id": ACCESS_KEY_ID,
+            "secret_access_key": SECRET_ACCESS_KEY,
+        }
+        if store.certificate:
+            s3["ca_bundle"] = str(store.certificate)
+        content = {
+            "media_path": str(tree),
+            "database": {"name": database["name"], "args": database["args"]},
+            "s3": s3,
+            "offload": {"older_than": older_than, "concurrency": concurrency, "state_dir": str(state)},
+        }
+        config.write_text(yaml.safe_dump(content))
+        config.chmod(0o600)
+        give_to_worker(config)
+        return [str(PYTHON), "-m", "synapse_media", "offload", "--config", str(config), "--json"]
+
+
+class Script:
+    """Upstream's s3_media_upload in a working directory of its own."""
+
+    def __init__(self, directory: Path, arguments: dict[str, Any]) -> None:
+        self.directory = directory / "script"
+        self.directory.mkdir()
+        give_to_worker(self.directory)
+        settings = self.directory / "database.yaml"
+        settings.write_text(yaml.safe_dump(arguments))
+        give_to_worker(settings)
+
+    def command(self, *steps: list[str]) -> list[str]:
+        """One shell that runs the steps in turn."""
+        lines = [" ".join((str(SCRIPT), "--no-progress", *step)) for step in steps]
+        return ["/bin/sh", "-c", f"cd {self.directory} && " + " && ".join(lines)]
+
+    @staticmethod
+    def update_db() -> list[str]:
+        return ["update-db", "1d"]
+
+    @staticmethod
+    def check_deleted(tree: Path) -> list[str]:
+        return ["check-deleted", str(tree)]
+
+    @staticmethod
+    def upload(store: Store, tree: Path) -> list[str]:
+        return ["upload", "--delete", "--endpoint-url", store.endpoint_url, str(tree), BUCKET]

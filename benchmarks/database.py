@@ -1,0 +1,101 @@
+"""PostgreSQL with Synapse's media tables, and a count of the rows it sends."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import history
+import psycopg2
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "integration"))
+
+from homeserver_database import Cluster, PostgresqlDatabase, running_cluster
+
+LOCAL_COLUMNS = ("media_id", "media_type", "media_length", "created_ts", "last_access_ts", "sha256")
+REMOTE_COLUMNS = (
+    "media_origin", "media_id", "media_type", "created_ts", "media_length", "filesystem_id", "last_access_ts", "sha256",
+)  # fmt: skip
+
+
+class Database:
+    def __init__(self, cluster: Cluster) -> None:
+        self._arguments = cluster.arguments("synapse")
+        self._database = PostgresqlDatabase(cluster, "synapse")
+
+    def section(self) -> dict[str, Any]:
+        """As homeserver.yaml has it."""
+        return self._database.section()
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """As the file database.yaml of upstream's script has it."""
+        return self._arguments
+
+    def execute(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        return self._database.execute(sql, values)
+
+    def add(self, directory: Path) -> None:
+        """The rows of a tree."""
+        for table, name, columns in (
+            ("local_media_repository", "local.tsv", LOCAL_COLUMNS),
+            ("remote_media_cache", "remote.tsv", REMOTE_COLUMNS),
+        ):
+            with (directory / name).open() as rows:
+                self._copy(rows, table, columns)
+        self.settle()
+
+    def add_history(self, count: int) -> None:
+        """A row for each object of the store's history, last used half a year ago."""
+        used = int((time.time() - 180 * 86400) * 1000)
+        local, remote = io.StringIO(), io.StringIO()
+        for origin, name in history.media(count):
+            if origin:
+                remote.write(f"{origin}\t{name}\timage/png\t{used}\t{history.SIZE}\t{name}\t{used}\t\\N\n")
+            else:
+                local.write(f"{name}\timage/png\t{history.SIZE}\t{used}\t{used}\t\\N\n")
+        for rows, table, columns in (
+            (local, "local_media_repository", LOCAL_COLUMNS),
+            (remote, "remote_media_cache", REMOTE_COLUMNS),
+        ):
+            rows.seek(0)
+            self._copy(rows, table, columns)
+        self.settle()
+
+    def settle(self) -> None:
+        """As autovacuum leaves a table in which not much happens."""
+        self.execute("VACUUM ANALYZE local_media_repository")
+        self.execute("VACUUM ANALYZE remote_media_cache")
+
+    def forget_sent(self) -> None:
+        self.execute("SELECT pg_stat_statements_reset()")
+
+    def sent(self) -> int:
+        """Rows of the media tables that clients got since forget_sent()."""
+        found = self.execute(
+            "SELECT COALESCE(sum(rows), 0)::bigint FROM pg_stat_statements"
+            " WHERE query ILIKE '%local_media_repository%' OR query ILIKE '%remote_media_cache%'"
+        )
+        return int(found[0][0])
+
+    def _copy(self, rows: Any, table: str, columns: tuple[str, ...]) -> None:
+        with closing(psycopg2.connect(**self._arguments)) as connection, connection.cursor() as cursor:
+            cursor.copy_from(rows, table, columns=columns)
+            connection.commit()
+
+
+@contextmanager
+def running_database() -> Iterator[Database]:
+    with running_cluster() as cluster:
+        # What the server has sent, by statement; it is counted from the next start on.
+        cluster.execute("postgres", "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
+        data, log = str(cluster.directory / "data"), str(cluster.directory / "log")
+        cluster._run("pg_ctl", "-D", data, "-l", log, "-w", "restart")
+        database = Database(cluster)
+        database.execute("CREATE EXTENSION pg_stat_statements")
+        yield database

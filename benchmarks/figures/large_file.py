@@ -1,0 +1,100 @@
+"""large-file: one file of 5 GB."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bench import Bench, Ground, Run
+from contenders import aws, rclone, s5cmd_move
+from measured import Cost, RunFailed
+from places import BUCKET, as_worker
+from results import Figure, Goal
+from s3_store import Store, running_store
+
+SIZE = 5_000_000_000
+MEDIA_ID = "LargeFileLargeFileLargeF"
+NAME = f"local_content/{MEDIA_ID[:2]}/{MEDIA_ID[2:4]}/{MEDIA_ID[4:]}"
+# Mostly holes, which tmpfs reads as zeros without keeping them; nobody's hashing or sending is quicker for it.
+MAKE = """
+import os, sys
+path, size = sys.argv[1], int(sys.argv[2])
+os.makedirs(os.path.dirname(path))
+with open(path, "wb") as file:
+    for offset in range(0, size - 4096, 1 << 20):
+        file.seek(offset)
+        file.write(os.urandom(4096))
+    file.truncate(size)
+os.utime(path, (1767225600, 1767225600))
+"""
+
+
+def large_file(bench: Bench) -> list[Figure]:
+    size = max(20 << 20, round(SIZE * bench.scale))
+    figure = Figure(
+        "large-file",
+        f"one file of {size} bytes, {bench.delay_ms:g} ms to the store",
+        {"size": size, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
+    )
+    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms, options=("--keep", "0")) as store:
+        master = ground.directory / "master" / NAME
+        subprocess.run(as_worker([sys.executable, "-c", MAKE, str(master), str(size)]), check=True)
+        digest = subprocess.run(["sha256sum", str(master)], check=True, capture_output=True, text=True).stdout.split()[
+            0
+        ]
+        bench.interleaved(_contenders(ground, store, master, size, digest), figure.add)
+    ratio = figure.median("engine").seconds / figure.median("aws s3 cp").seconds
+    figure.goals = [Goal("wall: engine / aws s3 cp", ratio, 1.1)]
+    figure.remarks = ["s5cmd and rclone are there for information; so is the engine where the row has no sha256"]
+    return [figure]
+
+
+def _contenders(ground: Ground, store: Store, master: Path, size: int, digest: str) -> list[tuple[str, Run]]:
+    root = ground.directory / "large"
+
+    def sent(name: str, command: list[str] | None, sha256: str | None = None) -> Run:
+        def run() -> Cost:
+            store.clear()
+            place = _lay_out(root, master)
+            if command is None:
+                _row(ground, sha256)
+                cost = ground.run_engine(store, root, 64)
+            else:
+                cost = ground.run(store, command)
+            if {key: kept.size for key, kept in store.listing().items()} != {NAME: size}:
+                raise RunFailed(f"{name} did not put the file into the bucket: {store.listing()}")
+            if command is None and place.exists():
+                raise RunFailed("The engine left the file on the disk.")
+            return cost
+
+        return run
+
+    target = f"{BUCKET}/{NAME}"
+    flags = ("--s3-no-check-bucket", "--s3-no-head")
+    return [
+        ("engine", sent("The engine", None, digest)),
+        ("engine, no sha256 in the row", sent("The engine", None)),
+        ("aws s3 cp", sent("aws s3 cp", aws(store, "cp", str(root / NAME), f"s3://{target}"))),
+        ("s5cmd mv", sent("s5cmd mv", s5cmd_move(store, root, 64))),
+        ("rclone moveto", sent("rclone moveto", rclone("moveto", root / NAME, target, 64, flags))),
+    ]
+
+
+def _lay_out(root: Path, master: Path) -> Path:
+    place = root / NAME
+    subprocess.run(as_worker(["mkdir", "-p", str(place.parent)]), check=True)
+    if not place.exists():
+        os.link(master, place)
+    return place
+
+
+def _row(ground: Ground, sha256: str | None) -> None:
+    """Without a length: Synapse's column is an integer of 32 bits."""
+    ground.database.execute("TRUNCATE local_media_repository")
+    ground.database.execute(
+        "INSERT INTO local_media_repository (media_id, media_type, created_ts, last_access_ts, sha256)"
+        " VALUES (%s, 'video/mp4', 1767225600000, NULL, %s)",
+        (MEDIA_ID, sha256),
+    )

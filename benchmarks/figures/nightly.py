@@ -1,0 +1,100 @@
+"""nightly: little on the disk, much behind it. memory: how large the process grows with what is on the disk."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+from bench import Bench
+from contenders import Script
+from measured import Cost
+from places import give_to_worker
+from results import Figure, Goal
+from s3_store import running_store
+
+FILES = 1000
+HISTORY = 1_000_000
+MEMORY_FILES = (100_000, 1_000_000)
+SCRIPT = "upstream's s3_media_upload"
+
+
+def nightly(bench: Bench) -> list[Figure]:
+    history = bench.count(HISTORY)
+    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms, history=history) as store:
+        ground.database.add_history(history)
+        script = Script(ground.directory, ground.database.arguments)
+        _know_history(ground.run(store, script.command(script.update_db())), script)
+        tree = ground.tree(bench.count(FILES))
+        figure = Figure(
+            "nightly",
+            f"{tree.count} new files on the disk, {history} rows and {history} objects of history,"
+            f" {bench.delay_ms:g} ms to the store",
+            {"files": tree.count, "history": history, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
+        )
+
+        def engine() -> Cost:
+            store.clear()
+            tree.lay_out()
+            ground.database.forget_sent()
+            cost = ground.run_engine(store, tree.work, 64)
+            cost.notes["rows_sent"] = ground.database.sent()
+            tree.need_moved(store, "The engine")
+            return cost
+
+        def upstream() -> Cost:
+            store.clear()
+            tree.lay_out()
+            shutil.copy(script.directory / "before.db", script.directory / "cache.db")
+            give_to_worker(script.directory / "cache.db")
+            ground.database.forget_sent()
+            steps = (script.update_db(), script.check_deleted(tree.work), script.upload(store, tree.work))
+            cost = ground.run(store, script.command(*steps))
+            cost.notes["rows_sent"] = ground.database.sent()
+            tree.need_moved(store, SCRIPT)
+            return cost
+
+        bench.interleaved([("engine", engine), (SCRIPT, upstream)], figure.add)
+        engines, scripts = figure.median("engine"), figure.median(SCRIPT)
+        figure.remarks = [
+            f"rows that PostgreSQL sent: engine {engines.notes['rows_sent']} (its own count"
+            f" {engines.notes['database_rows']}), upstream's script {scripts.notes['rows_sent']}",
+            f"the engine is {scripts.seconds / engines.seconds:.0f} times as fast",
+        ]
+        pages = min(tree.count, (history + tree.count) // 1000 + 1)
+        figure.goals = [
+            Goal("rows sent to the engine, for each file on the disk", engines.notes["rows_sent"] / tree.count, 1),
+            Goal("list requests of the engine", engines.requests.get("list", 0), pages),
+            Goal("requests of the engine, for each file on the disk", engines.all_requests / tree.count, 2.05),
+        ]
+    return [figure]
+
+
+def _know_history(_cost: Cost, script: Script) -> None:
+    """Leaves the script's cache as its first, long run does: all of the history known, and known to have left."""
+    with closing(sqlite3.connect(script.directory / "cache.db")) as cache, cache:
+        cache.execute("UPDATE media SET known_deleted = 1")
+    shutil.move(script.directory / "cache.db", script.directory / "before.db")
+
+
+def memory(bench: Bench) -> list[Figure]:
+    counts = [bench.count(files) for files in MEMORY_FILES]
+    figure = Figure(
+        "memory",
+        f"tiny files, {counts[0]} and {counts[1]}, nothing in the bucket, 64 in flight, no delay",
+        {"files": counts, "in_flight": 64, "delay_ms": 0, "rounds": 1},
+    )
+    for count in counts:
+        with bench.ground() as ground, running_store(options=("--keep", "0")) as store:
+            tree = ground.tree(count, "tiny")
+            cost = ground.run_engine(store, tree.master, 64, limit=3600)
+            figure.add(f"engine, {count} files", cost)
+            moved, kept = cost.notes["deleted"]["files"], store.statistics()["objects"]
+            if (moved, kept) != (count, count):
+                raise RuntimeError(f"Of {count} files {moved} were deleted, and {kept} are in the bucket.")
+    small, large = (figure.median(f"engine, {count} files").peak_rss_mib for count in counts)
+    figure.goals = [
+        Goal("peak memory in MB, of the larger number", large * 1.048576, 150),
+        Goal("peak memory: the larger number / the smaller", large / small, 1.2),
+    ]
+    return [figure]

@@ -1,0 +1,149 @@
+"""first-offload and tls: nothing is in the bucket yet. already-there: everything is."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from bench import Bench, Ground, Run
+from contenders import RCLONE_CHECK, RCLONE_MOVE, Script, aws, rclone, s5cmd_move
+from measured import Cost, RunFailed
+from media import Tree
+from places import BUCKET
+from results import Figure, Goal
+from s3_store import Store, running_store
+
+FILES = 10_000
+SCRIPT_FILES = 300
+SCRIPT = "upstream's s3_media_upload"
+
+
+def first_offload(bench: Bench) -> list[Figure]:
+    figures = []
+    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as store:
+        tree = ground.tree(bench.count(FILES))
+        for in_flight in (64, 256):
+            figure = Figure(
+                f"first-offload-{in_flight}",
+                f"{tree.count} files of 19 KB on average, nothing in the bucket, {in_flight} in flight,"
+                f" {bench.delay_ms:g} ms to the store",
+                {"files": tree.count, "in_flight": in_flight, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
+            )
+            bench.interleaved(_movers(ground, store, tree, in_flight), figure.add)
+            _goals(figure)
+            figures.append(figure)
+        _against_script(bench, ground, store, tree, figures)
+    return figures
+
+
+def tls(bench: Bench) -> list[Figure]:
+    with bench.ground() as ground:
+        certificate = _certificate(ground.directory)
+        with running_store(delay_ms=bench.delay_ms, certificate=certificate) as store:
+            tree = ground.tree(bench.count(FILES))
+            figure = Figure(
+                "tls",
+                f"{tree.count} files of 19 KB on average over TLS, nothing in the bucket, 64 in flight,"
+                f" {bench.delay_ms:g} ms to the store",
+                {"files": tree.count, "in_flight": 64, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
+            )
+            bench.interleaved(_movers(ground, store, tree, 64), figure.add)
+            _goals(figure)
+    return [figure]
+
+
+def already_there(bench: Bench) -> list[Figure]:
+    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as store:
+        tree = ground.tree(bench.count(FILES))
+        ground.run(store, aws(store, "sync", str(tree.master), f"s3://{BUCKET}"))
+        tree.need_in(store, "aws s3 sync")
+        figure = Figure(
+            "already-there",
+            f"{tree.count} files, all in the bucket after `aws s3 sync`: proven and unlinked by the engine,"
+            f" compared by the peer; {bench.delay_ms:g} ms to the store",
+            {"files": tree.count, "in_flight": 64, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
+        )
+
+        def engine() -> Cost:
+            tree.lay_out()
+            cost = ground.run_engine(store, tree.work, 64)
+            tree.need_moved(store, "The engine")
+            if cost.notes["verified"]["files"] != tree.count:
+                raise RunFailed(f"The engine sent files that were there: {cost.notes}")
+            return cost
+
+        def check() -> Cost:
+            tree.lay_out()
+            return ground.run(store, rclone("check", tree.work, BUCKET, 64, RCLONE_CHECK))
+
+        bench.interleaved([("engine", engine), ("rclone check", check)], figure.add)
+        engines, checks = figure.median("engine"), figure.median("rclone check")
+        figure.goals = [
+            Goal("wall: engine / rclone check", engines.seconds / checks.seconds, 2),
+            Goal("list requests of the engine", engines.requests.get("list", 0), 11),
+        ]
+    return [figure]
+
+
+def _movers(ground: Ground, store: Store, tree: Tree, in_flight: int) -> list[tuple[str, Run]]:
+    def moved(name: str, command: list[str] | None) -> Run:
+        def run() -> Cost:
+            store.clear()
+            tree.lay_out()
+            cost = ground.run(store, command) if command else ground.run_engine(store, tree.work, in_flight)
+            tree.need_moved(store, name)
+            return cost
+
+        return run
+
+    commands = {
+        "engine": None,
+        "s5cmd mv": s5cmd_move(store, tree.work, in_flight),
+        "rclone move": rclone("move", tree.work, BUCKET, in_flight, RCLONE_MOVE),
+    }
+    return [(name, moved(name, command)) for name, command in commands.items()]
+
+
+def _goals(figure: Figure) -> None:
+    engine, s5cmd, other = (figure.median(name) for name in ("engine", "s5cmd mv", "rclone move"))
+    faster = min(s5cmd.seconds, other.seconds)
+    figure.goals = [
+        Goal("wall: engine / the faster of s5cmd mv and rclone move", engine.seconds / faster, 1.0),
+        Goal("CPU: engine / s5cmd mv", engine.cpu_seconds / s5cmd.cpu_seconds, 0.8),
+    ]
+
+
+def _against_script(bench: Bench, ground: Ground, store: Store, large: Tree, figures: list[Figure]) -> None:
+    """The script takes minutes for as many, so it is given fewer, and only its upload is timed: both in its favour."""
+    ground.database.execute("TRUNCATE local_media_repository, remote_media_cache")
+    tree = ground.tree(bench.count(SCRIPT_FILES))
+    script = Script(ground.directory, ground.database.arguments)
+    store.clear()
+    tree.lay_out()
+    ground.run(store, script.command(script.update_db(), script.check_deleted(tree.work)))
+    cost = ground.run(store, script.command(script.upload(store, tree.work)))
+    tree.need_moved(store, SCRIPT)
+    rate = tree.count / cost.seconds
+    for figure in figures:
+        figure.add(SCRIPT, cost)
+        figure.scaled[SCRIPT] = f" ({tree.count} files)"
+        figure.remarks.append(
+            f"{SCRIPT}: {rate:.1f} files/s in one run of `upload --delete` over {tree.count} files;"
+            f" {large.count} would take {large.count / rate:.0f} s"
+        )
+        ratio = large.count / figure.median("engine").seconds / rate
+        figure.goals.append(Goal("files a second: engine / upstream's script", ratio, 60, at_least=True))
+
+
+def _certificate(directory: Path) -> tuple[Path, Path]:
+    certificate, key = directory / "certificate.pem", directory / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key

@@ -1,0 +1,77 @@
+"""A media tree as the figures use it: made once, laid out for each run, and compared with what the store holds."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from measured import RunFailed
+from places import as_worker, give_to_worker
+from s3_store import Kept, Store
+
+
+class Tree:
+    """Below `directory`: the master tree, the rows as PostgreSQL's COPY reads them, and `work`, which a run empties."""
+
+    def __init__(self, directory: Path, count: int, form: str) -> None:
+        self.directory = directory
+        self.count = count
+        self.work = directory / "work" / "media_store"
+        subprocess.run(
+            as_worker([sys.executable, str(Path(__file__).with_name("tree.py")), str(directory), str(count), form]),
+            check=True,
+            env={"PYTHONDONTWRITEBYTECODE": "1"},
+        )
+
+    @property
+    def master(self) -> Path:
+        return self.directory / "media_store"
+
+    def lay_out(self) -> None:
+        """Hard links: as many new directories as a copy has, and the same contents, times and owners."""
+        self.remove()
+        subprocess.run(as_worker(["mkdir", str(self.work.parent)]), check=True)
+        subprocess.run(as_worker(["cp", "-al", str(self.master), str(self.work)]), check=True)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.work.parent, ignore_errors=True)
+
+    def files_left(self) -> int:
+        return sum(1 for path in self.work.rglob("*") if path.is_file())
+
+    def manifest(self) -> dict[str, Kept]:
+        lines = (line.split("\t") for line in (self.directory / "manifest.tsv").read_text().splitlines())
+        return {path: Kept(int(size), md5) for path, size, md5 in lines}
+
+    def need_in(self, store: Store, who: str) -> None:
+        """Every file is in the bucket, with the right ETag."""
+        held = {}
+        for first in ("local_content", "local_thumbnails", "remote_content", "remote_thumbnail"):
+            held.update(store.listing(f"{first}/"))
+        wanted = self.manifest()
+        missing = [path for path, kept in wanted.items() if held.get(path) != kept]
+        if missing:
+            raise RunFailed(f"{who} left {len(missing)} of {len(wanted)} files out of the bucket: {missing[:3]}")
+
+    def need_moved(self, store: Store, who: str) -> None:
+        left = self.files_left()
+        if left:
+            raise RunFailed(f"{who} left {left} files on the disk.")
+        self.need_in(store, who)
+
+
+@contextmanager
+def work_directory(below: Path) -> Iterator[Path]:
+    """A directory of the worker's; it and all in it go in the end."""
+    directory = Path(tempfile.mkdtemp(prefix="synapse-s3-bench-", dir=below))
+    directory.chmod(0o755)
+    give_to_worker(directory)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)

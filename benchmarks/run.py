@@ -1,0 +1,61 @@
+"""The figures: run.py [--rounds N] [--scale X] [FIGURE...], all of them where none is named."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import Bench
+from figures.ground_truth import peer_flags, store
+from figures.large_file import large_file
+from figures.nightly import memory, nightly
+from figures.offload import already_there, first_offload, tls
+from places import need_tools
+from results import Figure
+
+FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
+    "store": store,
+    "peer-flags": peer_flags,
+    "first-offload": first_offload,
+    "already-there": already_there,
+    "nightly": nightly,
+    "memory": memory,
+    "large-file": large_file,
+    "tls": tls,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the engine and its peers cost, side by side.")
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"of {', '.join(FIGURES)}; default: all")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--scale", type=float, default=1.0, help="of all numbers of files: 0.02 tries the harness")
+    parser.add_argument("--delay-ms", type=float, default=22.0, help="by which every answer of the store is held back")
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        default=Path("/dev/shm"),  # noqa: S108
+        help="below it the media lie; in memory by default",
+    )
+    wanted = parser.parse_args()
+    unknown = [name for name in wanted.figures if name not in FIGURES]
+    if unknown:
+        parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
+    need_tools()
+    bench = Bench(wanted.rounds, wanted.scale, wanted.delay_ms, wanted.directory)
+    found: list[Figure] = []
+    for name in wanted.figures or FIGURES:
+        print(f"{name}:", flush=True)
+        for figure in FIGURES[name](bench):
+            figure.print()
+            print(f"  every run: {figure.write()}")
+            found.append(figure)
+    missed = [f"{figure.name}: {goal.line()}" for figure in found for goal in figure.goals if not goal.reached]
+    if missed and wanted.scale == 1:
+        sys.exit("Goals that were not reached:\n  " + "\n  ".join(missed))
+
+
+if __name__ == "__main__":
+    main()

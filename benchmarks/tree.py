@@ -1,0 +1,121 @@
+"""Makes a media store and the rows about it: tree.py DIRECTORY COUNT real|tiny. Run by the user who is to own it.
+
+Of five files one is a local original, two are its thumbnails, one is a remote original and one its thumbnail. Real
+ones have 19,000 bytes on average, spread exponentially as media is: many small, few large. Tiny ones are hard links to
+100 contents, so that a million fit. The same arguments make the same tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+MEAN = 19_000
+CONTENTS = 100
+ORIGINS = 20
+AGE = 30 * 86400
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+THUMBNAILS = ("32-32-image-png-crop", "320-240-image-jpeg-scale")
+
+
+def noise(seed: str, length: int) -> bytes:
+    return hashlib.shake_128(seed.encode()).digest(length)
+
+
+def media_id(index: int) -> str:
+    return "".join(LETTERS[byte % 52] for byte in noise(f"id {index}", 24))
+
+
+def sizes(count: int) -> Iterator[int]:
+    """Exponential, each from its own slice of the distribution, in no order of size; MEAN within a percent."""
+    step = next(step for step in range(int(count * 0.618) | 1, count * 2 + 2) if math.gcd(step, count) == 1)
+    for index in range(count):
+        place = (index * step % count + 0.5) / count
+        yield max(1, round(-MEAN * math.log(1 - place)))
+
+
+def names(count: int) -> Iterator[tuple[str, str, str, bool]]:
+    """(path, origin, filesystem id, whether it is an original) of each file."""
+    for index in range(-(-count // 5)):
+        local, remote = media_id(2 * index), media_id(2 * index + 1)
+        origin = f"host{index % ORIGINS:02}.example.net"
+        split_local, split_remote = (f"{name[:2]}/{name[2:4]}/{name[4:]}" for name in (local, remote))
+        group = [
+            (f"local_content/{split_local}", "", local, True),
+            *((f"local_thumbnails/{split_local}/{thumbnail}", "", local, False) for thumbnail in THUMBNAILS),
+            (f"remote_content/{origin}/{split_remote}", origin, remote, True),
+            (f"remote_thumbnail/{origin}/{split_remote}/{THUMBNAILS[0]}", origin, remote, False),
+        ]
+        yield from group[: count - 5 * index]
+
+
+class Maker:
+    def __init__(self, directory: Path, count: int, tiny: bool) -> None:
+        self.root = directory / "media_store"
+        self._pool = directory / "pool"
+        self._count = count
+        self._made: set[str] = set()
+        self._then = time.time() - AGE
+        self._contents = self._make_pool() if tiny else []
+
+    def _make_pool(self) -> list[tuple[int, str, str]]:
+        self._pool.mkdir()
+        contents = []
+        for index in range(CONTENTS):
+            content = noise(f"content {index}", 1 + 20 * index)
+            self._write(self._pool / str(index), content)
+            contents.append(_about(content))
+        return contents
+
+    def _write(self, path: Path, content: bytes) -> None:
+        path.write_bytes(content)
+        os.utime(path, (self._then, self._then))
+
+    def make(self, directory: Path) -> None:
+        created = int(self._then * 1000)
+        with (
+            (directory / "local.tsv").open("w") as local,
+            (directory / "remote.tsv").open("w") as remote,
+            (directory / "manifest.tsv").open("w") as manifest,
+        ):
+            for index, ((path, origin, name, original), size) in enumerate(
+                zip(names(self._count), sizes(self._count), strict=False)
+            ):
+                length, md5, sha256 = self._make_file(path, index, size)
+                manifest.write(f"{path}\t{length}\t{md5}\n")
+                if original and origin:
+                    remote.write(f"{origin}\t{name}\timage/png\t{created}\t{length}\t{name}\t{created}\t{sha256}\n")
+                elif original:
+                    local.write(f"{name}\timage/png\t{length}\t{created}\t{created}\t{sha256}\n")
+
+    def _make_file(self, path: str, index: int, size: int) -> tuple[int, str, str]:
+        place = self.root / path
+        parent = os.path.dirname(path)  # noqa: PTH120 a million times
+        if parent not in self._made:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(parent)
+        if self._contents:
+            place.hardlink_to(self._pool / str(index % CONTENTS))
+            return self._contents[index % CONTENTS]
+        content = noise(f"file {index}", size)
+        self._write(place, content)
+        return _about(content)
+
+
+def _about(content: bytes) -> tuple[int, str, str]:
+    return len(content), hashlib.md5(content, usedforsecurity=False).hexdigest(), hashlib.sha256(content).hexdigest()
+
+
+def main() -> None:
+    directory, count, form = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    directory.mkdir()
+    Maker(directory, count, form == "tiny").make(directory)
+
+
+if __name__ == "__main__":
+    main()
