@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import TextIO
 
 from ..layout import OFFLOADED_DIRECTORIES
@@ -132,7 +133,7 @@ def failure_line(failure: Failure) -> str:
 
 def _files_below(directory: str) -> int:
     count = 0
-    waiting = [directory]
+    waiting = [] if Path(directory).is_symlink() else [directory]
     while waiting:
         try:
             with os.scandir(waiting.pop()) as entries:

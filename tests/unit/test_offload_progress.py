@@ -1,0 +1,162 @@
+"""How far a run is, told honestly and without making a mess of a terminal or a journal."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import progress as module
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.progress import (
+    FileCount,
+    Progress,
+    failure_line,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
+    UPLOADED,
+    VERIFIED,
+    Failure,
+    Report,
+)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+    def shown(self) -> str:
+        """What is in the last line: each drawing starts at the left edge and clears what is right of it."""
+        return self.getvalue().rpartition("\n")[2].rpartition("\r")[2].replace("\x1b[K", "")
+
+
+class Clock:
+    """Stands for the module `time` in the module under test, and nowhere else."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def counted(total: int, shards: int = 1) -> FileCount:
+    count = FileCount("/nowhere", shards)
+    count.total = total
+    return count
+
+
+def move(report: Report, files: int, size: int = 1024) -> None:
+    for dummy in range(files):
+        report.scanned.add(size)
+        report.done(UPLOADED, "path", size)
+
+
+def test_bar_with_rate_and_time_left(clock: Clock) -> None:
+    terminal, report = Terminal(), Report()
+    progress = Progress(terminal, "program", counted(100))
+    progress.observe(report)
+    assert "time left unknown" in terminal.shown()
+    clock.now += 5
+    move(report, 50)
+    progress.observe(report)
+    assert terminal.shown() == (
+        "[##########----------]  50%, 0:00:05 left, 50 of 50 files found so far handled, 50.0 KiB moved, "
+        "10 files/s, 10.0 KiB/s"
+    )
+    clock.now += 5
+    move(report, 50)
+    report.fail("a", "a", "no")
+    progress.observe(report)
+    assert terminal.shown().startswith("[####################] 100%, 0:00:00 left") and "1 failed" in terminal.shown()
+    progress.clear()
+    assert terminal.shown() == "" and "\n" not in terminal.getvalue()
+
+
+def test_the_rate_is_that_of_the_last_seconds(clock: Clock) -> None:
+    terminal, report = Terminal(), Report()
+    progress = Progress(terminal, "program", counted(100_000))
+    move(report, 5000)
+    for dummy in range(120):
+        clock.now += 0.5
+        move(report, 1)
+        progress.observe(report)
+    assert "2 files/s" in terminal.shown()
+    assert "13:10:40" in terminal.shown(), terminal.shown()
+
+
+def test_files_that_were_there_count_as_handled_but_not_as_moved(clock: Clock) -> None:
+    terminal, report = Terminal(), Report()
+    progress = Progress(terminal, "program")
+    report.scanned.add(5)
+    report.scanned.add(5)
+    report.done(VERIFIED, "a", 5)
+    report.skip("recent", 5)
+    clock.now += 1
+    progress.observe(report)
+    assert terminal.shown() == "2 of 2 files found so far handled, 0 B moved, 2 files/s, 0 B/s"
+
+
+def test_a_narrow_terminal_gets_one_line(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    terminal = Terminal()
+    Progress(terminal, "program", counted(10)).observe(Report())
+    assert len(terminal.shown()) == 39
+
+
+def test_a_line_that_stays_is_not_drawn_over(clock: Clock) -> None:
+    terminal = Terminal()
+    progress = Progress(terminal, "program")
+    progress.observe(Report())
+    progress.write("program: a failed")
+    progress.observe(Report())
+    lines = terminal.getvalue().split("\n")
+    assert lines[0].endswith("\r\x1b[Kprogram: a failed") and "handled" in terminal.shown()
+
+
+def test_a_journal_gets_a_line_now_and_then(clock: Clock) -> None:
+    journal, report = io.StringIO(), Report()
+    progress = Progress(journal, "program")
+    for dummy in range(240):
+        move(report, 1)
+        clock.now += 0.25
+        progress.observe(report)
+    lines = journal.getvalue().splitlines()
+    assert len(lines) == 2 and all(
+        re.match(r"program: \d+ of \d+ files .* 4 files/s, 4.0 KiB/s$", line) for line in lines
+    )
+    assert "\r" not in journal.getvalue() and "\x1b" not in journal.getvalue()
+
+
+def test_counts_what_a_run_will_find(tmp_path: Path) -> None:
+    for path in ("local_content/AA/BB/a", "local_content/AA/BB/b", "remote_thumbnail/o/AA/BB/c/32-32", "url_cache/x"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    (tmp_path / "local_thumbnails").symlink_to("local_content")
+    (tmp_path / "local_content/link").symlink_to("AA")
+    count = FileCount(str(tmp_path))
+    assert count.total is None
+    count.start().join()
+    # Three files, and a link that the run will name.
+    assert count.total == 4
+    shared = FileCount(str(tmp_path), 2)
+    shared.start().join()
+    assert shared.total == 2
+
+
+def test_a_hostile_name_stays_on_its_line() -> None:
+    assert failure_line(Failure("a/b", "a/b", "no")) == "a/b: no"
+    line = failure_line(Failure("a\x1b[2J\nb\udcff", "k", "no"))
+    assert line.isprintable() and line.encode("ascii")
