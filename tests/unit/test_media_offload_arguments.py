@@ -1,0 +1,64 @@
+"""The module takes what the configuration file takes, under the same names, and documents all of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.matrix_ops.synapse_s3.plugins.doc_fragments import connection
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import SECTIONS
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import Report
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
+    OffloadSettings,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.modules import media_offload
+from ansible_collections.matrix_ops.synapse_s3.plugins.modules.media_offload import ARGUMENTS, SETTINGS
+
+
+def documented() -> dict[str, Any]:
+    own = yaml.safe_load(media_offload.DOCUMENTATION)["options"]
+    return {**yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)["options"], **own}
+
+
+def names_of(settings: type[Any]) -> set[str]:
+    return {field.name for field in dataclasses.fields(settings)}
+
+
+def test_the_options_are_those_of_the_file() -> None:
+    of_the_file = set(SECTIONS) - {"s3", "offload", "migrate"}
+    assert set(ARGUMENTS) == of_the_file | names_of(StoreSettings) | names_of(OffloadSettings) | {"user"}
+    assert set(SETTINGS) == names_of(OffloadSettings)
+
+
+def test_the_defaults_are_those_of_the_file() -> None:
+    defaults = {name: option.get("default") for name, option in SETTINGS.items()}
+    given = {**defaults, "state_dir": "/state"}
+    assert OffloadSettings.from_mapping(given, "the task") == OffloadSettings("/state")
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_every_option_is_documented_as_it_is(name: str) -> None:
+    option, described = ARGUMENTS[name], documented()[name]
+    for fact in ("type", "default", "choices", "elements"):
+        assert described.get(fact) == option.get(fact), fact
+    assert bool(described.get("required")) == bool(option.get("required"))
+
+
+@pytest.mark.parametrize("name", ["secret_access_key", "session_token", "sse_customer_key", "database"])
+def test_secrets_are_marked(name: str) -> None:
+    assert ARGUMENTS[name]["no_log"] is True
+
+
+def test_every_result_is_documented() -> None:
+    report = set(Report().as_dict()) - {"failed", "skipped", "changed"}
+    returned = set(yaml.safe_load(media_offload.RETURN))
+    assert report | {"failed_files", "skipped_files", "exit_status", "error"} == returned
+
+
+def test_the_examples_are_valid() -> None:
+    for task in yaml.safe_load(media_offload.EXAMPLES):
+        options = task.get("matrix_ops.synapse_s3.media_offload", {})
+        assert set(options) <= set(ARGUMENTS)
