@@ -76,10 +76,9 @@ class Database:
         self.execute("SELECT pg_stat_statements_reset()")
 
     def sent(self) -> int:
-        """Rows of the media tables that clients got since forget_sent()."""
+        """Rows that clients got since forget_sent(), fetched from cursors or at once."""
         found = self.execute(
-            "SELECT COALESCE(sum(rows), 0)::bigint FROM pg_stat_statements"
-            " WHERE query ILIKE '%local_media_repository%' OR query ILIKE '%remote_media_cache%'"
+            "SELECT COALESCE(sum(rows), 0)::bigint FROM pg_stat_statements WHERE query NOT ILIKE '%pg_stat_statements%'"
         )
         return int(found[0][0])
 

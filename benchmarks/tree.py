@@ -1,8 +1,8 @@
 """Makes a media store and the rows about it: tree.py DIRECTORY COUNT real|tiny. Run by the user who is to own it.
 
 Of five files one is a local original, two are its thumbnails, one is a remote original and one its thumbnail. Real
-ones have 19,000 bytes on average, spread exponentially as media is: many small, few large. Tiny ones are hard links to
-100 contents, so that a million fit. The same arguments make the same tree.
+ones have 19,000 bytes on average, spread exponentially as media is: many small, few large. Tiny ones have up to 2,000
+bytes, all zero and never written, so that a million take no memory in tmpfs. The same arguments make the same tree.
 """
 
 from __future__ import annotations
@@ -57,24 +57,10 @@ def names(count: int) -> Iterator[tuple[str, str, str, bool]]:
 class Maker:
     def __init__(self, directory: Path, count: int, tiny: bool) -> None:
         self.root = directory / "media_store"
-        self._pool = directory / "pool"
         self._count = count
         self._made: set[str] = set()
         self._then = time.time() - AGE
-        self._contents = self._make_pool() if tiny else []
-
-    def _make_pool(self) -> list[tuple[int, str, str]]:
-        self._pool.mkdir()
-        contents = []
-        for index in range(CONTENTS):
-            content = noise(f"content {index}", 1 + 20 * index)
-            self._write(self._pool / str(index), content)
-            contents.append(_about(content))
-        return contents
-
-    def _write(self, path: Path, content: bytes) -> None:
-        path.write_bytes(content)
-        os.utime(path, (self._then, self._then))
+        self._contents = [_about(bytes(1 + 20 * index)) for index in range(CONTENTS)] if tiny else []
 
     def make(self, directory: Path) -> None:
         created = int(self._then * 1000)
@@ -100,11 +86,15 @@ class Maker:
             place.parent.mkdir(parents=True, exist_ok=True)
             self._made.add(parent)
         if self._contents:
-            place.hardlink_to(self._pool / str(index % CONTENTS))
-            return self._contents[index % CONTENTS]
-        content = noise(f"file {index}", size)
-        self._write(place, content)
-        return _about(content)
+            about = self._contents[index % CONTENTS]
+            with place.open("wb") as file:
+                file.truncate(about[0])
+        else:
+            content = noise(f"file {index}", size)
+            about = _about(content)
+            place.write_bytes(content)
+        os.utime(place, (self._then, self._then))
+        return about
 
 
 def _about(content: bytes) -> tuple[int, str, str]:

@@ -8,7 +8,7 @@ from contextlib import closing
 
 from bench import Bench
 from contenders import Script
-from measured import Cost
+from measured import Cost, RunFailed
 from places import give_to_worker
 from results import Figure, Goal
 from s3_store import running_store
@@ -91,7 +91,7 @@ def memory(bench: Bench) -> list[Figure]:
             figure.add(f"engine, {count} files", cost)
             moved, kept = cost.notes["deleted"]["files"], store.statistics()["objects"]
             if (moved, kept) != (count, count):
-                raise RuntimeError(f"Of {count} files {moved} were deleted, and {kept} are in the bucket.")
+                raise RunFailed(f"Of {count} files {moved} were deleted, and {kept} are in the bucket.")
     small, large = (figure.median(f"engine, {count} files").peak_rss_mib for count in counts)
     figure.goals = [
         Goal("peak memory in MB, of the larger number", large * 1.048576, 150),
