@@ -59,7 +59,7 @@ class Progress:
 
     def observe(self, report: Report) -> None:
         now = time.monotonic()
-        self._samples.append((now, report.handled, moved_bytes(report)))
+        self._samples.append((now, report.handled, report.moved_bytes))
         while len(self._samples) > 2 and now - self._samples[1][0] > _RATE_OVER:
             self._samples.popleft()
         if self._is_terminal:
@@ -109,7 +109,7 @@ class Progress:
         failures = f", {report.failures} failed" if report.failures else ""
         return (
             f"{report.handled} of {report.scanned.files} files found so far handled{failures}, "
-            f"{in_words(moved_bytes(report))} moved, {files:.0f} files/s, {in_words(size)}/s"
+            f"{in_words(report.moved_bytes)} moved, {files:.0f} files/s, {in_words(size)}/s"
         )
 
     def _rates(self) -> tuple[float, float]:
@@ -119,10 +119,6 @@ class Progress:
         if elapsed <= 0:
             return 0.0, 0.0
         return (files_now - files) / elapsed, (size_now - size) / elapsed
-
-
-def moved_bytes(report: Report) -> int:
-    return report.uploaded.bytes + report.repaired.bytes
 
 
 def failure_line(failure: Failure) -> str:

@@ -65,6 +65,9 @@ class Report:
         self.verified = Tally()
         self.repaired = Tally()
         self.deleted = Tally()
+        # What the store said it took, whether it has been found there since or not: how far the run is, and that a
+        # run which is stopped has changed the bucket. Bytes of a large file count part by part.
+        self.sent = Tally()
         self.skipped: dict[str, Tally] = {}
         self.failed: list[Failure] = []
         self.failures = 0
@@ -109,13 +112,20 @@ class Report:
 
     @property
     def changed(self) -> bool:
-        return bool(self.uploaded.files or self.repaired.files or self.deleted.files)
+        return bool(
+            self.sent.bytes or any(tally.files for tally in (self.uploaded, self.repaired, self.deleted, self.sent))
+        )
 
     @property
     def handled(self) -> int:
-        """Files whose end is known."""
-        moved = self.uploaded.files + self.repaired.files + self.verified.files
-        return moved + self.failures + sum(tally.files for tally in self.skipped.values())
+        """Files whose end is known, or that the store said it took."""
+        moved = max(self.sent.files, self.uploaded.files + self.repaired.files)
+        left = self.failures + sum(tally.files for tally in self.skipped.values())
+        return moved + self.verified.files + left
+
+    @property
+    def moved_bytes(self) -> int:
+        return max(self.sent.bytes, self.uploaded.bytes + self.repaired.bytes)
 
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it; "error" is there only where the run was ended early."""
