@@ -60,9 +60,9 @@ def test_proving_alone_changes_nothing(outcome: str, changed: bool) -> None:
 def test_what_the_store_took_counts_before_it_is_found_there() -> None:
     report = Report()
     report.sent.bytes += 5
-    assert report.changed and report.moved_bytes == 5 and report.handled == 0
+    assert not report.changed and report.moved_bytes == 5 and report.handled == 0
     report.sent.files += 1
-    assert report.handled == 1
+    assert report.changed and report.handled == 1
     report.done(UPLOADED, "a", 5)
     assert report.handled == 1 and report.moved_bytes == 5
     report.done(UPLOADED, "b", 7)

@@ -66,7 +66,7 @@ class Report:
         self.repaired = Tally()
         self.deleted = Tally()
         # What the store said it took, whether it has been found there since or not: how far the run is, and that a
-        # run which is stopped has changed the bucket. Bytes of a large file count part by part.
+        # run which is stopped has changed the bucket. Bytes of a large file count part by part, the file itself at its end.
         self.sent = Tally()
         self.skipped: dict[str, Tally] = {}
         self.failed: list[Failure] = []
@@ -112,8 +112,7 @@ class Report:
 
     @property
     def changed(self) -> bool:
-        return bool(
-            self.sent.bytes or any(tally.files for tally in (self.uploaded, self.repaired, self.deleted, self.sent))
+        return any(tally.files for tally in (self.sent, self.uploaded, self.repaired, self.deleted))
         )
 
     @property
