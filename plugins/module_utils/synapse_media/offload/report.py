@@ -65,8 +65,8 @@ class Report:
         self.verified = Tally()
         self.repaired = Tally()
         self.deleted = Tally()
-        # What the store said it took, whether it has been found there since or not: how far the run is, and that a
-        # run which is stopped has changed the bucket. Bytes of a large file count part by part, the file itself at its end.
+        # What the store said it took, found there since or not: it tells how far the run is, and that a run which is
+        # stopped has changed the bucket. Bytes of a large file count part by part, the file itself at its end.
         self.sent = Tally()
         self.skipped: dict[str, Tally] = {}
         self.failed: list[Failure] = []
@@ -113,7 +113,6 @@ class Report:
     @property
     def changed(self) -> bool:
         return any(tally.files for tally in (self.sent, self.uploaded, self.repaired, self.deleted))
-        )
 
     @property
     def handled(self) -> int:
