@@ -16,7 +16,6 @@ from ..upstream.synapse_database import HAS_PSYCOPG2, explain_database_words
 
 if HAS_PSYCOPG2:
     import psycopg2
-    import psycopg2.errors
 
 # The remote table may have to be read as a whole, and matrix.org's has 200 million rows; no statement of ours should
 # take longer, and none that does may hold back the clean-up of Synapse's tables.
@@ -40,6 +39,13 @@ SELECT found.media_origin, found.filesystem_id, found.media_length, {sha256},
     COALESCE(found.last_access_ts, found.created_ts), FALSE
 FROM remote_media_cache AS found
 WHERE found.media_origin = ANY (%s::text[]) AND (found.filesystem_id IN (SELECT unnest(%s::text[]))) IS TRUE
+"""
+
+# The user may have been granted no more than the two tables that are always needed.
+_HAS_THUMBNAILS = """
+SELECT COALESCE(
+    has_table_privilege(to_regclass('local_media_repository_thumbnails')::oid, 'SELECT')
+    AND has_table_privilege(to_regclass('remote_media_cache_thumbnails')::oid, 'SELECT'), FALSE)
 """
 
 _LOCAL_THUMBNAILS = """
@@ -66,6 +72,7 @@ class PostgresqlTables:
         try:
             self._local_sql = _LOCAL.format(sha256=self._sha256_of("local_media_repository"))
             self._remote_sql = _REMOTE.format(sha256=self._sha256_of("remote_media_cache"))
+            ((self._has_thumbnails,),) = self._rows(_HAS_THUMBNAILS, [])
         except BaseException:
             self.close()
             raise
@@ -77,10 +84,10 @@ class PostgresqlTables:
         return self._rows(self._remote_sql, [list(origins), list(filesystem_ids)])
 
     def local_thumbnails(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        return self._rows_if_any(_LOCAL_THUMBNAILS, [list(media_ids)])
+        return self._rows(_LOCAL_THUMBNAILS, [list(media_ids)]) if self._has_thumbnails else []
 
     def remote_thumbnails(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        return self._rows_if_any(_REMOTE_THUMBNAILS, [list(origins), list(filesystem_ids)])
+        return self._rows(_REMOTE_THUMBNAILS, [list(origins), list(filesystem_ids)]) if self._has_thumbnails else []
 
     def has_rows(self) -> bool:
         sql = (
@@ -125,14 +132,6 @@ class PostgresqlTables:
                 return self._ask(sql, values)
         except psycopg2.Error as error:
             raise MediaError(self._explained(error)) from error
-
-    def _rows_if_any(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
-        try:
-            return self._ask(sql, values)
-        except psycopg2.errors.UndefinedTable:
-            return []
-        except psycopg2.Error:
-            return self._rows(sql, values)
 
     def _ask(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
