@@ -72,8 +72,11 @@ def _listed(entry: str, encoded: bool) -> Listed:
         raise ValueError
     if "&" in key:
         key = _unescape(key)
-    if encoded and ("%" in key or "+" in key):
-        key = unquote_plus(key, errors="surrogateescape")
+    if encoded:
+        # Some stores encode every slash, and most keys hold nothing else that needs it.
+        key = key.replace("%2F", "/")
+        if "%" in key or "+" in key:
+            key = unquote_plus(key, errors="surrogateescape")
     return Listed(key, int(size), etag.replace("&quot;", "").replace("&#34;", "").strip('" '))
 
 

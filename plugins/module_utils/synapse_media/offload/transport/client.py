@@ -15,7 +15,7 @@ from .address import address_of, proxy_for
 from .bandwidth import SHARE, Bandwidth
 from .connection import Body, Connection, FilePart, Sink
 from .credentials import Credentials, Keys
-from .faults import ClosedBeforeAnswer, DisorderedListing, Fault, RequestFailed
+from .faults import ClosedBeforeAnswer, Fault, RequestFailed
 from .http_answer import Answer
 from .loop import Loop
 from .opening import Opener, tls_context
@@ -136,13 +136,9 @@ class Client:
 
     def _consider(self, fault: Fault, attempts: int, kind: str, key: str) -> None:
         """Returns where the request is to be tried again."""
-        if isinstance(fault, DisorderedListing):
-            if attempts >= fault.attempts:
-                raise RequestFailed(str(fault), type(fault).__name__) from fault
-            return
         if wants_fewer(fault):
             self._slots.slow_down()
-        if self._retries.is_store_lost(fault, attempts):
+        if not fault.own and self._retries.is_store_lost(fault, attempts):
             raise self._verdicts.fatal(fault, kind, key) from fault
         if self._retries.is_spent(fault, attempts):
             raise self._verdicts.failed(fault, kind, key) from fault

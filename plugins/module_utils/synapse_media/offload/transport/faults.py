@@ -34,6 +34,8 @@ class Fault(Exception):
     attempts = 8
     # Whether the store was not reached at all, so that every other request suffers too.
     unreachable = False
+    # Whether it may be the request's own doing, so that it tells nothing about the store.
+    own = False
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
@@ -78,6 +80,7 @@ class DisorderedListing(Fault):
     """A listing whose keys are not in order, or are not what was asked for."""
 
     attempts = 3
+    own = True
 
 
 class RefusedError(Fault):
@@ -98,6 +101,7 @@ class BadDigest(RefusedError):
     """The body that arrived is not the one that was announced: damaged on its way, or changed while it was read."""
 
     attempts = 3
+    own = True
 
 
 def error_details(body: bytes) -> dict[str, str]:

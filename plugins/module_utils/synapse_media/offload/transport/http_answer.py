@@ -39,7 +39,7 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str], bool]:
     """Status, headers, and whether the connection may be used again. ``head`` comes without its empty last line."""
     lines = head.decode("latin-1").split("\r\n")
     version, dummy, rest = lines[0].partition(" ")
-    code = rest[:3]
+    code = rest.partition(" ")[0]
     if version not in ("HTTP/1.1", "HTTP/1.0") or not (code.isascii() and code.isdigit() and len(code) == 3):
         raise BrokenAnswer
     headers: dict[str, str] = {}

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from ...errors import MediaError, StoreError
+from ...errors import StoreError
 from ...store import StoreSettings
 from ...store_errors import explain
-from .faults import BadDigest, Fault, RefusedError, RequestFailed
+from .faults import BadDigest, DisorderedListing, Fault, RefusedError, RequestFailed
 from .http_answer import Answer
 
 # Asked for by name, so that every caller sees them as an answer.
@@ -114,8 +114,10 @@ class Verdicts:
             permission=_PERMISSIONS.get(kind, "s3:PutObject on its objects"),
         )
 
-    def failed(self, error: Exception, kind: str, key: str) -> MediaError:
+    def failed(self, error: Exception, kind: str, key: str) -> RequestFailed:
         """The end of this request, in the same words."""
+        if isinstance(error, DisorderedListing):
+            return RequestFailed(str(error), type(error).__name__)
         if isinstance(error, BadDigest):
             return RequestFailed(
                 f"{_capitalised(_DOING[kind].format(key))} failed: what arrived is not what was announced, as the "
