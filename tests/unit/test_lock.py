@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -66,3 +67,14 @@ def test_a_link_in_its_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be opened"):
         RunLock(str(tmp_path / "lock")).__enter__()
     assert victim.read_text() == "precious"
+
+
+def test_a_full_disk_does_not_keep_the_lock_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "lock"
+    path.touch()
+    monkeypatch.setattr(os, "pwrite", refuse)
+    with RunLock(str(path)), pytest.raises(LockedError, match="Another run"), RunLock(str(path)):
+        pass

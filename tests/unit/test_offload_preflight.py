@@ -127,10 +127,15 @@ def test_a_full_disk_is_no_place_for_state(tmp_path: Path, monkeypatch: pytest.M
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     tmp_path.chmod(0o700)
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: FullFile())
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **dummy: FullFile())
     with pytest.raises(ConfigurationError, match=r"No space left.*Free space there.*synapse_s3_migrate_state_dir"):
         check_state_dir(str(tmp_path), rehearse=False)
     check_state_dir(str(tmp_path), rehearse=True)
+    # Whatever the run must write is there already: freeing the disk is what it is for.
+    (tmp_path / "lock").touch()
+    (tmp_path / "location").touch()
+    check_state_dir(str(tmp_path), rehearse=False)
+    check_metrics_file(str(tmp_path / "offload.prom"))
 
 
 def test_a_metrics_file_that_cannot_be_put_in_place(tmp_path: Path) -> None:

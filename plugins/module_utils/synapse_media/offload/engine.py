@@ -231,5 +231,5 @@ def _write_metrics(path: str, report: Report, media_path: str, status: int) -> N
     except OSError as error:
         report.warnings.append(
             f"The metrics file {path} could not be written ({error.strerror}). "
-            "Give its directory to the user this runs as."
+            "Free space there, and give its directory to the user this runs as."
         )

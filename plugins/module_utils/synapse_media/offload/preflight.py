@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -21,6 +22,8 @@ from .rows import Rows
 # What a disk that is full refuses even though it takes the name of a new file.
 _BLOCK = b"\0" * 4096
 _OF_THE_DISK = ("lost+found",)
+_STATE = (LOCK_NAME, LOCATION_NAME)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def media_store_root(source: Source) -> str:
@@ -77,13 +80,15 @@ def check_state_dir(state_dir: str, *, rehearse: bool) -> None:
     directory = Path(state_dir)
     if rehearse and not directory.exists():
         return
-    check_ours(directory, (LOCK_NAME, LOCATION_NAME))
-    if not rehearse:
-        _try_to_write(
-            directory,
-            f"The state directory {state_dir} cannot be written to",
-            "Free space there, or set synapse_s3_migrate_state_dir to a directory on another disk.",
-        )
+    check_ours(directory, _STATE)
+    # Once both are there nothing more is written: a disk that is full is then what the run is for.
+    if not rehearse and not all((directory / name).exists() for name in _STATE):
+        error = _problem_with_writing(directory)
+        if error is not None:
+            raise ConfigurationError(
+                f"The state directory {state_dir} cannot be written to ({error.strerror}). "
+                "Free space there, or set synapse_s3_migrate_state_dir to a directory on another disk."
+            ) from error
 
 
 def check_metrics_file(metrics_file: str | None) -> None:
@@ -91,19 +96,22 @@ def check_metrics_file(metrics_file: str | None) -> None:
         return
     if Path(metrics_file).is_dir():
         raise ConfigurationError(f"metrics_file is {metrics_file}, which is a directory. Name a file in it.")
-    _try_to_write(
-        Path(metrics_file).parent,
-        f"The directory of metrics_file {metrics_file} cannot be written to",
-        "Make it and give it to the user this runs as, or leave metrics_file out.",
-    )
+    error = _problem_with_writing(Path(metrics_file).parent)
+    # A disk that is full now may have room for metrics at the end of the run.
+    if error is not None and error.errno not in _FULL:
+        raise ConfigurationError(
+            f"The directory of metrics_file {metrics_file} cannot be written to ({error.strerror}). "
+            "Make it and give it to the user this runs as, or leave metrics_file out."
+        ) from error
 
 
-def _try_to_write(directory: Path, cause: str, remedy: str) -> None:
+def _problem_with_writing(directory: Path) -> OSError | None:
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(_BLOCK)
     except OSError as error:
-        raise ConfigurationError(f"{cause} ({error.strerror}). {remedy}") from error
+        return error
+    return None
 
 
 def _is_media_store(root: Path) -> bool:

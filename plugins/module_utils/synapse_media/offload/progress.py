@@ -92,8 +92,8 @@ class Progress:
             return self._words(report)
         share = min(report.handled / total, 1.0)
         full = int(share * _BAR_WIDTH)
-        bar = "#" * full + "-" * (_BAR_WIDTH - full)
-        return f"[{bar}] {share:4.0%}, {self._time_left(total - report.handled)}, {self._words(report)}"
+        drawn = "#" * full + "-" * (_BAR_WIDTH - full)
+        return f"[{drawn}] {share:4.0%}, {self._time_left(total - report.handled)}, {self._words(report)}"
 
     def _time_left(self, files: int) -> str:
         rate = self._rates()[0]
