@@ -39,7 +39,7 @@ def done(etag: str = "e") -> bytes:
     return answer(200, b"", f'ETag: "{etag}"')
 
 
-def cut_after(data: bytes) -> Reply:
+def cut_after(data: bytes) -> Callable[[socket.socket], None]:
     """Sends this much and hangs up."""
     return lambda link: link.sendall(data)
 
@@ -66,6 +66,7 @@ class ScriptedStore:
         self._replies = list(replies)
         self._context = context
         self._before_reading: Callable[[socket.socket], None] | None = None
+        self._before_handshake: Callable[[socket.socket], None] | None = None
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -94,6 +95,10 @@ class ScriptedStore:
     def before_reading(self, reply: Callable[[socket.socket], None]) -> None:
         """What the next connection gets in place of being read."""
         self._before_reading = reply
+
+    def before_handshake(self, reply: Callable[[socket.socket], None]) -> None:
+        """What the next connection gets in place of a handshake."""
+        self._before_handshake = reply
 
     def stall(self, link: socket.socket) -> None:
         """Says nothing until the test is over."""
@@ -133,6 +138,11 @@ class ScriptedStore:
 
     def _serve(self, link: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError, EOFError):
+            before_handshake, self._before_handshake = self._before_handshake, None
+            if before_handshake:
+                link.recv(1000)
+                before_handshake(link)
+                raise EOFError
             if self._context:
                 link = self._context.wrap_socket(link, server_side=True)
                 self._links.append(link)

@@ -224,6 +224,30 @@ def test_a_store_without_tls_is_told_from_one_with(certificate: Path) -> None:
             put(store.settings(endpoint_url=endpoint, ca_bundle=str(certificate)))
 
 
+def test_a_handshake_that_is_broken_off_is_tried_again(context: ssl.SSLContext, certificate: Path) -> None:
+    # An alert of the store's TLS: internal error.
+    for refusal in (b"", b"\x15\x03\x03\x00\x02\x02\x50"):
+        with scripted_store(done("x"), context=context) as store:
+            store.before_handshake(cut_after(refusal))
+            assert put(store.settings(ca_bundle=str(certificate))) == "x"
+            assert store.connections == 2
+
+
+def test_a_completion_may_take_longer() -> None:
+    completed = b"<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"
+
+    def slowly(link: socket.socket) -> None:
+        time.sleep(0.6)
+        link.sendall(answer(200, completed))
+
+    async def main(s3: S3, client: Client, loop: Loop) -> str:
+        return await s3.complete_multipart("a", "id", ["e"])
+
+    with scripted_store(slowly) as store:
+        assert with_s3(store.settings(), main, read_timeout=0.3) == "e"
+    assert len(store.requests) == 1
+
+
 def test_an_object_that_is_cut_short_under_tls_is_read_again(context: ssl.SSLContext, certificate: Path) -> None:
     whole = answer(200, b"0123456789")
     with scripted_store(cut_after(whole[:-1]), whole, context=context) as store:

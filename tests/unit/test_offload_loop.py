@@ -186,6 +186,43 @@ def test_a_signal_interrupts_and_a_later_run_works(loop: Loop) -> None:
     assert loop.run(clean_up(gate)) == "CLEAN"
 
 
+def test_who_was_let_in_but_stopped_before_it_knew_leaves_again(loop: Loop) -> None:
+    gate = Semaphore(loop, 1)
+
+    async def leave_at_the_stop() -> None:
+        async with gate:
+            await loop.sleep(0.02)
+            # The next in the queue is let in now, and the run ends before its turn.
+            loop.interrupt(Stopped())
+
+    async def queue() -> None:
+        async with gate:
+            await loop.sleep(60)
+
+    async def main() -> None:
+        for task in [loop.start(leave_at_the_stop()), *[loop.start(queue()) for dummy in range(3)]]:
+            await task
+
+    async def clean_up() -> int:
+        most = inside = 0
+
+        async def work() -> None:
+            nonlocal most, inside
+            async with gate:
+                inside += 1
+                most = max(most, inside)
+                await loop.sleep(0.001)
+                inside -= 1
+
+        for task in [loop.start(work()) for dummy in range(4)]:
+            await task
+        return most
+
+    with pytest.raises(Stopped):
+        loop.run(main())
+    assert loop.run(clean_up()) == 1
+
+
 def test_an_exception_out_of_a_handler_leaves_a_loop_that_works(loop: Loop) -> None:
     def handler(number: int, frame: Any) -> None:
         raise KeyboardInterrupt

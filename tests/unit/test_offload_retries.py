@@ -229,12 +229,15 @@ def test_patience_counts_from_the_first_fault_after_a_success(monkeypatch: pytes
     retries.succeeded()
     now += 5000  # nothing was asked for meanwhile
     fault = Fault("trouble")
+    for dummy in range(2):
+        assert not retries.is_store_lost(fault, 8)
+        now += 299
     assert not retries.is_store_lost(fault, 8)
-    now += 599
-    assert not retries.is_store_lost(fault, 8)
-    now += 1
+    now += 2
     assert retries.is_store_lost(fault, 1)
     retries.succeeded()
+    assert not retries.is_store_lost(fault, 8)
+    now += 5000  # nor was anything now, although the last request had failed
     assert not retries.is_store_lost(fault, 8)
 
 

@@ -49,6 +49,11 @@ def test_a_page(tail: bool) -> None:
     assert page.truncated is True
 
 
+def test_a_store_that_gives_no_etag() -> None:
+    without = entry("a").replace("<ETag>&quot;abc&quot;</ETag>", "")
+    assert parse_listing(listing(without)).objects == [Listed("a", 3, "")]
+
+
 def test_an_empty_bucket() -> None:
     assert parse_listing(listing()) == ([], False)
 

@@ -20,7 +20,7 @@ from .transport.verdict import Verdicts
 __all__ = ["S3", "Listed", "ObjectInfo", "Page"]
 
 _CHECKSUM_NAMES = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
-_JSON_TYPE = ("content-type", "application/xml")
+_XML_TYPE = ("content-type", "application/xml")
 
 
 class ObjectInfo(NamedTuple):
@@ -144,7 +144,7 @@ class S3:
             "POST",
             key,
             query=(("uploadId", upload_id),),
-            headers=(_JSON_TYPE,),
+            headers=(_XML_TYPE,),
             body=completion_document(etags),
             check=check,
         )
@@ -174,7 +174,7 @@ def _customer_key_headers(settings: StoreSettings) -> tuple[tuple[str, str], ...
     return (
         ("x-amz-server-side-encryption-customer-algorithm", settings.sse_customer_algo),
         ("x-amz-server-side-encryption-customer-key", _base64(key)),
-        ("x-amz-server-side-encryption-customer-key-md5", _base64(hashlib.md5(key).digest())),  # noqa: S324
+        ("x-amz-server-side-encryption-customer-key-md5", _base64(hashlib.md5(key, usedforsecurity=False).digest())),
     )
 
 
@@ -226,7 +226,7 @@ def _composed_etag(etags: Sequence[str]) -> str | None:
         digests = b"".join(binascii.unhexlify(etag) for etag in etags)
     except (binascii.Error, ValueError):
         return None
-    return f"{hashlib.md5(digests).hexdigest()}-{len(etags)}"  # noqa: S324
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"
 
 
 def _status_of_late_error(answer: Answer) -> int:

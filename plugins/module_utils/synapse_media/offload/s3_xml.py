@@ -67,7 +67,8 @@ def _listed(entry: str, encoded: bool) -> Listed:
         raise ValueError
     key = _element(entry, "<Key>", "</Key>")
     size = _element(entry, "<Size>", "</Size>").strip()
-    etag = _element(entry, "<ETag>", "</ETag>")
+    # The only one that a store may leave out: without it content is proven in other ways.
+    etag = _element(entry, "<ETag>", "</ETag>") if "<ETag>" in entry else ""
     if not key or not (size.isascii() and size.isdigit()):
         raise ValueError
     if "&" in key:

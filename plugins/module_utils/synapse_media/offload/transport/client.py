@@ -15,6 +15,7 @@ from .address import address_of, proxy_for
 from .bandwidth import SHARE, Bandwidth
 from .connection import Body, Connection, FilePart, Sink
 from .credentials import Credentials, Keys
+from .descriptors import allow_descriptors
 from .faults import ClosedBeforeAnswer, Fault, RequestFailed
 from .http_answer import Answer
 from .loop import Loop
@@ -26,6 +27,8 @@ from .verdict import Verdicts, refuses_keys, wants_fewer
 
 __all__ = ["Answer", "Body", "Client", "FilePart", "RequestFailed", "Sink"]
 
+# Putting the parts of a large file together takes a store longer than any other answer.
+_COMPLETION = 5
 KINDS = (
     "list",
     "head",
@@ -70,6 +73,7 @@ class Client:
             self._bandwidth = Bandwidth(loop, bandwidth_limit)
             concurrency = min(concurrency, max(1, bandwidth_limit // SHARE))
         self._slots = Slots(loop, concurrency)
+        allow_descriptors(concurrency)
         self._idle: list[Connection] = []
         # Over plain HTTP a proxy takes the whole URL in place of the path, and the keys to itself with each request.
         self._target_prefix = ""
@@ -154,13 +158,13 @@ class Client:
         make_sink: Callable[[], Sink] | None,
         keys: Keys,
     ) -> Answer:
-        await self._slots.take()
-        try:
+        async with self._slots:
             while True:
                 connection = self._idle_connection() or await self._new_connection()
                 try:
                     head = self._head(method, path, query, headers, body, keys)
                     self.requests[kind] += 1
+                    connection.timeout = self._read_timeout * (_COMPLETION if kind == "complete_multipart" else 1)
                     was_used = connection.used
                     return await connection.exchange(head, body, method == "HEAD", make_sink)
                 except ClosedBeforeAnswer:
@@ -172,8 +176,6 @@ class Client:
                         self._idle.append(connection)
                     else:
                         connection.close()
-        finally:
-            self._slots.give_back()
 
     def _idle_connection(self) -> Connection | None:
         while self._idle:
@@ -184,7 +186,7 @@ class Client:
         return None
 
     async def _new_connection(self) -> Connection:
-        return Connection(self._loop, await self._opener.open(), self._read_timeout, self._bandwidth)
+        return Connection(self._loop, await self._opener.open(), self._bandwidth)
 
     def _head(
         self, method: str, path: str, query: str, headers: Sequence[tuple[str, str]], body: Body, keys: Keys

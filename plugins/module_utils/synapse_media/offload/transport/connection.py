@@ -45,13 +45,16 @@ class Link(NamedTuple):
 
 
 class Connection:
-    """``usable`` turns false when the connection may not carry another request; whoever holds it then closes it."""
+    """``usable`` turns false when the connection may not carry another request; whoever holds it then closes it.
 
-    def __init__(self, loop: Loop, link: Link, timeout: float, bandwidth: Bandwidth | None) -> None:
+    ``timeout`` is how many seconds the store may neither take nor send a byte in the middle of a request.
+    """
+
+    def __init__(self, loop: Loop, link: Link, bandwidth: Bandwidth | None) -> None:
         self._loop = loop
         self._socket = link.socket
         self._channel = link.channel
-        self._timeout = timeout
+        self.timeout = 60.0
         self._bandwidth = bandwidth
         self._is_tls = isinstance(link.socket, ssl.SSLSocket)
         self._data = b""
@@ -204,7 +207,7 @@ class Connection:
 
     async def _may_go_on(self) -> bool:
         """Waits until more can be sent; false once the store has begun to answer or has hung up."""
-        await self._loop.wait(self._channel, self._timeout)
+        await self._loop.wait(self._channel, self.timeout)
         if self._channel.hung:
             return False
         try:
@@ -216,7 +219,7 @@ class Connection:
     async def _read_answer(self, is_head: bool, make_sink: Callable[[], Sink] | None) -> Answer:
         data, self._data = self._data, b""
         if not data:
-            await self._loop.wait(self._channel, self._timeout)
+            await self._loop.wait(self._channel, self.timeout)
         while True:
             end = data.find(b"\r\n\r\n")
             if end < 0:
@@ -265,7 +268,7 @@ class Connection:
                 if self._bandwidth is not None:
                     await self._bandwidth.take(len(data))
                 return data
-            await self._loop.wait(self._channel, self._timeout)
+            await self._loop.wait(self._channel, self.timeout)
 
     async def _read_length(self, length: int, collected: list[bytes], sink: Sink | None) -> int:
         left = length

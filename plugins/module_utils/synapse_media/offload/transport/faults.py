@@ -60,6 +60,12 @@ class ProxyConnectionError(Fault):
     unreachable = True
 
 
+class SSLError(Fault):
+    """The handshake failed, though not for the certificate."""
+
+    unreachable = True
+
+
 class ReadTimeoutError(Fault):
     """The store stopped taking or sending bytes in the middle of a request."""
 

@@ -51,7 +51,7 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str], bool]:
             raise BrokenAnswer
         headers[name] = value
     connection = headers.get("connection", "").lower()
-    kept = connection != "close" if version == "HTTP/1.1" else connection == "keep-alive"
+    kept = "close" not in connection if version == "HTTP/1.1" else "keep-alive" in connection
     return int(code), headers, kept
 
 

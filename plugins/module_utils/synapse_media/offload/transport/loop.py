@@ -280,20 +280,45 @@ class Semaphore:
 
     def __init__(self, loop: Loop, count: int) -> None:
         self._loop = loop
-        self._free = count
-        self._waiting: collections.deque[Task[Any]] = collections.deque()
+        self._allowed = count
+        self._inside = 0
+        self._waiting: collections.deque[_Place] = collections.deque()
+
+    async def enter(self) -> None:
+        if self._inside < self._allowed:
+            self._inside += 1
+            return
+        place = _Place(self._loop.current)
+        self._waiting.append(place)
+        try:
+            await suspend()
+        except BaseException:
+            # Closed after it was let in and before it could know.
+            if place.let_in:
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        self._inside -= 1
+        while self._waiting and self._inside < self._allowed:
+            place = self._waiting.popleft()
+            if not place.task.finished:
+                self._inside += 1
+                place.let_in = True
+                self._loop.resume(place.task)
 
     async def __aenter__(self) -> None:
-        if self._free > 0:
-            self._free -= 1
-            return
-        self._waiting.append(self._loop.current)
-        await suspend()
+        await self.enter()
 
     async def __aexit__(self, *exception: object) -> None:
-        while self._waiting:
-            task = self._waiting.popleft()
-            if not task.finished:
-                self._loop.resume(task)
-                return
-        self._free += 1
+        self.leave()
+
+
+class _Place:
+    """One in the queue of a semaphore."""
+
+    __slots__ = ("let_in", "task")
+
+    def __init__(self, task: Task[Any]) -> None:
+        self.task = task
+        self.let_in = False

@@ -16,7 +16,7 @@ from ...errors import ConfigurationError
 from ...store import StoreSettings
 from .address import Address, Proxy
 from .connection import WOULD_BLOCK, Link
-from .faults import ConnectTimeoutError, EndpointConnectionError, Fault, ProxyConnectionError
+from .faults import ConnectTimeoutError, EndpointConnectionError, Fault, ProxyConnectionError, SSLError
 from .http_answer import BrokenAnswer, parse_head
 from .loop import Loop
 from .resolver import Place, Resolver
@@ -53,7 +53,7 @@ class Opener:
         self._resolver = Resolver(loop, target.host, target.port)
 
     async def open(self) -> Link:
-        """Raises Faults, and ssl.SSLError where the store's certificate or its TLS is at fault."""
+        """Raises Faults, and ssl.SSLError where the certificate is refused or no TLS is spoken."""
         link = await self._connect()
         if self._context is None:
             return link
@@ -121,6 +121,12 @@ class Opener:
                 await self._progress(link)
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError) as error:
                 raise EndpointConnectionError(f"the TLS handshake was broken off: {error}") from error
+            except ssl.SSLCertVerificationError:
+                raise
+            except ssl.SSLError as error:
+                if error.reason == "WRONG_VERSION_NUMBER":
+                    raise
+                raise SSLError(str(error)) from error
             else:
                 return
 

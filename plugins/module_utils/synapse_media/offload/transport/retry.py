@@ -15,6 +15,8 @@ FIRST_DELAY = 0.1
 LONGEST_DELAY = 20.0
 # Seconds without one success after which the run ends.
 PATIENCE = 600.0
+# Seconds without a fault, longer than any attempt lasts, after which nothing was asked for in between.
+_QUIET = 400.0
 
 
 class Retries:
@@ -24,6 +26,7 @@ class Retries:
         self._patience = patience
         self._ever_succeeded = False
         self._failing_since: float | None = None
+        self._last_fault = 0.0
 
     def succeeded(self) -> None:
         self._ever_succeeded = True
@@ -32,8 +35,9 @@ class Retries:
     def is_store_lost(self, fault: Fault, attempts: int) -> bool:
         """Whether the run must end: nothing has worked for long, or nothing ever has and this request is spent."""
         now = time.monotonic()
-        if self._failing_since is None:
+        if self._failing_since is None or now - self._last_fault > _QUIET:
             self._failing_since = now
+        self._last_fault = now
         if now - self._failing_since >= self._patience:
             return True
         return not self._ever_succeeded and attempts >= fault.attempts

@@ -6,46 +6,26 @@
 
 from __future__ import annotations
 
-import collections
 import time
-from typing import Any
 
-from .loop import Loop, Task, suspend
+from .loop import Loop, Semaphore
 
 # A burst of SlowDown answers to requests that were under way together counts once.
 _ONE_BURST = 1.0
 
 
-class Slots:
+class Slots(Semaphore):
     """At most ``count`` requests at a time. SlowDown halves that; it grows back with what succeeds."""
 
     def __init__(self, loop: Loop, count: int) -> None:
-        self._loop = loop
+        super().__init__(loop, count)
         self._count = count
-        self._allowed = count
-        self._in_flight = 0
         self._successes = 0
         self._halved_at = float("-inf")
-        self._waiting: collections.deque[Task[Any]] = collections.deque()
 
     @property
     def allowed(self) -> int:
         return self._allowed
-
-    async def take(self) -> None:
-        if self._in_flight < self._allowed:
-            self._in_flight += 1
-            return
-        self._waiting.append(self._loop.current)
-        await suspend()
-
-    def give_back(self) -> None:
-        self._in_flight -= 1
-        while self._waiting and self._in_flight < self._allowed:
-            task = self._waiting.popleft()
-            if not task.finished:
-                self._in_flight += 1
-                self._loop.resume(task)
 
     def slow_down(self) -> None:
         now = time.monotonic()
