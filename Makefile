@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-TARGETS := setup lint sanity unit integration molecule demo demo-stop test clean
+TARGETS := setup lint sanity unit integration molecule demo demo-stop test benchmark clean
 .PHONY: help $(TARGETS)
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo 'make unit         unit tests'
 	@echo 'make integration  modules and engine against real servers, in a container'
 	@echo 'make molecule     roles and playbooks against a real homeserver, in containers'
+	@echo 'make benchmark    the engine and its peers side by side (FIGURES="first-offload already-there"; see benchmarks/README.md)'
 	@echo 'make setup        only what all of these need: system packages, Docker engine, images, Python tools'
 	@echo 'make clean        removes what any of these made, except for system packages'
 
@@ -23,7 +24,7 @@ ifneq ($(shell id -u),0)
 # they make in .venv and .cache then has one owner.
 $(TARGETS):
 	@echo '==> root is needed for system packages and the Docker engine: calling sudo'
-	@sudo $(MAKE) --no-print-directory $@
+	@sudo $(MAKE) --no-print-directory $@ $(MAKEOVERRIDES)
 
 else
 
@@ -64,6 +65,9 @@ setup: containers
 
 test: containers
 	@dev/test.sh
+
+benchmark:
+	@$(MAKE) --no-print-directory -C benchmarks figures FIGURES="$(FIGURES)"
 
 demo-stop:
 	@demo/stop.sh

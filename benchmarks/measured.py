@@ -59,8 +59,8 @@ def measure(store: Store, command: list[str], environment: dict[str, str], limit
         after = store.statistics()
         said = json.loads(report.read_text())
         if done.returncode or said["status"]:
-            words = (errors.read_text() + done.stdout)[-3000:]
-            raise RunFailed(f"{' '.join(command[:6])} … ended with status {said['status']}:\n{words}")
+            words = (errors.read_text() + done.stdout)[-1000:]
+            raise RunFailed(f"{' '.join(command)} ended with status {said['status']}:\n{words}")
     return (
         Cost(
             seconds=said["seconds"],

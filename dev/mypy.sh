@@ -22,6 +22,9 @@ for folder in dev demo tests/homeserver/tools; do
   cd "$TREE/$folder"
   check .
 done
+# The figures run on the database of the integration tests.
+cd "$TREE/benchmarks"
+MYPYPATH=$CACHE/tree:$TREE/tests/integration check .
 for folder in tests/integration molecule; do
   cd "$TREE/$folder"
   check "${tests[@]}" .
