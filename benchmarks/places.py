@@ -54,8 +54,8 @@ def need_tools() -> None:
         sys.exit(f"Not there: {', '.join(missing)}. Run `make -C benchmarks setup` first.")
     if os.geteuid() == 0 and subprocess.run(as_worker([str(PYTHON), "-c", ""]), check=False).returncode:
         sys.exit(
-            f"The user {WORKER}, who runs all that is measured, cannot run {PYTHON}. Make the checkout readable to others,"
-            " and run `make -C benchmarks clean setup` with a PYTHON= that is."
+            f"The user {WORKER}, who runs all that is measured, cannot run {PYTHON}. Make the checkout readable to"
+            " others, and run `make -C benchmarks clean setup` with a PYTHON= that is."
         )
     if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         sys.exit("PostgreSQL's server is not installed. Install the package postgresql.")
