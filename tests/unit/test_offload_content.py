@@ -163,6 +163,15 @@ def test_a_file_that_changed_since_the_walk(tmp_path: Path, meddle: Callable[[Pa
     assert open_descriptors() == before
 
 
+def test_a_link_to_the_very_file_is_not_followed(tmp_path: Path) -> None:
+    target = put(tmp_path, "local_content/Ab/Cd/target")
+    file = file_at(tmp_path, "local_content/Ab/Cd/target")
+    (tmp_path / LOCAL_KEY).symlink_to(target)
+    problem = read(tmp_path, file._replace(path=LOCAL_KEY))
+    assert isinstance(problem, ContentProblem)
+    assert problem.reason == "changed"
+
+
 @pytest.mark.parametrize("size", [1000, SMALL + 1000])
 @pytest.mark.parametrize("change", ["rewritten", "longer", "shorter"])
 def test_a_file_that_changes_while_it_is_read(

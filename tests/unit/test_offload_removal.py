@@ -149,6 +149,15 @@ def test_a_directory_that_became_a_link_is_not_followed(tmp_path: Path, swapped:
     assert (root / swapped).is_symlink()
 
 
+def test_a_link_to_the_very_file_that_was_proven_is_not_that_file(tmp_path: Path) -> None:
+    target = put(tmp_path, "local_content/Ab/Cd/target")
+    file = file_at(tmp_path, "local_content/Ab/Cd/target")
+    (tmp_path / LOCAL_KEY).symlink_to(target)
+    assert remove_batch(str(tmp_path), [(file._replace(path=LOCAL_KEY), file.identity)]) == ["changed"]
+    assert (tmp_path / LOCAL_KEY).is_symlink()
+    assert target.exists()
+
+
 def test_a_path_that_leads_out_is_not_followed(tmp_path: Path) -> None:
     root = tmp_path / "media_store"
     put(root, LOCAL_KEY)
