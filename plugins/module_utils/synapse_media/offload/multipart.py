@@ -22,6 +22,7 @@ LARGE = 16 * MIB
 _PART = 8 * MIB
 _MOST_PARTS = 10_000  # of one upload, a limit of S3's
 _PARTS_IN_FLIGHT = 32
+_NOT_FOUND = 404
 
 
 class Disagreement(MediaError):
@@ -90,8 +91,14 @@ async def _upload(context: Context, file: LocalFile, row: Row, descriptor: int, 
         raise ContentProblem("The file changed while it was uploaded. The next run looks at it again.", CHANGED)
     refuse_disagreement(file, sha256, row)
     done = [part for part in parts if part is not None]
-    answered = await context.s3.complete_multipart(context.key(file), upload_id, [etag for dummy, etag in done])
     expected = composed_etag([md5 for md5, dummy in done])
+    try:
+        answered = await context.s3.complete_multipart(context.key(file), upload_id, [etag for dummy, etag in done])
+    except RequestFailed as error:
+        if error.status != _NOT_FOUND:
+            raise
+        # The upload is gone: an attempt whose answer was lost has completed it. What lies at the key will tell.
+        return (expected,)
     # Encrypted with our key: the ETag is no digest, but the store has compared the MD5 of every part.
     return (expected, answered) if context.store.sse_customer_key else (expected,)
 
