@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from ...store import StoreSettings
 from .address import address_of, proxy_for
 from .bandwidth import SHARE, Bandwidth
-from .connection import Body, Connection, FilePart, Sink
+from .connection import Body, Connection, FilePart
 from .credentials import Credentials, Keys
 from .descriptors import allow_descriptors
 from .faults import ClosedBeforeAnswer, Fault, RequestFailed
 from .http_answer import Answer
 from .loop import Loop
 from .opening import Opener, tls_context
+from .reading import Sink
 from .retry import PATIENCE, Retries
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer, canonical_query
 from .slots import Slots

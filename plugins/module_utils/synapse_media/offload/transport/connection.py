@@ -15,9 +15,10 @@ from collections.abc import Callable
 from typing import NamedTuple, Union
 
 from .bandwidth import STEP, Bandwidth
-from .faults import ClosedBeforeAnswer, ConnectionClosedError, ReadTimeoutError, RequestFailed, ResponseParserError
-from .http_answer import Answer, BrokenAnswer, chunk_size, framing, parse_head
-from .loop import Channel, Loop
+from .faults import ConnectionClosedError, ReadTimeoutError, RequestFailed, ResponseParserError
+from .http_answer import Answer, BrokenAnswer
+from .loop import Loop
+from .reading import CHUNK, WOULD_BLOCK, Link, Reader, Sink
 
 
 class FilePart(NamedTuple):
@@ -29,37 +30,15 @@ class FilePart(NamedTuple):
 
 
 Body = Union[bytes, FilePart]
-Sink = Callable[[memoryview], None]
-
-WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_HEAD_LIMIT = 64 * 1024
-_BODY_LIMIT = 64 * 1024 * 1024
-_CHUNK = 64 * 1024
 
 
-class Link(NamedTuple):
-    """A connected socket that the loop watches."""
-
-    socket: socket.socket
-    channel: Channel
-
-
-class Connection:
-    """``usable`` turns false when the connection may not carry another request; whoever holds it then closes it.
-
-    ``timeout`` is how many seconds the store may neither take nor send a byte in the middle of a request.
-    """
+class Connection(Reader):
+    """Whoever holds it closes it once it is not ``usable``."""
 
     def __init__(self, loop: Loop, link: Link, bandwidth: Bandwidth | None) -> None:
-        self._loop = loop
-        self._socket = link.socket
-        self._channel = link.channel
-        self.timeout = 60.0
-        self._bandwidth = bandwidth
+        super().__init__(loop, link, bandwidth)
         self._is_tls = isinstance(link.socket, ssl.SSLSocket)
-        self._data = b""
         self._closed = False
-        self.usable = True
         self.used = False
 
     def close(self) -> None:
@@ -211,123 +190,10 @@ class Connection:
         if self._channel.hung:
             return False
         try:
-            self._data += self._socket.recv(_CHUNK)
+            self._data += self._socket.recv(CHUNK)
         except WOULD_BLOCK:
             return True
         return False
-
-    async def _read_answer(self, is_head: bool, make_sink: Callable[[], Sink] | None) -> Answer:
-        data, self._data = self._data, b""
-        if not data:
-            await self._loop.wait(self._channel, self.timeout)
-        while True:
-            end = data.find(b"\r\n\r\n")
-            if end < 0:
-                if len(data) > _HEAD_LIMIT:
-                    raise BrokenAnswer
-                data += await self._receive(bool(data))
-                continue
-            status, headers, kept = parse_head(data[:end])
-            data = data[end + 4 :]
-            if status >= 200:
-                break
-        self._data = data
-        self.usable = kept
-        chunked, length = framing(status, headers, is_head)
-        collected: list[bytes] = []
-        sink: Sink | None = None
-        if make_sink is not None and 200 <= status < 300:
-            sink = make_sink()
-        if chunked:
-            received = await self._read_chunks(collected, sink)
-        elif length is None:
-            received = await self._read_to_the_end(collected, sink)
-        else:
-            received = await self._read_length(length, collected, sink)
-        if self._data:
-            self.usable = False
-        return Answer(status, headers, b"".join(collected), received)
-
-    async def _receive(self, begun: bool = True) -> bytes:
-        """At least one byte: raises ConnectionClosedError at the end of the connection."""
-        data = await self._receive_or_end(_CHUNK)
-        if not data:
-            raise ConnectionClosedError("the answer was cut short") if begun else ClosedBeforeAnswer("no answer came")
-        return data
-
-    async def _receive_or_end(self, count: int) -> bytes:
-        while True:
-            try:
-                data = self._socket.recv(count)
-            except WOULD_BLOCK:
-                if self._channel.hung:
-                    return b""
-            except (ConnectionResetError, ssl.SSLError):
-                return b""
-            else:
-                if self._bandwidth is not None:
-                    await self._bandwidth.take(len(data))
-                return data
-            await self._loop.wait(self._channel, self.timeout)
-
-    async def _read_length(self, length: int, collected: list[bytes], sink: Sink | None) -> int:
-        left = length
-        if sink is None and length > _BODY_LIMIT:
-            raise BrokenAnswer
-        while left:
-            data = self._data or await self._receive()
-            self._data = data[left:]
-            if len(data) > left:
-                data = data[:left]
-            left -= len(data)
-            _deliver(data, collected, sink)
-        return length
-
-    async def _read_to_the_end(self, collected: list[bytes], sink: Sink | None) -> int:
-        self.usable = False
-        if sink is not None:
-            # Nobody could tell whether such a body is whole.
-            raise BrokenAnswer
-        received = 0
-        data, self._data = self._data, b""
-        while True:
-            received += len(data)
-            if received > _BODY_LIMIT:
-                raise BrokenAnswer
-            collected.append(data)
-            data = await self._receive_or_end(_CHUNK)
-            if not data:
-                return received
-
-    async def _read_chunks(self, collected: list[bytes], sink: Sink | None) -> int:
-        received = 0
-        while True:
-            size = chunk_size(await self._read_line())
-            if not size:
-                break
-            received += await self._read_length(size, collected, sink)
-            if await self._read_line() or (sink is None and received > _BODY_LIMIT):
-                raise BrokenAnswer
-        while await self._read_line():  # trailing headers
-            pass
-        return received
-
-    async def _read_line(self) -> bytes:
-        while True:
-            line, end, rest = self._data.partition(b"\r\n")
-            if end:
-                self._data = rest
-                return line
-            if len(self._data) > _HEAD_LIMIT:
-                raise BrokenAnswer
-            self._data += await self._receive()
-
-
-def _deliver(data: bytes, collected: list[bytes], sink: Sink | None) -> None:
-    if sink is None:
-        collected.append(data)
-    else:
-        sink(memoryview(data))
 
 
 def _raise_if_of_disk(error: OSError) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 from ...errors import ConfigurationError
 from ...store import StoreSettings
 from .address import Address, Proxy
-from .connection import WOULD_BLOCK, Link
 from .faults import ConnectTimeoutError, EndpointConnectionError, Fault, ProxyConnectionError, SSLError
 from .http_answer import BrokenAnswer, parse_head
 from .loop import Loop
+from .reading import WOULD_BLOCK, Link
 from .resolver import Place, Resolver
 
 _TUNNEL_HEAD_LIMIT = 16 * 1024
