@@ -19,8 +19,7 @@ from .proof import Unproven, is_proven
 from .removal import remove_batch
 from .report import DELETED, REPAIRED, UPLOADED, VERIFIED
 from .transport.client import RequestFailed
-from .transport.loop import Task
-from .transport.slots import Slots
+from .transport.loop import Semaphore, Task
 from .upload import Uploaded, upload_whole
 from .windows import Candidate
 
@@ -118,17 +117,17 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
     large = [candidate for candidate in candidates if candidate.file.size >= LARGE]
     kept = min(_LARGEST_KEPT, _MOST_KEPT // context.settings.concurrency)
     # Room for a batch that is read while the connections are busy.
-    room = Slots(context.loop, context.settings.concurrency + _READ_BATCH)
+    room = Semaphore(context.loop, context.settings.concurrency + _READ_BATCH)
     tasks: list[Task[Uploaded | None]] = []
     for batch in _chunks(small, _READ_BATCH):
         for dummy in batch:
-            await room.take()
+            await room.enter()
         contents = await _read(context, batch, keep=0 if context.rehearse else kept)
         for candidate, content in zip(batch, contents):
             if content is None:
-                room.give_back()
+                room.leave()
             elif context.rehearse:
-                room.give_back()
+                room.leave()
                 _taken(context, candidate.file, repaired)
             else:
                 tasks.append(context.loop.start(_put(context, candidate, content, room, repaired)))
@@ -140,7 +139,7 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
 
 
 async def _put(
-    context: Context, candidate: Candidate, content: Content, room: Slots, repaired: bool
+    context: Context, candidate: Candidate, content: Content, room: Semaphore, repaired: bool
 ) -> Uploaded | None:
     try:
         return await upload_whole(context, candidate.file, content, repaired=repaired)
@@ -148,7 +147,7 @@ async def _put(
         _tell(context, candidate.file, error)
         return None
     finally:
-        room.give_back()
+        room.leave()
 
 
 async def _put_large(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
