@@ -41,10 +41,11 @@ def test_a_dry_run_says_what_would_be_and_does_nothing(homeserver):
 
 
 def test_a_terminal_shows_how_far_it_is(homeserver):
-    shown = homeserver.run("script", "-qec", "synapse-s3-migrate --dry-run", "/dev/null")
+    shown = homeserver.run("script", "-qec", "stty columns 80; synapse-s3-migrate --dry-run", "/dev/null")
+    assert " left" in shown
     assert "files/s" in shown
     hidden = homeserver.run("script", "-qec", "synapse-s3-migrate --dry-run --no-progress", "/dev/null")
-    assert "files/s" not in hidden
+    assert " left" not in hidden
 
 
 def test_the_playbook_rehearses_and_moves(homeserver, play):
