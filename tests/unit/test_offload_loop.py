@@ -258,6 +258,22 @@ def test_an_interruption_before_the_run_counts(loop: Loop) -> None:
         loop.run(main())
 
 
+@pytest.mark.parametrize("failing", [False, True])
+def test_an_interruption_at_the_very_end_does_not_meet_the_run_that_clears_up(loop: Loop, failing: bool) -> None:
+    async def main() -> None:
+        loop.interrupt(Stopped())
+        if failing:
+            raise ValueError("the run's own")
+
+    async def clean_up() -> str:
+        await loop.sleep(0)
+        return "clean"
+
+    with pytest.raises(Stopped):
+        loop.run(main())
+    assert loop.run(clean_up()) == "clean"
+
+
 def test_what_a_thread_gives_to_a_stopped_run_reaches_nobody(loop: Loop) -> None:
     release = threading.Event()
     began = threading.Event()

@@ -111,7 +111,7 @@ class Loop:
             while not task.finished:
                 self._raise_pending()
                 self._turn()
-            self._raise_unheard()
+            self._raise_pending()
         finally:
             self._abandon_tasks()
         if task.error is not None:
@@ -249,12 +249,10 @@ class Loop:
                 self._unheard = failure
 
     def _raise_pending(self) -> None:
-        self._raise_unheard()
+        # The interruption first: left behind, it would end the run that clears up.
         interruption, self._interruption = self._interruption, None
         if interruption is not None:
             raise interruption
-
-    def _raise_unheard(self) -> None:
         unheard, self._unheard = self._unheard, None
         if unheard is not None:
             raise unheard
