@@ -73,14 +73,13 @@ def test_bar_with_rate_and_time_left(clock: Clock) -> None:
     move(report, 50)
     progress.observe(report)
     assert terminal.shown() == (
-        "[##########----------]  50%, 0:00:05 left, 50 of 50 files found so far handled, 50.0 KiB moved, "
-        "10 files/s, 10.0 KiB/s"
+        "[##########----------]  50%, 10 files/s, 10.0 KiB/s, 0:00:05 left, 50 of 100 files, 50.0 KiB moved"
     )
     clock.now += 5
     move(report, 50)
     report.fail("a", "a", "no")
     progress.observe(report)
-    assert terminal.shown().startswith("[####################] 100%, 0:00:00 left") and "1 failed" in terminal.shown()
+    assert "100%, 10 files/s" in terminal.shown() and "0:00:00 left, 1 failed" in terminal.shown()
     progress.clear()
     assert terminal.shown() == "" and "\n" not in terminal.getvalue()
 
@@ -107,6 +106,17 @@ def test_files_that_were_there_count_as_handled_but_not_as_moved(clock: Clock) -
     clock.now += 1
     progress.observe(report)
     assert terminal.shown() == "2 of 2 files found so far handled, 0 B moved, 2 files/s, 0 B/s"
+
+
+def test_eighty_columns_show_rate_and_time_left(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal, report = Terminal(), Report()
+    progress = Progress(terminal, "program", counted(1_000_000))
+    clock.now += 1
+    move(report, 2000, 1024 * 1023)
+    progress.observe(report)
+    assert len(terminal.shown()) == 79
+    assert "2000 files/s, 2.0 GiB/s, 0:08:19 left, 2000 of" in terminal.shown()
 
 
 def test_a_narrow_terminal_gets_one_line(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

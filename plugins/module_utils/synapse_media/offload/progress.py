@@ -93,7 +93,13 @@ class Progress:
         share = min(report.handled / total, 1.0)
         full = int(share * _BAR_WIDTH)
         drawn = "#" * full + "-" * (_BAR_WIDTH - full)
-        return f"[{drawn}] {share:4.0%}, {self._time_left(total - report.handled)}, {self._words(report)}"
+        files, size = self._rates()
+        left = self._time_left(total - report.handled)
+        # In an order in which a terminal of 80 columns cuts off what matters least.
+        return (
+            f"[{drawn}] {share:4.0%}, {files:.0f} files/s, {in_words(size)}/s, {left}{_failures(report)}, "
+            f"{report.handled} of {total} files, {in_words(report.moved_bytes)} moved"
+        )
 
     def _time_left(self, files: int) -> str:
         rate = self._rates()[0]
@@ -106,9 +112,8 @@ class Progress:
 
     def _words(self, report: Report) -> str:
         files, size = self._rates()
-        failures = f", {report.failures} failed" if report.failures else ""
         return (
-            f"{report.handled} of {report.scanned.files} files found so far handled{failures}, "
+            f"{report.handled} of {report.scanned.files} files found so far handled{_failures(report)}, "
             f"{in_words(report.moved_bytes)} moved, {files:.0f} files/s, {in_words(size)}/s"
         )
 
@@ -119,6 +124,10 @@ class Progress:
         if elapsed <= 0:
             return 0.0, 0.0
         return (files_now - files) / elapsed, (size_now - size) / elapsed
+
+
+def _failures(report: Report) -> str:
+    return f", {report.failures} failed" if report.failures else ""
 
 
 def failure_line(failure: Failure) -> str:
