@@ -114,8 +114,6 @@ class Loop:
             self._raise_pending()
         finally:
             self._abandon_tasks()
-        if task.error is not None:
-            raise task.error
         return task.result  # type: ignore[return-value]
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Task[T]:
