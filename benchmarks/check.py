@@ -159,7 +159,7 @@ def check_aws_command(store: Store) -> None:
 
 
 def check_history() -> None:
-    wanted = [history.key(*media) for media in history.media(5003)]
+    wanted = [key for media in history.media(5003) for key in history.keys(*media)]
     with running_store(history=5003) as store:
         found = store.listing()
         same("the history's names, as history.py has them, in byte order", list(found), sorted(wanted))

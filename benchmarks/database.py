@@ -51,7 +51,7 @@ class Database:
         self.settle()
 
     def add_history(self, count: int) -> None:
-        """A row for each object of the store's history, last used half a year ago."""
+        """A row for each media of the store's history, last used half a year ago."""
         used = int((time.time() - 180 * 86400) * 1000)
         local, remote = io.StringIO(), io.StringIO()
         for origin, name in history.media(count):

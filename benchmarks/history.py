@@ -1,4 +1,4 @@
-"""The history's media, named as store/history.c names them, so that the database has a row for each object."""
+"""The history's media, named as store/history.c names them, so that the database has a row for each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SIZE = 19000
 ORIGINS = 100
+THUMBNAIL = "32-32-image-png-crop"
 ORDERED = 6
 _64_BITS = (1 << 64) - 1
 
@@ -45,6 +46,9 @@ def media(count: int) -> Iterator[tuple[str, str]]:
         yield f"server{origin:02}.example.org", _media_id(local + position, position - first, end - first)
 
 
-def key(origin: str, filesystem_id: str) -> str:
+def keys(origin: str, filesystem_id: str) -> tuple[str, str]:
+    """The original's and the thumbnail's."""
     path = f"{filesystem_id[:2]}/{filesystem_id[2:4]}/{filesystem_id[4:]}"
-    return f"remote_content/{origin}/{path}" if origin else f"local_content/{path}"
+    if origin:
+        return f"remote_content/{origin}/{path}", f"remote_thumbnail/{origin}/{path}/{THUMBNAIL}"
+    return f"local_content/{path}", f"local_thumbnails/{path}/{THUMBNAIL}"

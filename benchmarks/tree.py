@@ -17,7 +17,7 @@ from pathlib import Path
 
 MEAN = 19_000
 CONTENTS = 100
-ORIGINS = 20
+ORIGINS = 20  # of the hundred that the history has
 AGE = 30 * 86400
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 THUMBNAILS = ("32-32-image-png-crop", "320-240-image-jpeg-scale")
@@ -43,7 +43,7 @@ def names(count: int) -> Iterator[tuple[str, str, str, bool]]:
     """(path, origin, filesystem id, whether it is an original) of each file."""
     for index in range(-(-count // 5)):
         local, remote = media_id(2 * index), media_id(2 * index + 1)
-        origin = f"host{index % ORIGINS:02}.example.net"
+        origin = f"server{index % ORIGINS:02}.example.org"
         split_local, split_remote = (f"{name[:2]}/{name[2:4]}/{name[4:]}" for name in (local, remote))
         group = [
             (f"local_content/{split_local}", "", local, True),

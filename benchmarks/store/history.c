@@ -1,5 +1,6 @@
 #include "history.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static const char LETTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -37,30 +38,43 @@ static char *append(char *to, const char *from, size_t length)
     return to + length;
 }
 
+// Writes the origin, and gives the id: the positions are shared out so that all origins hold the same number, or one less.
+static char *remote_media(char *to, uint64_t media, uint64_t position, uint64_t count, char id[ID_LENGTH])
+{
+    uint64_t origin = position * HISTORY_ORIGINS / count;
+    uint64_t first = (origin * count + HISTORY_ORIGINS - 1) / HISTORY_ORIGINS;
+    uint64_t end = ((origin + 1) * count + HISTORY_ORIGINS - 1) / HISTORY_ORIGINS;
+    media_id(media, position - first, end - first, id);
+    to = append(to, "server", 6);
+    *to++ = (char)('0' + origin / 10);
+    *to++ = (char)('0' + origin % 10);
+    return append(to, ".example.org/", 13);
+}
+
 size_t history_key(uint64_t index, uint64_t count, char key[HISTORY_KEY_ROOM])
 {
     char id[ID_LENGTH], *to = key;
-    uint64_t local = count / 2;
-    if (index < local) {
-        media_id(index, index, local, id);
-        to = append(to, "local_content/", 14);
+    uint64_t local = count / 2, remote = count - local;
+    bool is_local = index < 2 * local, thumbnail;
+    if (is_local) {
+        thumbnail = index >= local;
+        to = thumbnail ? append(to, "local_thumbnails/", 17) : append(to, "local_content/", 14);
+        uint64_t media = thumbnail ? index - local : index;
+        media_id(media, media, local, id);
     } else {
-        // The positions are shared out so that all origins hold the same number, give or take one.
-        uint64_t remote = count - local, position = index - local;
-        uint64_t origin = position * HISTORY_ORIGINS / remote;
-        uint64_t first = (origin * remote + HISTORY_ORIGINS - 1) / HISTORY_ORIGINS;
-        uint64_t end = ((origin + 1) * remote + HISTORY_ORIGINS - 1) / HISTORY_ORIGINS;
-        media_id(index, position - first, end - first, id);
-        to = append(to, "remote_content/server", 21);
-        *to++ = (char)('0' + origin / 10);
-        *to++ = (char)('0' + origin % 10);
-        to = append(to, ".example.org/", 13);
+        uint64_t position = index - 2 * local;
+        thumbnail = position >= remote;
+        to = thumbnail ? append(to, "remote_thumbnail/", 17) : append(to, "remote_content/", 15);
+        position -= thumbnail ? remote : 0;
+        to = remote_media(to, local + position, position, remote, id);
     }
     to = append(to, id, 2);
     *to++ = '/';
     to = append(to, id + 2, 2);
     *to++ = '/';
     to = append(to, id + 4, ID_LENGTH - 4);
+    if (thumbnail)
+        to = append(to, "/32-32-image-png-crop", 21);
     return (size_t)(to - key);
 }
 

@@ -1,4 +1,4 @@
-// What a server has offloaded before: any number of objects, spread evenly over Synapse's keys, computed from their index.
+// What a server has offloaded before: any number of media, spread evenly over Synapse's keys, computed from their index.
 // history.py computes the same names for the rows in the database.
 #pragma once
 #include <stddef.h>
@@ -11,6 +11,7 @@ enum {
     HISTORY_KEY_ROOM = 96,
 };
 
-// The key of object `index` of `count`, and its length. Keys ascend with the index: local content, then remote content.
+// The key of object `index`, and its length, where `count` media have two objects each: an original and a thumbnail. Half of
+// the media are local. Keys ascend with the index: local originals, local thumbnails, remote originals, remote thumbnails.
 size_t history_key(uint64_t index, uint64_t count, char key[HISTORY_KEY_ROOM]);
 void history_digest(uint64_t index, unsigned char digest[16]);

@@ -7,7 +7,7 @@
 enum { LEVELS = 14 };
 
 static struct object *head;
-static uint64_t count, history, dice = 0x9e3779b97f4a7c15;
+static uint64_t count, history_media, history, dice = 0x9e3779b97f4a7c15;
 
 struct blob *blob_new(size_t size)
 {
@@ -47,9 +47,10 @@ static void empty(struct object *object)
     object->headers = NULL;
 }
 
-void objects_start(uint64_t history_objects)
+void objects_start(uint64_t media)
 {
-    history = history_objects;
+    history_media = media;
+    history = 2 * media;
     head = object_new("", 0, LEVELS);
 }
 
@@ -150,7 +151,7 @@ static void from_object(const struct object *object, struct entry *entry)
 
 static void from_history(uint64_t index, struct entry *entry)
 {
-    entry->key_length = history_key(index, history, entry->history_key);
+    entry->key_length = history_key(index, history_media, entry->history_key);
     entry->key = entry->history_key;
     entry->size = HISTORY_SIZE;
     history_digest(index, entry->md5);
@@ -166,7 +167,7 @@ static uint64_t history_from(const char *key, size_t length, bool inclusive)
     uint64_t low = 0, high = history;
     while (low < high) {
         uint64_t middle = (low + high) / 2;
-        int order = compare(other, history_key(middle, history, other), key, length);
+        int order = compare(other, history_key(middle, history_media, other), key, length);
         if (order < 0 || (order == 0 && !inclusive))
             low = middle + 1;
         else

@@ -42,7 +42,8 @@ struct blob *blob_new(size_t size);
 void blob_hold(struct blob *blob);
 void blob_drop(struct blob *blob);
 
-void objects_start(uint64_t history);
+// With a history of so many media, two objects each.
+void objects_start(uint64_t media);
 uint64_t objects_count(void);
 void objects_clear(void);
 
