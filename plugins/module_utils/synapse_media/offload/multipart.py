@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from ..errors import MediaError
-from .content import CHANGED, ContentProblem, digest_part, digest_sha256, disagreement, open_file
+from .content import CHANGED, UNREADABLE, ContentProblem, digest_part, digest_sha256, disagreement, open_file
 from .context import Context
 from .digests import MIB, composed_etag, parts_of
 from .local_file import LocalFile, identity_of
@@ -74,11 +74,11 @@ async def _abort(context: Context, key: str, upload_id: str) -> None:
 
 async def _upload(context: Context, file: LocalFile, row: Row, descriptor: int, upload_id: str) -> tuple[str, ...]:
     length = part_length(file.size)
+    problems: list[MediaError] = []
     whole = None
     if file.is_original and row.sha256 is not None:
-        whole = context.loop.start(_sha256(context, descriptor, file.size))
+        whole = context.loop.start(_sha256(context, descriptor, file.size, problems))
     gate = Semaphore(context.loop, min(_PARTS_IN_FLIGHT, context.settings.concurrency))
-    problems: list[MediaError] = []
     tasks = [
         context.loop.start(_part(context, file, upload_id, number, FilePart(descriptor, offset, count), gate, problems))
         for number, (offset, count) in enumerate(parts_of(file.size, length), start=1)
@@ -99,6 +99,7 @@ async def _upload(context: Context, file: LocalFile, row: Row, descriptor: int, 
             raise
         # The upload is gone: an attempt whose answer was lost has completed it. What lies at the key will tell.
         return (expected,)
+    context.report.sent.files += 1
     # Encrypted with our key: the ETag is no digest, but the store has compared the MD5 of every part.
     return (expected, answered) if context.store.sse_customer_key else (expected,)
 
@@ -117,14 +118,29 @@ async def _part(
             return None
         try:
             md5 = await context.loop.in_thread(digest_part, *body)
-            return md5, await context.s3.upload_part(context.key(file), upload_id, number, body, md5)
+            etag = await context.s3.upload_part(context.key(file), upload_id, number, body, md5)
+            context.report.sent.bytes += body.length
+            return md5, etag
         except (RequestFailed, ContentProblem) as error:
             problems.append(error)
-            return None
+        except OSError as error:
+            problems.append(_unreadable(error))
+        return None
 
 
-async def _sha256(context: Context, descriptor: int, size: int) -> bytes | None:
-    return await context.loop.in_thread(digest_sha256, descriptor, size, context.is_stopping)
+async def _sha256(context: Context, descriptor: int, size: int, problems: list[MediaError]) -> bytes | None:
+    try:
+        # Nobody needs it any more once a part has failed.
+        return await context.loop.in_thread(digest_sha256, descriptor, size, lambda: context.stopping or bool(problems))
+    except ContentProblem as error:
+        problems.append(error)
+    except OSError as error:
+        problems.append(_unreadable(error))
+    return None
+
+
+def _unreadable(error: OSError) -> ContentProblem:
+    return ContentProblem(f"The file cannot be read ({error.strerror}). Look after the disk it is on.", UNREADABLE)
 
 
 def part_length(size: int) -> int:

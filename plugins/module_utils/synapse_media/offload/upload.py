@@ -36,6 +36,7 @@ async def upload_whole(context: Context, file: LocalFile, content: Content, *, r
             info = await context.s3.put(key, FilePart(descriptor, 0, file.size), content.md5)
         finally:
             os.close(descriptor)
+    context.report.sent.add(file.size)
     # The ETag of an encrypted object is no digest, but the store has compared the MD5 that went along.
     etags = (content.md5.hex(), info.etag) if info.encrypted else (content.md5.hex(),)
     return Uploaded(file, content.identity, etags, repaired)
