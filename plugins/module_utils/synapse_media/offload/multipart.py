@@ -119,12 +119,13 @@ async def _part(
         try:
             md5 = await context.loop.in_thread(digest_part, *body)
             etag = await context.s3.upload_part(context.key(file), upload_id, number, body, md5)
-            context.report.sent.bytes += body.length
-            return md5, etag
         except (RequestFailed, ContentProblem) as error:
             problems.append(error)
         except OSError as error:
             problems.append(_unreadable(error))
+        else:
+            context.report.sent.bytes += body.length
+            return md5, etag
         return None
 
 
