@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,8 +75,6 @@ class Store:
     def _connection(self) -> http.client.HTTPConnection:
         if not self.certificate:
             return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        import ssl
-
         context = ssl.create_default_context(cafile=str(self.certificate))
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=context)
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from bench import Bench, Ground, Run
-from contenders import aws, rclone, s5cmd_move
+from contenders import RCLONE_MOVE, aws, rclone, s5cmd_move
 from measured import Cost, RunFailed
 from places import BUCKET, as_worker
 from results import Figure, Goal
@@ -72,7 +72,7 @@ def _contenders(ground: Ground, store: Store, master: Path, size: int, digest: s
         return run
 
     target = f"{BUCKET}/{NAME}"
-    flags = ("--s3-no-check-bucket", "--s3-no-head")
+    flags = (*RCLONE_MOVE, "--s3-upload-concurrency", "16")
     return [
         ("engine", sent("The engine", None, digest)),
         ("engine, no sha256 in the row", sent("The engine", None)),

@@ -28,7 +28,7 @@ def nightly(bench: Bench) -> list[Figure]:
         tree = ground.tree(bench.count(FILES))
         figure = Figure(
             "nightly",
-            f"{tree.count} new files on the disk; a history of {history} rows and {2 * history} objects, with thumbnails;"
+            f"{tree.count} new files on the disk; a history of {history} rows and {2 * history} objects;"
             f" {bench.delay_ms:g} ms to the store",
             {"files": tree.count, "history": history, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
         )
@@ -73,8 +73,9 @@ def nightly(bench: Bench) -> list[Figure]:
 
 def _know_history(_cost: Cost, script: Script) -> None:
     """Leaves the script's cache as its first, long run does: all of the history known, and known to have left."""
-    with closing(sqlite3.connect(script.directory / "cache.db")) as cache, cache:
+    with closing(sqlite3.connect(script.directory / "cache.db")) as cache:
         cache.execute("UPDATE media SET known_deleted = 1")
+        cache.commit()
     shutil.move(script.directory / "cache.db", script.directory / "before.db")
 
 
