@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-TARGETS := setup lint sanity unit integration molecule demo demo-stop test benchmark clean
+TARGETS := setup lint sanity unit integration molecule demo demo-stop test faults benchmark clean
 .PHONY: help $(TARGETS)
 
 help:
@@ -12,8 +12,9 @@ help:
 	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, mypy'
 	@echo 'make sanity       ansible-test sanity, antsibull-docs'
 	@echo 'make unit         unit tests'
-	@echo 'make integration  modules and engine against real servers, in a container'
+	@echo 'make integration  modules and engine against real servers, faults and kills included, in a container'
 	@echo 'make molecule     roles and playbooks against a real homeserver, in containers'
+	@echo 'make faults       the fault tests at length: 200 kills, or FAULT_KILLS=1000 (make integration has 20)'
 	@echo 'make benchmark    the engine and its peers side by side (FIGURES="first-offload already-there"; see benchmarks/README.md)'
 	@echo 'make setup        only what all of these need: system packages, Docker engine, images, Python tools'
 	@echo 'make clean        removes what any of these made, except for system packages'
@@ -54,6 +55,9 @@ unit: tools
 
 integration: containers
 	@dev/integration.sh
+
+faults: containers
+	@FAULT_KILLS=$(or $(FAULT_KILLS),200) dev/faults.sh
 
 molecule: containers
 	@dev/molecule.sh

@@ -50,6 +50,25 @@ wait_for_systemd() {
   fail "systemd in the container $1 is '${state:-not there}'"
 }
 
+# start_homeserver CONTAINER - a fresh one of the homeserver image, booted, with nothing configured.
+start_homeserver() {
+  remove_container "$1"
+  docker run --detach --name "$1" "${CONTAINER_OPTIONS[@]}" synapse-s3-test/homeserver:latest "$CONTAINER_COMMAND" >/dev/null
+  wait_for_systemd "$1"
+}
+
+# pytest_in CONTAINER ARGUMENT... - runs pytest there, with the image's test tools, over the project's files as they are now.
+pytest_in() {
+  local container=$1 above=/opt/collections
+  shift
+  "$ROOT/dev/source-tree.sh"
+  docker exec "$container" mkdir -p "$above"
+  docker cp "$CACHE/tree/ansible_collections" "$container:$above/" >/dev/null
+  docker exec --env "PYTHONPATH=$above" --env PYTHONDONTWRITEBYTECODE=1 --env FAULT_KILLS --env FAULT_SEED \
+    --workdir "$above/ansible_collections/matrix_ops/synapse_s3" "$container" \
+    /opt/test-tools/venv/bin/pytest -p no:cacheprovider "$@"
+}
+
 # provision CONTAINER [ARGUMENT...] - runs tests/homeserver/provision.yml against it; ARGUMENTs go to ansible-playbook.
 provision() {
   local container=$1 log=$CACHE/provision-$1.log

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The fault tests alone, in a container of the homeserver image: as dev/integration.sh has them, or longer with FAULT_KILLS=200.
+# FAULT_SEED repeats the dice of an earlier run, which names it where a test fails. Arguments go to pytest.
+set -euo pipefail
+# shellcheck source=dev/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=dev/container.sh
+source "$ROOT/dev/container.sh"
+
+container=synapse-s3-faults
+say "faults: starting the container $container"
+trap 'remove_container "$container"' EXIT
+start_homeserver "$container"
+
+say "faults: pytest tests/faults, ${FAULT_KILLS:-20} kills"
+pytest_in "$container" tests/faults "$@"

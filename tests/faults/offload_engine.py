@@ -1,0 +1,102 @@
+"""The engine as the host's script runs it: a process of its own, one config file, one JSON object."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from library import Library
+
+PACKAGE = Path(__file__).absolute().parents[2] / "plugins" / "module_utils"
+TIMEOUT = 180.0
+
+
+@dataclass
+class Outcome:
+    status: int
+    # Empty where the run was refused or killed before it could report.
+    report: dict[str, Any]
+    output: str
+    errors: str
+    seconds: float = 0.0
+
+    def files(self, outcome: str) -> int:
+        return int(self.report[outcome]["files"])
+
+    def skipped(self, reason: str) -> int:
+        return int(self.report["skipped"].get(reason, {"files": 0})["files"])
+
+    @property
+    def failed_paths(self) -> list[str]:
+        return sorted(failure["path"] for failure in self.report.get("failed", []))
+
+    @property
+    def failures(self) -> dict[str, str]:
+        return {failure["path"]: failure["error"] for failure in self.report.get("failed", [])}
+
+
+class Engine:
+    """Its settings are as few as can be; a test changes `offload` and `s3` as it needs before it runs."""
+
+    def __init__(self, library: Library, connection: dict[str, Any]) -> None:
+        self.library = library
+        self.config = library.directory / "offload.yml"
+        self.s3: dict[str, Any] = {"region_name": "us-east-1", **connection}
+        self.offload: dict[str, Any] = {
+            "older_than": "0s",
+            "grace": "60s",
+            "state_dir": str(library.state_dir),
+        }
+        self.database: dict[str, Any] = library.database.section()
+        self.media_path = library.media_path
+        self.content: dict[str, Any] = {}
+
+    def write(self) -> Path:
+        content = {
+            "media_path": str(self.media_path),
+            "database": self.database,
+            "s3": self.s3,
+            "offload": self.offload,
+            **self.content,
+        }
+        self.config.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+        self.config.chmod(0o600)
+        self.library.own(self.config)
+        return self.config
+
+    def start(self, *options: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+        """`before` runs in the child, between fork and exec."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "synapse_media", "offload", "--config", str(self.write()), "--json", *options],
+            env={**os.environ, "PYTHONPATH": str(PACKAGE), "PYTHONPYCACHEPREFIX": str(self.library.directory / "pyc")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=before,
+        )
+
+    def run(self, *options: str, before: Callable[[], None] | None = None) -> Outcome:
+        began = time.monotonic()
+        return finish(self.start(*options, before=before), began)
+
+
+def finish(process: subprocess.Popen[str], began: float | None = None) -> Outcome:
+    try:
+        output, errors = process.communicate(timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
+        raise AssertionError(f"the engine has not ended after {TIMEOUT} s\n{output}\n{errors}") from None
+    seconds = time.monotonic() - began if began is not None else 0.0
+    assert "Traceback" not in errors, errors
+    report = json.loads(output) if output.strip() else {}
+    return Outcome(process.returncode, report, output, errors, seconds)

@@ -1,0 +1,183 @@
+"""A database that is gone, empty, or says things that no Synapse would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from custody import Custody
+from homeserver_database import Cluster, PostgresqlDatabase
+from library import Library
+from offload_engine import Engine
+from s3_server import S3Server
+from wire_faults import meanwhile
+from wire_proxy import LIST, PUT, WireProxy
+
+# More than one batch of rows: the database is needed again after the first files have gone.
+MANY = 2600
+Wide = tuple[Engine, Custody, WireProxy]
+
+
+@pytest.fixture
+def wide(make_library: Callable[[str], Library], s3: S3Server, bucket: str) -> Iterator[Wide]:
+    """Many small files with rows in PostgreSQL."""
+    library = make_library("postgresql")
+    library.add([100] * MANY, thumbnails=0)
+    custody = Custody(library.media_path, s3.buckets / bucket)
+    custody.take_stock()
+    with WireProxy(s3.endpoint_url) as wire:
+        engine = Engine(library, {**s3.connection(bucket), "endpoint_url": wire.endpoint_url})
+        # Slow enough that the last batch of rows is not read before the first file is uploaded.
+        engine.offload["concurrency"] = 8
+        yield engine, custody, wire
+
+
+def disconnect(cluster: Cluster, name: str, *, for_good: bool) -> None:
+    if for_good:
+        cluster.execute("postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    cluster.execute("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+
+def name_of(engine: Engine) -> str:
+    database = engine.library.database
+    assert isinstance(database, PostgresqlDatabase)
+    return database.name
+
+
+def test_database_gone_in_the_middle(wide: Wide, cluster: Cluster) -> None:
+    engine, custody, wire = wide
+    name = name_of(engine)
+    gone = wire.add(LIST, meanwhile(lambda: disconnect(cluster, name, for_good=True)), times=1)
+    outcome = engine.run()
+    assert (outcome.status, gone.struck) in ((1, 1), (2, 1)), outcome.errors
+    assert outcome.report["error"] and len(outcome.errors.strip().splitlines()) == 1, outcome.errors
+    # 2 would say that nothing was done.
+    assert outcome.status == 1 or not outcome.report["changed"]
+    assert custody.on_disk()
+    custody.assert_nothing_lost()
+    cluster.execute("postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    assert engine.run().status == 0
+    custody.assert_all_moved()
+
+
+def test_connection_lost_in_the_middle(wide: Wide, cluster: Cluster) -> None:
+    """A restart of PostgreSQL is no reason to leave the rest for tomorrow."""
+    engine, custody, wire = wide
+    name = name_of(engine)
+    lost = wire.add(LIST, meanwhile(lambda: disconnect(cluster, name, for_good=False)), times=1)
+    outcome = engine.run()
+    assert (outcome.status, lost.struck) == (0, 1), outcome.errors
+    custody.assert_all_moved()
+
+
+def test_nothing_is_written_to_the_database(wide: Wide, cluster: Cluster) -> None:
+    """Neither a row nor an index; and each statement is short."""
+    engine, custody, dummy = wide
+    database = engine.library.database
+    state = "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
+    rows = "SELECT md5(string_agg(t::text, '|' ORDER BY media_id)) FROM local_media_repository t"
+    before = database.execute(state), database.execute(rows)
+    database.execute(f"ALTER DATABASE {name_of(engine)} SET default_transaction_read_only = on")
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    assert (database.execute(state), database.execute(rows)) == before
+    assert outcome.report["database_rows"] == MANY
+    custody.assert_all_moved()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_rows_in_proportion_to_the_disk(
+    kind: str, make_library: Callable[[str], Library], s3: S3Server, bucket: str
+) -> None:
+    """History has rows too, and none of them is sent."""
+    library = make_library(kind)
+    library.add([100] * 20, thumbnails=2)
+    library.add([100] * 10, origin="remote.example", thumbnails=2)
+    custody = Custody(library.media_path, s3.buckets / bucket)
+    custody.take_stock()
+    for number in range(3):
+        history = [(f"{letter}{number}" + "x" * 22, 0) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+        for media_id, size in history:
+            library.add_row(media_id, size)
+            library.add_remote_row("remote.example", media_id, size)
+    outcome = Engine(library, s3.connection(bucket)).run()
+    assert outcome.status == 0, outcome.errors
+    assert outcome.report["database_rows"] == 30
+    custody.assert_all_moved()
+
+
+def test_sqlite_file_gone(library: Library, engine: Engine, custody: Custody) -> None:
+    library.add([1000] * 3)
+    custody.take_stock()
+    path = Path(engine.database["args"]["database"])
+    path.rename(path.with_suffix(".away"))
+    outcome = engine.run()
+    assert outcome.status == 2, outcome.errors
+    assert str(path) in outcome.errors and not path.exists()
+    assert sorted(custody.on_disk()) == sorted(custody.known) and custody.in_bucket() == {}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_empty_database_beside_a_full_disk(
+    kind: str, make_library: Callable[[str], Library], s3: S3Server, bucket: str
+) -> None:
+    """A wrong database, most likely: refused, rather than a thousand orphans."""
+    library = make_library(kind)
+    for number in range(5):
+        library.place(f"abcdefgh{number}")
+    custody = Custody(library.media_path, s3.buckets / bucket)
+    custody.take_stock()
+    outcome = Engine(library, s3.connection(bucket)).run()
+    assert outcome.status == 2 and "database" in outcome.errors, outcome.errors
+    assert sorted(custody.on_disk()) == sorted(custody.known) and custody.in_bucket() == {}
+
+
+ODD_ROWS = [
+    ("", "../../outside/secret"),
+    ("", "..abcdefgh"),
+    ("", "ab../outside/secret"),
+    ("", "/etc/passwd"),
+    ("", ""),
+    ("", "ab"),
+    ("", "abcd"),
+    ("..", "outside"),
+    ("..", "ab/../../secret"),
+    ("../..", "abcdefgh"),
+    (".", "abcdefgh"),
+    ("/etc", "passwd"),
+    ("remote.example/..", "abcdefgh"),
+    ("remote.example", "ab../../../secret"),
+    ("line\nbreak", "abcdefgh"),
+]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_rows_that_point_outside(kind: str, make_library: Callable[[str], Library], s3: S3Server, bucket: str) -> None:
+    """Whatever a federated server got into the database: nothing but the media store's own files is touched."""
+    library = make_library(kind)
+    library.add([1000] * 3)
+    custody = Custody(library.media_path, s3.buckets / bucket)
+    custody.take_stock()
+    outside = library.directory / "outside"
+    outside.mkdir()
+    for path in (outside / "secret", library.directory / "secret", library.media_path / "secret"):
+        path.write_bytes(b"not for the bucket")
+        library.own(path)
+    (library.directory / "ab" / "cd").mkdir(parents=True)
+    (library.directory / "ab" / "cd" / "efgh").write_bytes(b"not for the bucket either")
+    for origin, identifier in ODD_ROWS:
+        if origin:
+            library.add_remote_row(origin, identifier, 18)
+        else:
+            library.add_row(identifier, 18)
+    before = {path: data for path, data in library.everything().items() if "media_store/" not in path}
+    with WireProxy(s3.endpoint_url) as wire:
+        engine = Engine(library, {**s3.connection(bucket), "endpoint_url": wire.endpoint_url})
+        outcome = engine.run()
+        assert outcome.status == 0, outcome.errors
+        assert wire.count(PUT) == len(custody.known)
+    after = library.everything()
+    assert {path: after.get(path) for path in before} == before
+    assert (library.media_path / "secret").exists()
+    assert custody.in_bucket() == custody.known

@@ -1,0 +1,253 @@
+"""A disk that does not play along: full, read-only, files that cannot be read or removed, things that are no files."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from custody import Custody
+from library import MIB, Library
+from offload_engine import Engine
+from wire_proxy import WireProxy
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount and give files away")
+
+
+@contextmanager
+def mounted(where: Path, *arguments: str) -> Iterator[None]:
+    where.mkdir(exist_ok=True)
+    done = subprocess.run(["mount", *arguments, str(where)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(where)], check=True)
+
+
+@pytest.fixture
+def filled(library: Library, custody: Custody) -> Library:
+    library.add([5000] * 6, thumbnails=1)
+    library.add([5000] * 2, origin="remote.example", thumbnails=1)
+    custody.take_stock()
+    return library
+
+
+def fill_up(directory: Path) -> None:
+    with (directory / "ballast").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+
+
+@as_root
+def test_state_directory_on_a_full_disk(filled: Library, engine: Engine, custody: Custody) -> None:
+    """Refused with nothing done, or done: but never half, and never without a word."""
+    with mounted(filled.state_dir, "-t", "tmpfs", "-o", "size=64k,mode=0700", "none"):
+        filled.own(filled.state_dir)
+        fill_up(filled.state_dir)
+        outcome = engine.run()
+        if outcome.status == 0:
+            custody.assert_all_moved()
+            return
+        assert outcome.status == 2, outcome.errors
+        assert "space" in outcome.errors and str(filled.state_dir) in outcome.errors
+        assert sorted(custody.on_disk()) == sorted(custody.known) and custody.in_bucket() == {}
+        (filled.state_dir / "ballast").unlink()
+        assert engine.run().status == 0
+    custody.assert_all_moved()
+
+
+@as_root
+def test_disk_that_fills_up_after_the_first_run(filled: Library, engine: Engine, custody: Custody) -> None:
+    """The very moment an operator needs the run: it frees the disk instead of asking for room on it."""
+    with mounted(filled.state_dir, "-t", "tmpfs", "-o", "size=64k,mode=0700", "none"):
+        filled.own(filled.state_dir)
+        assert engine.run().status == 0
+        filled.add([5000] * 6)
+        custody.take_stock()
+        fill_up(filled.state_dir)
+        outcome = engine.run()
+        assert outcome.status == 0, outcome.errors
+    custody.assert_all_moved()
+
+
+def test_no_file_may_grow(filled: Library, engine: Engine, custody: Custody) -> None:
+    """As on a full disk, for every file that the run writes, metrics included."""
+    engine.offload["metrics_file"] = str(filled.state_dir / "offload.prom")
+    assert engine.run("--dry-run").status == 0
+
+    def nothing_to_write() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    outcome = engine.run(before=nothing_to_write)
+    assert outcome.status in (0, 1, 2), outcome.errors
+    custody.assert_told_truly(outcome)
+
+
+@as_root
+def test_state_directory_of_somebody_else(filled: Library, engine: Engine, custody: Custody) -> None:
+    filled.state_dir.mkdir(mode=0o700)
+    (filled.state_dir / "lock").touch(mode=0o600)
+    filled.state_dir.chmod(0o555)
+    outcome = engine.run()
+    assert outcome.status in (0, 2), outcome.errors
+    if outcome.status == 2:
+        assert str(filled.state_dir) in outcome.errors
+        assert sorted(custody.on_disk()) == sorted(custody.known) and custody.in_bucket() == {}
+
+
+@as_root
+def test_read_only_media_store(filled: Library, engine: Engine, custody: Custody) -> None:
+    """Everything gets into the bucket and each file is named; nothing else may happen on a mount that is read-only."""
+    path = str(filled.media_path)
+    subprocess.run(["mount", "--bind", path, path], capture_output=True, check=False)
+    try:
+        with mounted(filled.media_path, "-o", "remount,bind,ro"):
+            outcome = engine.run()
+            assert outcome.status in (1, 2), outcome.errors
+            assert sorted(custody.on_disk()) == sorted(custody.known)
+            if outcome.status == 1:
+                assert outcome.failed_paths == sorted(custody.known)
+                assert custody.in_bucket() == custody.known
+            assert outcome.files("deleted") == 0
+    finally:
+        subprocess.run(["umount", "--lazy", path], capture_output=True, check=False)
+    assert engine.run().status == 0
+    custody.assert_all_moved()
+
+
+@as_root
+def test_files_that_cannot_be_removed(filled: Library, engine: Engine, custody: Custody) -> None:
+    victim = sorted(custody.known)[0]
+    directory = (filled.media_path / victim).parent
+    directory.chmod(0o555)
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, [victim]), outcome.errors
+    assert sorted(custody.on_disk()) == [victim] and custody.in_bucket() == custody.known
+    # Named again, not forgotten; and nothing is uploaded a second time.
+    again = engine.run()
+    assert (again.status, again.failed_paths, again.files("uploaded")) == (1, [victim], 0)
+    directory.chmod(0o755)
+    assert engine.run().status == 0
+    custody.assert_all_moved()
+
+
+@as_root
+@pytest.mark.parametrize("size", [5000, 17 * MIB], ids=["small", "large"])
+def test_files_that_cannot_be_read(filled: Library, engine: Engine, custody: Custody, size: int) -> None:
+    (item,) = filled.add([size], thumbnails=1)
+    custody.take_stock()
+    path = filled.media_path / item.original
+    os.chown(path, 0, 0)
+    path.chmod(0o600)
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, [item.original]), outcome.errors
+    assert sorted(custody.on_disk()) == [item.original]
+    custody.assert_nothing_lost()
+    assert item.original not in custody.in_bucket()
+    status = path.lstat()
+    assert (status.st_uid, status.st_mode & 0o7777) == (0, 0o600)
+
+
+@as_root
+def test_directories_that_cannot_be_read(filled: Library, engine: Engine, custody: Custody) -> None:
+    """What nobody can see cannot be moved, and must not look as if it had been."""
+    directory = filled.media_path / sorted(custody.known)[0].rpartition("/")[0]
+    os.chown(directory, 0, 0)
+    directory.chmod(0o700)
+    outcome = engine.run()
+    assert outcome.status == 1, outcome.errors
+    assert outcome.failed_paths == [str(directory.relative_to(filled.media_path))]
+    custody.assert_nothing_lost()
+    assert len(custody.on_disk()) == 1
+
+
+@as_root
+def test_media_store_that_cannot_be_entered(filled: Library, engine: Engine, custody: Custody) -> None:
+    os.chown(filled.media_path / "local_content", 0, 0)
+    (filled.media_path / "local_content").chmod(0o700)
+    outcome = engine.run()
+    assert outcome.status in (1, 2), outcome.errors
+    assert "local_content" in outcome.errors
+    custody.assert_nothing_lost()
+
+
+def test_links_are_never_followed(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+    """To a file, to a directory at every level, to nothing; in the place of media that the database knows."""
+    outside = filled.directory / "outside"
+    (outside / "cd").mkdir(parents=True)
+    (outside / "cd" / "efghij").write_bytes(b"not Synapse's")
+    (outside / "secret").write_bytes(b"not Synapse's either")
+    filled.own(outside, outside / "cd", outside / "cd" / "efghij", outside / "secret")
+    links = {
+        "local_content/aa/bb/link-to-a-file": outside / "secret",
+        "local_content/aa/bb/link-to-nothing": outside / "missing",
+        "local_content/ab": outside,
+        "local_thumbnails/aa/bb/thumbnails": outside / "cd",
+        "remote_content/linked.example": outside,
+    }
+    for relative, target in links.items():
+        path = filled.media_path / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target)
+        filled.own(path, path.parent, path.parent.parent)
+    for identifier in ("aabblink-to-a-file", "aabblink-to-nothing", "abcdefghij", "aabbthumbnails"):
+        filled.add_row(identifier, 13)
+    filled.add_remote_row("linked.example", "cdefghij", 13)
+    before = {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()}
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    assert {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()} == before
+    assert all((filled.media_path / relative).is_symlink() for relative in links)
+    assert custody.in_bucket() == custody.known
+    assert outcome.skipped("symlink") == len(links)
+    assert wire.count(key="link|efghij") == 0
+
+
+def test_things_that_are_no_files(filled: Library, engine: Engine, custody: Custody) -> None:
+    folder = filled.media_path / "local_content" / "aa" / "bb"
+    folder.mkdir(parents=True)
+    filled.own(folder, folder.parent)
+    os.mkfifo(folder / "a-pipe")
+    # Bound from inside: a path this long is more than a socket's address takes.
+    here = Path.cwd()
+    with socket.socket(socket.AF_UNIX) as unix:
+        os.chdir(folder)
+        unix.bind("a-socket")
+        os.chdir(here)
+        for name in ("a-pipe", "a-socket"):
+            filled.add_row(f"aabb{name}", 0)
+        outcome = engine.run()
+    assert (outcome.status, outcome.skipped("special")) == (0, 2), outcome.errors
+    assert sorted(path.name for path in folder.iterdir()) == ["a-pipe", "a-socket"]
+    assert custody.in_bucket() == custody.known
+
+
+def test_a_directory_where_a_file_belongs(filled: Library, engine: Engine, custody: Custody) -> None:
+    """At the wrong depth, too: nothing that Synapse would not have made is touched."""
+    odd = [
+        "local_content/aa/bb/directory/file",
+        "local_content/file-too-high",
+        "local_content/aa/file-too-high",
+        "local_content/aaa/bb/three-characters",
+        "local_thumbnails/aa/bb/file-in-place-of-a-directory",
+        "local_thumbnails/aa/bb/cc/dd/too-deep",
+        "unknown/aa/bb/rest",
+    ]
+    for relative in odd:
+        filled.put(relative, b"odd")
+    filled.add_row("aabbdirectory", 3)
+    filled.add_row("aabbfile-in-place-of-a-directory", 3)
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    assert sorted(custody.on_disk()) == sorted(odd)
+    assert custody.in_bucket() == custody.known

@@ -1,0 +1,158 @@
+"""Killed at any instant, the engine leaves each media whole on disk or whole in the bucket, and a later run finishes.
+
+FAULT_KILLS says how often (20), FAULT_SEED repeats a run: it is printed, and pytest shows it where a test fails.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from custody import Custody
+from library import MIB, Library
+from offload_engine import Engine, Outcome, finish
+from s3_server import S3Server
+from wire_proxy import Exchange, WireProxy
+
+KILLS = int(os.environ.get("FAULT_KILLS") or 20)
+SEED = int(os.environ.get("FAULT_SEED") or time.time_ns() % 2**32)
+KILLS_A_ROUND = 10
+# More than one part of a multipart upload; small ones of every kind.
+LARGE = (17 * MIB, 33 * MIB)
+SMALL = 160
+# Python itself takes so long to start: nothing of the engine's is at work before.
+START_UP = 0.1
+
+
+def rounds() -> list[tuple[int, int]]:
+    """The number of each round, and the kills in it."""
+    whole, rest = divmod(KILLS, KILLS_A_ROUND)
+    return list(enumerate([KILLS_A_ROUND] * whole + ([rest] if rest else [])))
+
+
+class Round:
+    """One library that shrinks and grows while the engine is killed over it again and again."""
+
+    def __init__(self, library: Library, engine: Engine, custody: Custody, dice: random.Random) -> None:
+        self.library = library
+        self.engine = engine
+        self.custody = custody
+        self.dice = dice
+        # How long an undisturbed run over a full library takes: kills spread over all of it.
+        self.span = 1.0
+
+    def fill(self) -> None:
+        """As Synapse would between two runs."""
+        self.library.add(self.dice.choices(LARGE, k=1), with_sha256=self.dice.random() < 0.5)
+        for origin in ("", "remote.example", "xn--mnchen-3ya.example:8448"):
+            sizes = [self.dice.choice((0, 1, 500, 19_000, 60_000, 1_100_000)) for dummy in range(SMALL // 6)]
+            self.library.add([size or 1 for size in sizes], origin=origin, thumbnails=1)
+        self.custody.take_stock()
+
+    def measure(self) -> None:
+        began = time.monotonic()
+        outcome = self.engine.run()
+        assert outcome.status == 0, outcome.errors
+        self.span = time.monotonic() - began
+
+    def kill_after(self, seconds: float) -> bool:
+        """Whether it struck a run that was still under way."""
+        process = self.engine.start()
+        time.sleep(seconds)
+        process.kill()
+        process.communicate()
+        return process.returncode == -signal.SIGKILL
+
+    def kill_at_request(self, wire: WireProxy, number: int, act: Callable[[Exchange], object] | None) -> bool:
+        """In the middle of a request: before the store has it (None), or after it has done it."""
+        wire.faults.clear()
+        process: list[subprocess.Popen[str]] = []
+        ready = threading.Event()
+
+        def strike(exchange: Exchange) -> None:
+            ready.wait(30)
+            if act:
+                act(exchange)
+            process[0].kill()
+
+        wire.add("", strike, times=1, skip=number)
+        process.append(self.engine.start())
+        ready.set()
+        process[0].communicate(timeout=120)
+        wire.faults.clear()
+        return process[0].returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("number", "kills"), rounds())
+def test_killed_again_and_again(
+    number: int, kills: int, make_library: Callable[[str], Library], s3: S3Server, bucket: str
+) -> None:
+    dice = random.Random(f"{SEED}/{number}")
+    print(f"FAULT_SEED={SEED} FAULT_KILLS={KILLS}, round {number}: {kills} kills")
+    library = make_library(("sqlite", "postgresql")[number % 2])
+    prefix = dice.choice(("", "synapse/media/"))
+    with WireProxy(s3.endpoint_url) as wire:
+        engine = Engine(library, {**s3.connection(bucket), "prefix": prefix, "endpoint_url": wire.endpoint_url})
+        engine.offload.update(concurrency=dice.choice((4, 64)), grace="0s")
+        custody = Custody(library.media_path, s3.buckets / bucket, prefix)
+        scene = Round(library, engine, custody, dice)
+        scene.fill()
+        scene.measure()
+        custody.assert_all_moved()
+
+        struck = 0
+        for attempt in range(3 * kills):
+            if struck == kills:
+                break
+            if attempt % 2 == 0 or not custody.on_disk():
+                scene.fill()
+            if dice.random() < 0.6:
+                struck += scene.kill_after(START_UP + dice.random() * scene.span)
+            else:
+                done_first = dice.random() < 0.5
+                struck += scene.kill_at_request(wire, dice.randrange(SMALL), Exchange.forward if done_first else None)
+            custody.assert_nothing_lost()
+        assert struck == kills, f"only {struck} of {kills} kills struck a run under way"
+        _finish_and_compare(engine.run(), custody)
+
+
+def _finish_and_compare(outcome: Outcome, custody: Custody) -> None:
+    assert (outcome.status, outcome.failed_paths) == (0, []), outcome.errors
+    custody.assert_all_moved()
+
+
+def test_killed_while_synapse_adds_media(library: Library, engine: Engine, custody: Custody) -> None:
+    """Media that appears while a run is under way, which is then killed, is as safe as all other."""
+    dice = random.Random(f"{SEED}/live")
+    print(f"FAULT_SEED={SEED}")
+    engine.offload["grace"] = "0s"
+    library.add([20_000] * 60, thumbnails=1)
+    custody.take_stock()
+    for dummy in range(3):
+        process = engine.start()
+        until = time.monotonic() + START_UP + dice.random() * 0.5
+        while time.monotonic() < until:
+            library.add([20_000] * 3, thumbnails=1)
+        process.kill()
+        process.communicate()
+        # What was added above and went at once is in the bucket; what is left on disk must never be lost from here on.
+        custody.known.update(custody.in_bucket())
+        custody.take_stock()
+        custody.assert_nothing_lost()
+    _finish_and_compare(engine.run(), custody)
+
+
+def test_the_lock_of_a_killed_run_is_free(engine: Engine, library: Library, custody: Custody) -> None:
+    library.add([1000] * 3)
+    custody.take_stock()
+    process = engine.start("--progress")
+    process.kill()
+    finish_killed = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, finish_killed
+    _finish_and_compare(finish(engine.start()), custody)

@@ -1,0 +1,193 @@
+"""Synapse at work while the engine is: files replaced, appended to, removed and made under its hands."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from custody import Custody
+from library import MIB, Library
+from offload_engine import Engine
+from s3_server import S3Server
+from wire_faults import meanwhile
+from wire_proxy import COMPLETE, CREATE, LIST, PART, PUT, WireProxy
+
+SMALL, MEDIUM, LARGE = 5000, 3 * MIB, 17 * MIB
+
+
+def append(library: Library, path: str) -> None:
+    with (library.media_path / path).open("ab") as file:
+        file.write(b"and more")
+
+
+def append_keeping_the_time(library: Library, path: str) -> None:
+    before = (library.media_path / path).stat()
+    append(library, path)
+    os.utime(library.media_path / path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def overwrite(library: Library, path: str) -> None:
+    size = (library.media_path / path).stat().st_size
+    with (library.media_path / path).open("r+b") as file:
+        file.write(b"?" * size)
+
+
+def replace(library: Library, path: str) -> None:
+    """Of the same size and the same time: only the inode tells."""
+    before = (library.media_path / path).stat()
+    library.rewrite(path, b"!" * before.st_size)
+    os.utime(library.media_path / path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def truncate(library: Library, path: str) -> None:
+    os.truncate(library.media_path / path, 100)
+
+
+CHANGES = [append, append_keeping_the_time, overwrite, replace, truncate]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@pytest.mark.parametrize(
+    ("size", "moment"),
+    [(SMALL, PUT), (MEDIUM, PUT), (LARGE, CREATE), (LARGE, PART), (LARGE, COMPLETE)],
+    ids=["small", "medium", "large, at the beginning", "large, in the middle", "large, at the end"],
+)
+def test_a_file_that_changes_while_it_is_uploaded(
+    library: Library,
+    engine: Engine,
+    wire: WireProxy,
+    custody: Custody,
+    size: int,
+    moment: str,
+    change: Callable[[Library, str], None],
+) -> None:
+    """Thumbnails: what is no original has no digest in the database, so only the engine's own care protects it."""
+    library.add([1000] * 3)
+    (item,) = library.add([100], thumbnails=0)
+    thumbnail = f"local_thumbnails/{item.original.partition('/')[2]}/32-32-image-png-scale"
+    library.put(thumbnail, library.random.randbytes(size))
+    custody.take_stock()
+    wire.add(moment, meanwhile(lambda: change(library, thumbnail)), key=thumbnail, times=1)
+    outcome = engine.run()
+    assert outcome.status in (0, 1), outcome.errors
+    changed = (library.media_path / thumbnail).read_bytes()
+    # The new content is the media now, and it has to be on the disk still.
+    custody.take_stock()
+    assert sorted(custody.on_disk()) == [thumbnail]
+    custody.assert_nothing_lost()
+
+    then = time.time() - 30 * 86_400
+    os.utime(library.media_path / thumbnail, (then, then))
+    again = engine.run()
+    assert (again.status, again.failed_paths) == (0, []), again.errors
+    custody.assert_all_moved()
+    assert (custody.bucket / thumbnail).read_bytes() == changed
+
+
+def test_files_that_vanish(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """Synapse's own retention may be quicker, at any step; that is no failure."""
+    items = library.add([SMALL] * 5 + [LARGE], thumbnails=1)
+    custody.take_stock()
+
+    def remove(path: str) -> None:
+        (library.media_path / path).unlink()
+        del custody.known[path]
+
+    wire.add(LIST, meanwhile(lambda: remove(items[0].original)), times=1)
+    wire.add(PUT, meanwhile(lambda: remove(items[1].original)), key=items[1].original, times=1)
+    wire.add(PUT, meanwhile(lambda: remove(items[2].paths[1])), key=items[3].original, times=1)
+    outcome = engine.run()
+    assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
+    assert custody.on_disk() == {}
+    custody.assert_nothing_lost()
+
+
+def test_directories_that_vanish(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    items = library.add([SMALL] * 4, thumbnails=1)
+    custody.take_stock()
+
+    def remove() -> None:
+        path = library.media_path / items[2].paths[1]
+        path.unlink()
+        path.parent.rmdir()
+        del custody.known[items[2].paths[1]]
+
+    wire.add(LIST, meanwhile(remove), times=1)
+    outcome = engine.run()
+    assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
+    assert custody.on_disk() == {}
+    custody.assert_nothing_lost()
+
+
+def test_a_directory_that_becomes_a_link(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """Between proof and unlink: what lies behind the link is not the file that was proven."""
+    (item,) = library.add([SMALL], thumbnails=0)
+    custody.take_stock()
+    parent = (library.media_path / item.original).parent
+    elsewhere = library.directory / "elsewhere"
+
+    def swap() -> None:
+        parent.rename(elsewhere)
+        parent.symlink_to(elsewhere)
+
+    wire.add(PUT, meanwhile(swap), times=1)
+    outcome = engine.run()
+    assert outcome.status in (0, 1), outcome.errors
+    assert (elsewhere / Path(item.original).name).exists()
+    assert parent.is_symlink()
+
+
+def test_new_media_during_the_run(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """Younger than the grace period: it stays, whole, in directories that were just emptied."""
+    items = library.add([SMALL] * 4, thumbnails=1)
+    custody.take_stock()
+    fresh: list[str] = []
+
+    def upload() -> None:
+        beside = items[0].original[:-1] + "_"
+        library.put(beside, b"fresh", age_days=0)
+        library.add_row(beside.removeprefix("local_content/").replace("/", "", 2), 5, days=0)
+        fresh.append(beside)
+
+    wire.add(PUT, meanwhile(upload), key=items[0].original, times=1)
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    assert sorted(custody.on_disk()) == fresh
+    custody.assert_nothing_lost()
+
+
+def test_bucket_emptied_between_two_runs(
+    library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str
+) -> None:
+    """No memory of an earlier run counts for proof."""
+    library.add([SMALL] * 5, thumbnails=1)
+    library.add([LARGE], thumbnails=0)
+    custody.take_stock()
+    engine.offload["delete_local"] = False
+    first = engine.run()
+    assert (first.status, first.files("uploaded"), first.files("deleted")) == (0, 11, 0)
+    for key in s3.keys(bucket):
+        s3.client().delete_object(Bucket=bucket, Key=key)
+    engine.offload["delete_local"] = True
+    second = engine.run()
+    assert (second.status, second.files("uploaded"), second.files("verified")) == (0, 11, 0)
+    custody.assert_all_moved()
+
+
+def test_bucket_removed_between_two_runs(
+    library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str
+) -> None:
+    library.add([SMALL] * 5, thumbnails=1)
+    custody.take_stock()
+    engine.offload["delete_local"] = False
+    assert engine.run().status == 0
+    for key in s3.keys(bucket):
+        s3.client().delete_object(Bucket=bucket, Key=key)
+    s3.client().delete_bucket(Bucket=bucket)
+    engine.offload["delete_local"] = True
+    outcome = engine.run()
+    assert outcome.status == 2, outcome.errors
+    assert sorted(custody.on_disk()) == sorted(custody.known)

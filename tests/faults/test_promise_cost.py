@@ -1,0 +1,108 @@
+"""Promise 4: list requests are at most as many as local files, and at most one for every 1,000 objects and one more."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from custody import Custody
+from library import Library
+from offload_engine import Engine, Outcome
+from s3_server import S3Server
+from wire_proxy import LIST, PUT, WireProxy
+
+# Objects in the bucket that are long gone from the disk.
+HISTORY = 12_000
+
+
+class Scene:
+    def __init__(self, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+        self.engine = engine
+        self.custody = custody
+        self.wire = wire
+
+    def lists_of(self, outcome: Outcome) -> int:
+        assert outcome.status == 0, outcome.errors
+        lists = self.wire.count(LIST)
+        assert outcome.report["requests"]["list"] == lists
+        return lists
+
+
+@pytest.fixture
+def scene(library: Library, tmp_path: Path, bucket: str) -> Iterator[Callable[[int, int], Scene]]:
+    """A library of so many files, all of them in the bucket, and so many objects of history around them.
+
+    The server has to find them on its own disk when it starts: putting them there one by one would take a minute.
+    """
+
+    def make(files: int, history: int) -> Scene:
+        library.add([50] * files, thumbnails=0)
+        server = S3Server(tmp_path / "leapfrog")
+        folder = server.buckets / bucket
+        custody = Custody(library.media_path, folder)
+        custody.take_stock()
+        for path in custody.known:
+            place(folder / path, (library.media_path / path).read_bytes())
+        dice = random.Random("history")
+        for dummy in range(history):
+            name = "".join(dice.choices(string.ascii_letters, k=24))
+            place(folder / "local_content" / name[:2] / name[2:4] / name[4:], b"history")
+        proxy = running.enter_context(WireProxy(running.enter_context(server).endpoint_url))
+        engine = Engine(library, {**server.connection(bucket), "endpoint_url": proxy.endpoint_url})
+        return Scene(engine, custody, proxy)
+
+    with ExitStack() as running:
+        yield make
+
+
+def place(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("files", "history"),
+    [(1, HISTORY), (5, HISTORY), (400, HISTORY), (3000, 0), (1500, 1500), (0, 500)],
+    ids=["one of many", "sparse", "huge history", "dense", "half and half", "nothing to do"],
+)
+def test_list_requests(scene: Callable[[int, int], Scene], files: int, history: int) -> None:
+    made = scene(files, history)
+    outcome = made.engine.run()
+    lists = made.lists_of(outcome)
+    objects = files + history
+    # A run with nothing to do may still ask whether the bucket is there.
+    assert lists <= max(1, min(files, objects // 1000 + 1)), f"{lists} list requests for {files} of {objects} objects"
+    assert outcome.files("verified") == outcome.files("deleted") == files
+    assert made.wire.count(PUT) == 0
+    assert made.custody.on_disk() == {}
+    made.custody.assert_nothing_lost()
+
+
+def test_list_requests_of_a_first_run(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+    """Nothing is there at first: one page says so, and the pages that prove what was uploaded are in proportion."""
+    library.add([50] * 2500, thumbnails=0)
+    custody.take_stock()
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    assert outcome.report["requests"]["list"] == wire.count(LIST)
+    assert wire.count(PUT) == 2500 and wire.count("HeadObject") == 0
+    assert wire.count(LIST) <= 2 * (2500 // 1000 + 1)
+    custody.assert_all_moved()
+
+
+def test_requests_of_nothing_new(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+    """Orphans, recent media and what is kept for its origin cost no request."""
+    library.add([50] * 20, thumbnails=1, age_days=30, used_days=0)
+    for number in range(20):
+        library.place(f"orphan{number:018d}")
+    custody.take_stock()
+    engine.offload["older_than"] = "1d"
+    outcome = engine.run()
+    assert (outcome.status, outcome.report["changed"]) == (0, False), outcome.errors
+    assert wire.count() <= 1
+    assert (outcome.skipped("recent"), outcome.skipped("orphan")) == (40, 40)
+    assert custody.on_disk() == custody.known

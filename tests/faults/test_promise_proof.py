@@ -1,0 +1,220 @@
+"""Promise 1: nothing is unlinked that is not proven in the bucket, and a good file repairs a bad object."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+
+import pytest
+from custody import Custody, unfinished_uploads
+from fault_proxy import Answer
+from library import MIB, Library
+from offload_engine import Engine
+from s3_server import S3Server
+from wire_faults import with_etags
+from wire_proxy import COMPLETE, GET, HEAD, LIST, PART, PUT, Exchange, WireProxy
+
+
+def put(s3: S3Server, bucket: str, key: str, body: bytes) -> None:
+    s3.client().put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def composed(content: bytes, part: int) -> str:
+    parts = [hashlib.md5(content[start : start + part]).digest() for start in range(0, len(content), part)]
+    return f"{hashlib.md5(b''.join(parts)).hexdigest()}-{len(parts)}"
+
+
+DAMAGE = {
+    "empty": lambda content: b"",
+    "truncated": lambda content: content[: len(content) // 2],
+    "a byte short": lambda content: content[:-1],
+    "a byte more": lambda content: content + b"!",
+    "other bytes": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+}
+
+
+@pytest.mark.parametrize("size", [5000, 2 * MIB, 17 * MIB], ids=["small", "medium", "large"])
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_bad_object_is_repaired(
+    library: Library,
+    engine: Engine,
+    custody: Custody,
+    s3: S3Server,
+    bucket: str,
+    damage: Callable[[bytes], bytes],
+    size: int,
+) -> None:
+    """Upstream's script deletes the only good copy here. Row with a digest, row without, and a thumbnail."""
+    victims = [library.add([size], with_sha256=known)[0].original for known in (True, False)]
+    (item,) = library.add([1000], origin="remote.example", thumbnails=1)
+    victims.append(item.paths[1])
+    custody.take_stock()
+    for victim in victims:
+        put(s3, bucket, victim, damage((library.media_path / victim).read_bytes()))
+    before = custody.in_bucket()
+    rehearsed = engine.run("--dry-run")
+    assert (rehearsed.status, rehearsed.files("repaired")) == (0, 3), rehearsed.errors
+    assert custody.in_bucket() == before and custody.on_disk() == custody.known
+    outcome = engine.run()
+    assert (outcome.status, outcome.files("repaired")) == (0, 3), outcome.errors
+    assert outcome.files("uploaded") == len(custody.known) - 3
+    custody.assert_all_moved()
+
+
+def test_without_delete_a_bad_object_is_repaired_too(
+    library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str
+) -> None:
+    (item,) = library.add([5000], thumbnails=0)
+    custody.take_stock()
+    put(s3, bucket, item.original, b"")
+    engine.offload["delete_local"] = False
+    outcome = engine.run()
+    assert (outcome.status, outcome.files("repaired"), outcome.files("deleted")) == (0, 1, 0)
+    assert custody.on_disk() == custody.in_bucket() == custody.known
+
+
+DISAGREEMENT = {
+    "empty file": lambda content: b"",
+    "truncated file": lambda content: content[: len(content) // 2],
+    "longer file": lambda content: content + b"!",
+    "other bytes": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+}
+
+
+@pytest.mark.parametrize("size", [5000, 2 * MIB, 17 * MIB], ids=["small", "medium", "large"])
+@pytest.mark.parametrize("damage", DISAGREEMENT.values(), ids=DISAGREEMENT.keys())
+@pytest.mark.parametrize("present", [True, False], ids=["good object", "no object"])
+def test_a_damaged_file_stays(
+    library: Library,
+    engine: Engine,
+    custody: Custody,
+    wire: WireProxy,
+    s3: S3Server,
+    bucket: str,
+    damage: Callable[[bytes], bytes],
+    size: int,
+    present: bool,
+) -> None:
+    """The row tells which of the two is good. It is named, and never uploaded over what may be the last good copy."""
+    (victim,) = library.add([size], thumbnails=1)
+    library.add([1000] * 3)
+    good = (library.media_path / victim.original).read_bytes()
+    if present:
+        put(s3, bucket, victim.original, good)
+    library.rewrite(victim.original, damage(good))
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, [victim.original]), outcome.errors
+    assert (library.media_path / victim.original).read_bytes() == damage(good)
+    assert sorted(custody.on_disk()) == [victim.original]
+    assert wire.count(PUT, victim.original) == wire.count(COMPLETE, victim.original) == 0
+    if present:
+        assert (custody.bucket / victim.original).read_bytes() == good
+    else:
+        assert not (custody.bucket / victim.original).exists()
+    assert unfinished_uploads(s3, bucket) == []
+
+
+@pytest.mark.parametrize("mebibytes", [5, 7.5, 8, 10, 15, 16, 5.123], ids=lambda part: f"{part} MiB")
+def test_multipart_etags_of_other_tools(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, mebibytes: float
+) -> None:
+    """What aws s3 sync or rclone put there in their own part sizes is proven, not uploaded again."""
+    (item,) = library.add([18 * MIB + 5], thumbnails=0)
+    custody.take_stock()
+    engine.offload["delete_local"] = False
+    assert engine.run().status == 0
+    engine.offload["delete_local"] = True
+    wire.seen.clear()
+    etag = composed((library.media_path / item.original).read_bytes(), int(mebibytes * MIB))
+    wire.add("", with_etags(lambda dummy: etag))
+    outcome = engine.run()
+    assert (outcome.status, outcome.files("verified")) == (0, 1), outcome.errors
+    assert wire.count(PUT) == wire.count(PART) == 0
+    # Only sizes that no tool uses need the bytes themselves.
+    assert wire.count(GET) <= (1 if mebibytes in (7.5, 5.123) else 0)
+    custody.assert_all_moved()
+
+
+@pytest.mark.parametrize("verify", ["content", "size"])
+def test_an_etag_that_says_nothing(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, verify: str
+) -> None:
+    """Read back, unless the operator has chosen to believe the size."""
+    library.add([18 * MIB], thumbnails=0)
+    custody.take_stock()
+    engine.offload["delete_local"] = False
+    assert engine.run().status == 0
+    engine.offload.update(delete_local=True, verify=verify)
+    wire.seen.clear()
+    wire.add("", with_etags(lambda dummy: "0" * 32 + "-3"))
+    outcome = engine.run()
+    assert (outcome.status, outcome.files("verified")) == (0, 1), outcome.errors
+    assert wire.count(GET) == (1 if verify == "content" else 0)
+    custody.assert_all_moved()
+
+
+@pytest.mark.parametrize("verify", ["content", "size"])
+def test_the_size_alone_is_never_proof_of_another_size(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str, verify: str
+) -> None:
+    (item,) = library.add([5000], thumbnails=0)
+    custody.take_stock()
+    put(s3, bucket, item.original, b"x" * 4999)
+    engine.offload["verify"] = verify
+    wire.add(LIST, with_etags(lambda dummy: "0" * 32 + "-3"))
+    outcome = engine.run()
+    assert (outcome.status, outcome.files("repaired")) == (0, 1), outcome.errors
+    custody.assert_all_moved()
+
+
+def with_checksum(sha256: bytes) -> Callable[[Exchange], None]:
+    """A HEAD as of an object encrypted with KMS, whose SHA-256 the store keeps."""
+
+    def act(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        headers = {
+            **{name: value for name, value in answer.headers.items() if name.lower() != "etag"},
+            "ETag": '"ffffffffffffffffffffffffffffffff"',
+            "x-amz-server-side-encryption": "aws:kms",
+            "x-amz-checksum-sha256": base64.b64encode(sha256).decode(),
+            "x-amz-checksum-type": "FULL_OBJECT",
+        }
+        exchange.reply(Answer(answer.status, headers, answer.body))
+
+    return act
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["right checksum", "wrong checksum"])
+@pytest.mark.parametrize("size", [5000, 18 * MIB], ids=["small", "large"])
+def test_a_checksum_that_the_store_keeps(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, size: int, right: bool
+) -> None:
+    (item,) = library.add([size], thumbnails=0)
+    custody.take_stock()
+    engine.offload["delete_local"] = False
+    assert engine.run().status == 0
+    engine.offload["delete_local"] = True
+    wire.seen.clear()
+    content = (library.media_path / item.original).read_bytes()
+    wire.add(LIST, with_etags(lambda dummy: "f" * 32), times=1)
+    checksum = with_checksum(hashlib.sha256(content if right else b"").digest())
+    wire.add(HEAD, checksum, times=None if right else 1)
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    assert wire.count(GET) == 0
+    assert (outcome.files("verified"), outcome.files("repaired")) == ((1, 0) if right else (0, 1))
+    custody.assert_all_moved()
+
+
+def test_what_is_there_already_is_not_uploaded(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+) -> None:
+    library.add([5000] * 10, thumbnails=1)
+    custody.take_stock()
+    for path in custody.known:
+        put(s3, bucket, path, (library.media_path / path).read_bytes())
+    outcome = engine.run()
+    assert (outcome.status, outcome.files("verified"), outcome.files("deleted")) == (0, 20, 20)
+    assert (wire.count(PUT), wire.count(GET), wire.count(HEAD), wire.count(LIST)) == (0, 0, 0, 1)
+    custody.assert_all_moved()

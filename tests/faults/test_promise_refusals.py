@@ -1,0 +1,171 @@
+"""Promises 7 and 8: a wrong question gets a refusal that names cause and remedy, and a report says what happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from custody import Custody
+from library import Library
+from offload_engine import Engine, Outcome
+from s3_server import S3Server
+from wire_faults import refuse
+from wire_proxy import WireProxy
+
+
+@pytest.fixture
+def filled(library: Library, custody: Custody) -> Library:
+    library.add([1000] * 4, thumbnails=1)
+    custody.take_stock()
+    return library
+
+
+def assert_refused(outcome: Outcome, custody: Custody, *words: str) -> None:
+    assert outcome.status == 2, (outcome.status, outcome.errors)
+    lines = outcome.errors.strip().splitlines()
+    assert len(lines) == 1, outcome.errors
+    for word in words:
+        assert word in lines[0], lines[0]
+    assert custody.on_disk() == custody.known
+    assert custody.in_bucket() == {}
+
+
+WRONG = {
+    "no duration": ("offload", "older_than", "soon", "older_than"),
+    "a number": ("offload", "older_than", 5, "older_than"),
+    "no grace": ("offload", "grace", "-1s", "grace"),
+    "no boolean": ("offload", "delete_local", "yes please", "delete_local"),
+    "no concurrency": ("offload", "concurrency", 0, "concurrency"),
+    "too much": ("offload", "concurrency", 100_000, "concurrency"),
+    "no bandwidth": ("offload", "bandwidth_limit", "fast", "bandwidth_limit"),
+    "no proof": ("offload", "verify", "never", "verify"),
+    "relative": ("offload", "state_dir", "state", "state_dir"),
+    "unknown": ("offload", "colour", "red", "colour"),
+    "unknown of S3": ("s3", "bukket", "x", "bukket"),
+    "storage class": ("s3", "storage_class", "GLACIER", "storage_class"),
+    "dots in the prefix": ("s3", "prefix", "a/../b", "prefix"),
+    "endpoint": ("s3", "endpoint_url", "127.0.0.1:9000", "endpoint_url"),
+}
+
+
+@pytest.mark.parametrize(("section", "key", "value", "word"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_settings(
+    filled: Library, engine: Engine, custody: Custody, section: str, key: str, value: object, word: str
+) -> None:
+    settings: dict[str, Any] = getattr(engine, section)
+    settings[key] = value
+    assert_refused(engine.run(), custody, word)
+    assert not filled.state_dir.exists()
+
+
+def test_unknown_section(filled: Library, engine: Engine, custody: Custody) -> None:
+    engine.content["ofload"] = {}
+    assert_refused(engine.run(), custody, "ofload")
+
+
+def test_media_path_that_is_missing(filled: Library, engine: Engine, custody: Custody) -> None:
+    engine.media_path = filled.directory / "nowhere"
+    assert_refused(engine.run(), custody, "nowhere")
+
+
+def test_media_path_that_is_no_media_store(filled: Library, engine: Engine, custody: Custody) -> None:
+    """Its parent, most likely: nothing in it is media."""
+    engine.media_path = filled.directory
+    assert_refused(engine.run(), custody, str(filled.directory))
+
+
+def test_media_path_that_is_a_file(filled: Library, engine: Engine, custody: Custody) -> None:
+    engine.media_path = filled.config
+    assert_refused(engine.run(), custody, str(filled.config))
+
+
+@pytest.mark.parametrize("setting", ["prefix", "bucket"])
+def test_another_place_than_before(
+    filled: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str, setting: str
+) -> None:
+    """Half of the media here and half there is nothing that Synapse could read."""
+    assert engine.run().status == 0
+    filled.add([1000] * 2)
+    custody.take_stock()
+    other = f"{bucket}-other"
+    s3.make_bucket(other)
+    engine.s3[setting] = {"prefix": "elsewhere/", "bucket": other}[setting]
+    outcome = engine.run()
+    assert outcome.status == 2, outcome.errors
+    assert engine.s3[setting].strip("/") in outcome.errors and str(filled.state_dir) in outcome.errors
+    assert len(custody.on_disk()) == 4 and s3.keys(other) == []
+    custody.assert_nothing_lost()
+
+
+def test_s3_only_mode(filled: Library, engine: Engine, custody: Custody) -> None:
+    config = yaml.safe_load(filled.config.read_text())
+    config["enable_local_media_storage"] = False
+    filled.config.write_text(yaml.safe_dump(config))
+    engine.content["homeserver_config"] = [str(filled.config)]
+    assert_refused(engine.run(), custody, "enable_local_media_storage")
+
+
+def test_everything_read_from_synapse_s_configuration(filled: Library, engine: Engine, custody: Custody) -> None:
+    engine.content.update(homeserver_config=[str(filled.config)], media_path=None, database=None)
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    custody.assert_all_moved()
+
+
+def test_config_that_others_can_read(filled: Library, engine: Engine, custody: Custody) -> None:
+    write: Callable[[], Any] = engine.write
+
+    def write_for_all() -> Any:
+        path = write()
+        path.chmod(0o644)
+        return path
+
+    engine.write = write_for_all  # type: ignore[method-assign]
+    assert_refused(engine.run(), custody, "0600")
+
+
+def test_the_report(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+    filled.place("orphanorphan", thumbnails=0)
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    report = outcome.report
+    assert outcome.output.count("\n") == 1 and json.loads(outcome.output) == report
+    sizes = 8 * 1000
+    moved = {"files": 8, "bytes": sizes}
+    nothing = {"files": 0, "bytes": 0}
+    assert report["changed"] is True
+    assert report["scanned"] == {"files": 9, "bytes": sizes + 1000}
+    assert report["uploaded"] == report["deleted"] == moved
+    assert report["verified"] == report["repaired"] == nothing
+    assert report["skipped"] == {"orphan": {"files": 1, "bytes": 1000}}
+    assert (report["failed"], report["database_rows"]) == ([], 4)
+    assert 0 < report["seconds"] < 60
+    assert {kind: number for kind, number in report["requests"].items() if number} == {
+        kind: number for kind, number in wire.counts().items() if number
+    }
+    again = engine.run()
+    assert (again.status, again.report["changed"], again.files("scanned")) == (0, False, 1)
+
+
+def test_no_secret_is_told(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+
+    secrets = [engine.s3["secret_access_key"]]
+    wire.add("PutObject", refuse(403, "SignatureDoesNotMatch"), skip=3)
+    outcome = engine.run()
+    assert outcome.status in (1, 2)
+    for secret in secrets:
+        assert secret not in outcome.output + outcome.errors
+
+
+def test_bandwidth_limit(library: Library, engine: Engine, custody: Custody) -> None:
+    """Both ways together; a second's worth may go at once."""
+    library.add([500_000] * 8, thumbnails=0)
+    custody.take_stock()
+    engine.offload["bandwidth_limit"] = "1M"
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    assert 2 < outcome.report["seconds"] < 12
+    custody.assert_all_moved()

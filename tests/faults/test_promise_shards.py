@@ -1,0 +1,77 @@
+"""Shards: disjoint, complete and stable, so that several hosts do one library side by side."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+from custody import Custody
+from library import Library
+from offload_engine import Engine, finish
+
+
+@pytest.fixture
+def filled(library: Library, custody: Custody) -> Library:
+    for origin in ("", "remote.example", "other.example"):
+        library.add([500] * 60, origin=origin, thumbnails=1)
+    custody.take_stock()
+    return library
+
+
+def sharded(engine: Engine, index: int, count: int) -> Engine:
+    other = copy.copy(engine)
+    other.offload = {
+        **engine.offload,
+        "shard": f"{index}/{count}",
+        # Each host has its own.
+        "state_dir": f"{engine.offload['state_dir']}-{index}",
+    }
+    other.config = engine.config.with_name(f"offload-{index}.yml")
+    return other
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_disjoint_and_complete(filled: Library, engine: Engine, custody: Custody, count: int) -> None:
+    taken: list[set[str]] = []
+    for index in range(1, count + 1):
+        before = set(custody.on_disk())
+        outcome = sharded(engine, index, count).run()
+        assert outcome.status == 0, outcome.errors
+        gone = before - set(custody.on_disk())
+        assert outcome.files("scanned") == outcome.files("uploaded") == len(gone)
+        assert sharded(engine, index, count).run().report["changed"] is False
+        taken.append(gone)
+    custody.assert_all_moved()
+    whole = len(custody.known)
+    assert sum(len(gone) for gone in taken) == whole
+    assert all(whole / count * 0.5 < len(gone) < whole / count * 1.6 for gone in taken)
+    for gone in taken:
+        originals = {path.partition("/")[2] for path in gone if "_content/" in path}
+        thumbnails = {str(Path(path.partition("/")[2]).parent) for path in gone if "thumbnail" in path.split("/")[0]}
+        assert originals == thumbnails
+
+
+def test_stable(filled: Library, engine: Engine) -> None:
+    """What one host skipped today is not another's tomorrow: the choice depends on the media alone."""
+    first = sharded(engine, 2, 3).run("--dry-run").report["uploaded"]
+    filled.add([500] * 30, thumbnails=0)
+    again = sharded(engine, 2, 3).run("--dry-run").report["uploaded"]
+    assert first["files"] <= again["files"] <= first["files"] + 30
+
+
+def test_side_by_side(filled: Library, engine: Engine, custody: Custody) -> None:
+    """All at once on one file system: directories that one prunes are no trouble to another."""
+    processes = [sharded(engine, index, 3).start() for index in (1, 2, 3)]
+    outcomes = [finish(process) for process in processes]
+    assert [outcome.status for outcome in outcomes] == [0, 0, 0], [outcome.errors for outcome in outcomes]
+    assert sum(outcome.files("deleted") for outcome in outcomes) == len(custody.known)
+    custody.assert_all_moved()
+
+
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "1/0", "-1/2", "1", "a/b", "1/2/3", 1.5])
+def test_refused(filled: Library, engine: Engine, custody: Custody, shard: object) -> None:
+    engine.offload["shard"] = shard
+    outcome = engine.run()
+    assert outcome.status == 2 and "shard" in outcome.errors, outcome.errors
+    assert custody.on_disk() == custody.known

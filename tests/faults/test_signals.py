@@ -1,0 +1,116 @@
+"""Stopped on purpose, or kept out by a lock: the state is whole, and nothing half-done is left in the bucket."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from custody import Custody, unfinished_uploads
+from library import MIB, Library
+from offload_engine import Engine, finish
+from s3_server import S3Server
+from wire_faults import Pause
+from wire_proxy import COMPLETE, PART, PUT, WireProxy
+
+
+@pytest.fixture
+def filled(library: Library, custody: Custody) -> Library:
+    library.add([19_000] * 10, thumbnails=1)
+    library.add([17 * MIB, 33 * MIB], thumbnails=0)
+    custody.take_stock()
+    return library
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("moment", [PUT, PART, COMPLETE])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+def test_stops_cleanly(
+    engine: Engine, wire: WireProxy, custody: Custody, s3: S3Server, bucket: str, moment: str, number: signal.Signals
+) -> None:
+    pause = Pause()
+    wire.add(moment, pause, times=1)
+    process = engine.start()
+    assert pause.reached.wait(30)
+    process.send_signal(number)
+    began = time.monotonic()
+    outcome = finish(process)
+    pause.go_on.set()
+    assert outcome.status == 128 + number, outcome.errors
+    assert time.monotonic() - began < 15
+    # The report of a run that was stopped is as true as any.
+    assert outcome.report["changed"] is (outcome.files("uploaded") + outcome.files("deleted") > 0)
+    custody.assert_nothing_lost()
+    assert len(custody.known) - len(custody.on_disk()) == outcome.files("deleted")
+    time.sleep(0.2)
+    assert unfinished_uploads(s3, bucket) == []
+    wire.faults.clear()
+    assert engine.run().status == 0
+    custody.assert_all_moved()
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_second_signal_does_not_interrupt_the_clearing_up(
+    engine: Engine, wire: WireProxy, custody: Custody, s3: S3Server, bucket: str
+) -> None:
+    pause = Pause()
+    wire.add(PART, pause, times=1)
+    process = engine.start()
+    assert pause.reached.wait(30)
+    for dummy in range(5):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.01)
+    outcome = finish(process)
+    pause.go_on.set()
+    assert outcome.status == 143, outcome.errors
+    time.sleep(0.2)
+    assert unfinished_uploads(s3, bucket) == []
+    custody.assert_nothing_lost()
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_store_that_hangs_does_not_hold_up_a_stop(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """The uploads cannot be aborted either: after some seconds the run ends all the same."""
+    pause = Pause()
+    wire.add("", pause, skip=12)
+    process = engine.start()
+    assert pause.reached.wait(30)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    outcome = finish(process)
+    pause.go_on.set()
+    assert outcome.status == 143, outcome.errors
+    assert time.monotonic() - began < 20
+    custody.assert_nothing_lost()
+
+
+@pytest.mark.usefixtures("filled")
+def test_one_run_at_a_time(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    pause = Pause()
+    wire.add(PUT, pause, times=1)
+    process = engine.start()
+    assert pause.reached.wait(30)
+    second = engine.run()
+    assert second.status == 3, second.errors
+    assert len(second.errors.strip().splitlines()) == 1
+    assert not second.report or second.report["changed"] is False
+    # Another state directory is no way around: it is the same media store.
+    engine.offload["state_dir"] += "-other"
+    third = engine.run()
+    assert third.status == 3, third.errors
+    pause.go_on.set()
+    assert finish(process).status == 0
+    custody.assert_all_moved()
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_dry_run_beside_a_run(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """It may look or be sent away, but it changes nothing."""
+    pause = Pause()
+    wire.add(PUT, pause, times=1)
+    process = engine.start()
+    assert pause.reached.wait(30)
+    assert engine.run("--dry-run").status in (0, 3)
+    pause.go_on.set()
+    assert finish(process).status == 0
+    custody.assert_all_moved()

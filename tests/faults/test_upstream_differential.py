@@ -1,0 +1,174 @@
+"""Upstream's script and the engine over the same library: the same bucket and the same disk, file by file.
+
+Where they differ, the difference is named here with its reason, and it is the whole difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from custody import Custody
+from library import MIB, Item, Library
+from offload_engine import Engine, Outcome
+from s3_server import S3Server
+from upstream_script import find_script, run_upstream
+
+PREFIX = "synapse/"
+OLDER_THAN = "7d"
+
+
+@dataclass
+class Side:
+    """One of two libraries that are the same to the last byte, and the bucket that it goes to."""
+
+    library: Library
+    custody: Custody
+    s3: S3Server
+    bucket: str
+
+    def put(self, path: str, body: bytes) -> None:
+        self.s3.client().put_object(Bucket=self.bucket, Key=PREFIX + path, Body=body)
+
+
+@dataclass
+class Pair:
+    upstream: Side
+    engine: Side
+
+    def both(self, do: Callable[[Side], list[Item] | None]) -> list[Item]:
+        """The same to both; the media that it made."""
+        first, second = (do(side) for side in (self.upstream, self.engine))
+        assert first == second
+        return first or []
+
+    def run(self, **options: object) -> Outcome:
+        """Both, one after the other; what the engine says."""
+        upstream, engine = self.upstream, self.engine
+        for side in (upstream, engine):
+            side.custody.take_stock()
+        assert upstream.custody.known == engine.custody.known
+        run_upstream(upstream.library, upstream.s3, upstream.bucket, PREFIX, OLDER_THAN)
+        ours = Engine(engine.library, {**engine.s3.connection(engine.bucket), "prefix": PREFIX})
+        ours.offload.update(older_than=OLDER_THAN, **options)
+        return ours.run()
+
+    def differences(self) -> tuple[set[str], set[str]]:
+        """The paths at which the two buckets, and the two disks, are not the same."""
+        return (
+            _differing(self.upstream.custody.in_bucket(), self.engine.custody.in_bucket()),
+            _differing(self.upstream.custody.on_disk(), self.engine.custody.on_disk()),
+        )
+
+
+def _differing(one: dict[str, str], other: dict[str, str]) -> set[str]:
+    return {path for path in {*one, *other} if one.get(path) != other.get(path)}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def pair(
+    request: pytest.FixtureRequest, make_library: Callable[[str, str], Library], s3: S3Server, bucket: str
+) -> Iterator[Pair]:
+    find_script()
+    sides = []
+    for name in ("upstream", "engine"):
+        own = f"{bucket}-{name}"
+        s3.make_bucket(own)
+        library = make_library(request.param, name)
+        # Else upstream removes the media store itself with its last file.
+        library.put(".synapse-s3", b"")
+        sides.append(Side(library, Custody(library.media_path, s3.buckets / own, PREFIX), s3, own))
+    pair = Pair(*sides)
+    pair.both(fill)
+    yield pair
+
+
+def fill(side: Side) -> list[Item]:
+    """A bit of everything that both treat alike."""
+    library = side.library
+    dice = library.random
+    items = []
+    for origin in ("", "remote.example", "other.example:8448", "münchen.example"):
+        sizes = [dice.choice((1, 700, 19_000, 200_000)) for dummy in range(25)]
+        items += library.add(sizes, origin=origin, thumbnails=dice.choice((0, 1, 3)), with_sha256=dice.random() < 0.5)
+        # In use.
+        library.add(sizes[:6], origin=origin, thumbnails=1, used_days=3)
+    items += library.add([0], thumbnails=0)
+    library.add([9 * MIB, 17 * MIB], thumbnails=0)
+    # Previews, orphans, rows of what is long gone, thumbnails whose original is gone, originals there already.
+    library.add([700] * 3, thumbnails=1, url_cache="https://example.org/")
+    library.put("url_cache/2026-01-01/abcdef", b"preview")
+    for number in range(5):
+        library.place(f"orphanorphan{number}", "remote.example" if number % 2 else "")
+        library.add_row(f"gonegonegone{number}", 700)
+    for item in items[:3]:
+        if len(item.paths) > 1:
+            (library.media_path / item.original).unlink()
+    for item in items[10:20]:
+        side.put(item.original, (library.media_path / item.original).read_bytes())
+    library.put("local_content/notes.txt", b"an operator's own")
+    return items
+
+
+def test_the_same_outcome(pair: Pair) -> None:
+    outcome = pair.run()
+    assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
+    assert pair.differences() == (set(), set())
+    assert outcome.files("deleted") > 150 and outcome.files("verified") == 10
+    # What is left is what both leave: in use, previews, orphans, no media.
+    assert len(pair.engine.custody.on_disk()) == outcome.files("scanned") - outcome.files("deleted") + 2
+    pair.engine.custody.assert_nothing_lost()
+    pair.upstream.custody.assert_nothing_lost()
+
+    pair.both(lambda side: side.library.add([700] * 5, thumbnails=2))
+    assert pair.run().status == 0
+    assert pair.differences() == (set(), set())
+
+
+def test_named_differences(pair: Pair) -> None:
+    """Each of them is a defect of upstream's, or the engine's caution."""
+    repaired, damaged, linked, young = (
+        pair.both(lambda side: side.library.add([5000], thumbnails=0))[0].original for dummy in range(4)
+    )
+
+    def spoil(side: Side) -> None:
+        library = side.library
+        # A truncated object is in the bucket: upstream takes it for the file and deletes the only good copy.
+        side.put(repaired, (library.media_path / repaired).read_bytes()[:100])
+        # A file that is damaged, as its row tells: upstream uploads it, the engine leaves it and says so.
+        library.rewrite(damaged, b"!" * 5000)
+        # Upstream follows a link out of the media store, and uploads what is not Synapse's.
+        library.rewrite(linked, b"")
+        path = library.media_path / linked
+        path.unlink()
+        secret = library.directory / "secret"
+        secret.write_bytes(b"an operator's own")
+        path.symlink_to(secret)
+        # A file written a second ago may be written to still.
+        (library.media_path / young).touch()
+
+    pair.both(spoil)
+    good = (pair.engine.library.media_path / repaired).read_bytes()
+    outcome = pair.run(grace="1h")
+    assert (outcome.status, outcome.failed_paths, outcome.files("repaired")) == (1, [damaged], 1), outcome.errors
+    assert pair.differences() == ({repaired, damaged, linked, young}, {damaged, young})
+    assert (pair.engine.custody.bucket / PREFIX / repaired).read_bytes() == good
+    assert not (pair.upstream.library.media_path / linked).is_symlink()
+    assert (pair.engine.library.media_path / linked).is_symlink()
+    assert pair.upstream.custody.lost() == [repaired]
+    pair.engine.custody.assert_nothing_lost()
+
+
+def test_media_that_is_local_again(pair: Pair) -> None:
+    """Synapse makes another thumbnail of media that has gone: upstream has ticked it off and never looks again."""
+    (item,) = pair.both(lambda side: side.library.add([5000], thumbnails=1))
+    assert pair.run().status == 0
+    again = item.paths[1].replace("32-96", "800-600")
+    for side in (pair.upstream, pair.engine):
+        side.library.put(again, b"made again")
+    assert pair.run().status == 0
+    assert pair.differences() == ({again}, {again})
+    assert Path(pair.upstream.library.media_path / again).exists()
+    pair.engine.custody.assert_nothing_lost()

@@ -1,0 +1,205 @@
+"""Faults that last: what cannot be done is named and all else done; what refuses everything ends the run at once."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from custody import Custody, unfinished_uploads
+from library import MIB, Library
+from offload_engine import Engine, finish
+from s3_server import S3Server, free_port
+from wire_faults import answer_nonsense, refuse, reset_in_request, stall
+from wire_proxy import ABORT, COMPLETE, HEAD, PART, PUT, WireProxy
+
+
+@pytest.fixture
+def filled(library: Library, custody: Custody) -> Library:
+    library.add([19_000] * 40, thumbnails=1)
+    library.add([17 * MIB], thumbnails=0)
+    custody.take_stock()
+    return library
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [(500, "InternalError"), (503, "ServiceUnavailable"), (400, "BadDigest"), (400, "EntityTooLarge")],
+    ids=str,
+)
+def test_one_key_that_is_never_taken(
+    filled: Library, engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]
+) -> None:
+    victims = sorted(custody.known)[3:5]
+    for victim in victims:
+        wire.add(PUT, refuse(*refusal), key=victim)
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, victims), outcome.errors
+    assert all(failure["key"] == failure["path"] for failure in outcome.report["failed"])
+    assert outcome.files("uploaded") == outcome.files("deleted") == len(custody.known) - 2
+    assert sorted(custody.on_disk()) == victims
+    assert all(victim in outcome.errors for victim in victims)
+    custody.assert_nothing_lost()
+    wire.faults.clear()
+    again = engine.run()
+    assert (again.status, again.files("uploaded")) == (0, 2)
+    custody.assert_all_moved()
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("kind", [PART, COMPLETE])
+def test_a_multipart_upload_that_fails_is_aborted(
+    engine: Engine, wire: WireProxy, custody: Custody, s3: S3Server, bucket: str, kind: str
+) -> None:
+    wire.add(kind, refuse(500, "InternalError"))
+    outcome = engine.run()
+    (large,) = custody.on_disk()
+    assert (outcome.status, outcome.failed_paths) == (1, [large]), outcome.errors
+    assert outcome.files("deleted") == len(custody.known) - 1
+    assert wire.count(ABORT) == 1
+    assert unfinished_uploads(s3, bucket) == []
+    custody.assert_nothing_lost()
+
+
+FATAL = [
+    (403, "AccessDenied"),
+    (403, "SignatureDoesNotMatch"),
+    (403, "InvalidAccessKeyId"),
+    (403, "RequestTimeTooSkewed"),
+    (403, ""),
+    (400, "ExpiredToken"),
+    (403, "ExpiredToken"),
+    (400, "InvalidToken"),
+    (404, "NoSuchBucket"),
+]
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("refusal", FATAL, ids=str)
+def test_refused_from_the_first_request(
+    engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]
+) -> None:
+    wire.add("", refuse(*refusal))
+    before = custody.on_disk()
+    began = time.monotonic()
+    outcome = engine.run()
+    assert outcome.status == 2, outcome.errors
+    assert time.monotonic() - began < 20
+    assert 1 <= wire.count() <= 4
+    assert len(outcome.errors.strip().splitlines()) == 1, outcome.errors
+    assert outcome.report["error"] and outcome.report["changed"] is False
+    assert custody.on_disk() == before and custody.in_bucket() == {}
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("refusal", [*FATAL, (507, "InsufficientStorage")], ids=str)
+def test_refused_in_the_middle(engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]) -> None:
+    """One error, not one a file; requests under way may end, but hardly any follow."""
+    engine.offload["concurrency"] = 4
+    fault = wire.add(PUT, refuse(*refusal), skip=10)
+    outcome = engine.run()
+    assert outcome.status in (1, 2), outcome.errors
+    assert outcome.report["error"]
+    assert 1 <= fault.struck <= 10
+    assert len(outcome.report["failed"]) <= 1
+    assert len(outcome.errors.strip().splitlines()) <= 2, outcome.errors
+    custody.assert_nothing_lost()
+    wire.faults.clear()
+    assert engine.run().status == 0
+    custody.assert_all_moved()
+
+
+@pytest.mark.usefixtures("filled")
+def test_may_list_but_not_write(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    for kind in (PUT, "CreateMultipartUpload", PART):
+        wire.add(kind, refuse(403, "AccessDenied"))
+    before = custody.on_disk()
+    outcome = engine.run()
+    assert (outcome.status, outcome.report["changed"]) == (2, False), outcome.errors
+    assert custody.on_disk() == before
+    # Those that were under way when the first answer came.
+    assert wire.count(PUT) <= 64
+
+
+def test_wrong_secret(filled: Library, engine: Engine, custody: Custody) -> None:
+    engine.s3["secret_access_key"] = "wrong-" + "x" * 34
+    outcome = engine.run()
+    assert outcome.status == 2 and len(outcome.errors.strip().splitlines()) == 1, outcome.errors
+    assert engine.s3["secret_access_key"] not in outcome.output + outcome.errors
+    assert sorted(custody.on_disk()) == sorted(custody.known)
+
+
+def test_no_such_bucket(filled: Library, engine: Engine, custody: Custody) -> None:
+    engine.s3["bucket"] = "never-made"
+    outcome = engine.run()
+    assert outcome.status == 2 and len(outcome.errors.strip().splitlines()) == 1, outcome.errors
+    assert "never-made" in outcome.errors
+    assert sorted(custody.on_disk()) == sorted(custody.known)
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_store_that_is_something_else(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """A web server that answers everything with a page: no listing, and no proof."""
+
+    wire.add("", answer_nonsense)
+    outcome = engine.run()
+    assert outcome.status in (1, 2), outcome.errors
+    assert outcome.report["error"] or outcome.failed_paths == sorted(custody.known)
+    assert sorted(custody.on_disk()) == sorted(custody.known)
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_redirect_to_another_region(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    wire.add("", refuse(301, "PermanentRedirect"))
+    outcome = engine.run()
+    assert outcome.status == 2 and wire.count() <= 4, outcome.errors
+    assert sorted(custody.on_disk()) == sorted(custody.known)
+
+
+def test_heads_that_are_refused_stop_nothing_that_needs_none(
+    library: Library, engine: Engine, wire: WireProxy, custody: Custody
+) -> None:
+    library.add([19_000] * 10, thumbnails=1)
+    custody.take_stock()
+    wire.add(HEAD, refuse(500, "InternalError"))
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    custody.assert_all_moved()
+
+
+@pytest.mark.usefixtures("filled")
+def test_uploads_that_are_always_cut_off(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    victim = sorted(custody.known)[0]
+    wire.add(PUT, reset_in_request, key=victim)
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, [victim])
+    assert sorted(custody.on_disk()) == [victim]
+    custody.assert_nothing_lost()
+
+
+def test_a_stalled_connection_is_given_up(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """Before the answer to a listing, in one to a PUT: after a minute of silence the request goes out again."""
+    library.add([1000] * 4, thumbnails=0)
+    custody.take_stock()
+    fault = wire.add(PUT, stall(100), times=1)
+    began = time.monotonic()
+    outcome = engine.run()
+    assert (outcome.status, fault.struck) == (0, 1), outcome.errors
+    assert 10 < time.monotonic() - began < 90
+    custody.assert_all_moved()
+
+
+def test_nobody_listens(filled: Library, engine: Engine, custody: Custody) -> None:
+    """A run that a signal ends while it still hopes: a dead store holds up nobody who wants to stop."""
+
+    engine.s3["endpoint_url"] = f"http://127.0.0.1:{free_port()}"
+    process = engine.start()
+    time.sleep(3)
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        outcome = finish(process)
+        assert outcome.status == 143, outcome.errors
+    else:
+        outcome = finish(process)
+        assert outcome.status == 2, outcome.errors
+    assert sorted(custody.on_disk()) == sorted(custody.known)

@@ -1,0 +1,181 @@
+"""What can go wrong between the engine and a store, each as an act for a Fault of wire_proxy.py."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fault_proxy import Answer
+from wire_proxy import Act, Exchange
+
+Change = Callable[[bytes], bytes]
+
+
+def refuse(status: int, code: str = "") -> Act:
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>injected</Message></Error>" if code else ""
+
+    def act(exchange: Exchange) -> None:
+        exchange.body()
+        exchange.reply(Answer(status, {"Content-Type": "application/xml"}, body.encode()))
+
+    return act
+
+
+def reset_at_once(exchange: Exchange) -> None:
+    exchange.reset()
+
+
+def reset_in_request(exchange: Exchange) -> None:
+    exchange.read_only(exchange.length // 2)
+    exchange.reset()
+
+
+def reset_in_answer(exchange: Exchange) -> None:
+    """After the store has done what was asked, which the engine cannot know."""
+    answer = exchange.forward()
+    exchange.reply(answer, only=len(answer.body) // 2)
+
+
+def reset_before_answer(exchange: Exchange) -> None:
+    exchange.forward()
+    exchange.reset()
+
+
+def close_before_answer(exchange: Exchange) -> None:
+    exchange.forward()
+    exchange.close()
+
+
+def answer_nonsense(exchange: Exchange) -> None:
+    exchange.body()
+    exchange.reply(Answer(200, {"Content-Type": "text/html"}, b"<html><body>It works!</body></html>"))
+
+
+def changed(change: Change) -> Act:
+    def act(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        answer.body = change(answer.body)
+        exchange.reply(answer)
+
+    return act
+
+
+def stall(seconds: float, *, before: bool = True) -> Act:
+    """Says nothing for so long; then all is well again."""
+
+    def act(exchange: Exchange) -> None:
+        if before:
+            time.sleep(seconds)
+            exchange.reply(exchange.forward())
+            return
+        answer = exchange.forward()
+        time.sleep(seconds)
+        exchange.reply(answer)
+
+    return act
+
+
+class Pause:
+    """Holds one request, before it reaches the store, until it is let go."""
+
+    def __init__(self, then: Act | None = None) -> None:
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+        self._then = then
+
+    def __call__(self, exchange: Exchange) -> None:
+        exchange.body()
+        self.reached.set()
+        self.go_on.wait(60)
+        if self._then:
+            self._then(exchange)
+        else:
+            exchange.reply(exchange.forward())
+
+
+def meanwhile(do: Callable[[], None]) -> Act:
+    """Does something on the host while a request is on its way."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.body()
+        do()
+        exchange.reply(exchange.forward())
+
+    return act
+
+
+# Listings --------------------------------------------------------------------------------------------------------
+
+_ENTRY = re.compile(rb"<Contents>.*?</Contents>", re.DOTALL)
+
+
+def entries_changed(change: Callable[[list[bytes]], list[bytes]]) -> Act:
+    """The entries of a listing, as the XML of each, in the order of the answer."""
+
+    def rewrite(body: bytes) -> bytes:
+        entries = _ENTRY.findall(body)
+        if not entries:
+            return body
+        start = body.index(entries[0])
+        end = body.index(entries[-1]) + len(entries[-1])
+        return body[:start] + b"".join(change(entries)) + body[end:]
+
+    return changed(rewrite)
+
+
+def with_etags(etag: Callable[[str], str]) -> Act:
+    """Another ETag in every place where the store gives one; the function is given the store's own."""
+
+    def rewrite(found: re.Match[bytes]) -> bytes:
+        own = found[1].decode().replace("&quot;", "").replace("&#34;", "").strip('"')
+        return b'<ETag>"' + etag(own).encode() + b'"</ETag>'
+
+    def act(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        answer.body = re.sub(rb"<ETag>([^<]*)</ETag>", rewrite, answer.body)
+        answer.headers = {
+            name: f'"{etag(value.strip(chr(34)))}"' if name.lower() == "etag" else value
+            for name, value in answer.headers.items()
+        }
+        exchange.reply(answer)
+
+    return act
+
+
+def no_etags(exchange: Exchange) -> None:
+    answer = exchange.forward()
+    answer.body = re.sub(rb"<ETag>[^<]*</ETag>", b"", answer.body)
+    answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "etag"}
+    exchange.reply(answer)
+
+
+# Stores that lie -------------------------------------------------------------------------------------------------
+
+
+def keep_nothing(etag: str | None) -> Act:
+    """200 to a PUT that is not kept; `etag` None for the one a good store gives, "" for none."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.reply(_accepted(exchange.body(), etag))
+
+    return act
+
+
+def keep_half(client: Any, bucket: str, etag: str | None) -> Act:
+    """200 to a PUT of which only the first half is kept; the client goes to the store itself."""
+
+    def act(exchange: Exchange) -> None:
+        body = exchange.body()
+        client.put_object(Bucket=bucket, Key=exchange.key, Body=body[: len(body) // 2])
+        exchange.reply(_accepted(body, etag))
+
+    return act
+
+
+def _accepted(body: bytes, etag: str | None) -> Answer:
+    given = hashlib.md5(body).hexdigest() if etag is None else etag
+    return Answer(200, {"ETag": f'"{given}"'} if given else {}, b"")

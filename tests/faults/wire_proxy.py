@@ -1,0 +1,219 @@
+"""A proxy between the engine and a real S3 server that can break the wire itself: resets, stalls, answers cut short.
+
+What no fault is about passes through untouched, signature included.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from urllib.parse import unquote, urlsplit
+
+from fault_proxy import Answer
+from refusing_proxy import operation_of
+
+LIST = "ListObjectsV2"
+HEAD = "HeadObject"
+GET = "GetObject"
+PUT = "PutObject"
+CREATE = "CreateMultipartUpload"
+PART = "UploadPart"
+COMPLETE = "CompleteMultipartUpload"
+ABORT = "AbortMultipartUpload"
+
+# The kinds of `requests` in the engine's report.
+KINDS = {
+    LIST: "list",
+    HEAD: "head",
+    GET: "get",
+    PUT: "put",
+    CREATE: "create_multipart",
+    PART: "upload_part",
+    COMPLETE: "complete_multipart",
+    ABORT: "abort_multipart",
+}
+
+
+@dataclass
+class Seen:
+    operation: str
+    key: str
+    path: str
+
+
+class Exchange:
+    """One request on its way through; a fault may read, forward and answer it in any way, or not at all."""
+
+    def __init__(self, proxy: WireProxy, handler: BaseHTTPRequestHandler) -> None:
+        self.operation = operation_of(handler.command, handler.path)
+        self.path = handler.path
+        path = unquote(urlsplit(handler.path).path).strip("/")
+        self.key = path.partition("/")[2]
+        self.length = int(handler.headers.get("Content-Length") or 0)
+        self._proxy = proxy
+        self._handler = handler
+        self._body: bytes | None = None
+
+    def body(self) -> bytes:
+        if self._body is None:
+            self._body = self._handler.rfile.read(self.length)
+        return self._body
+
+    def read_only(self, count: int) -> None:
+        """Takes so much of the body off the wire, and leaves the rest there."""
+        self._handler.rfile.read(min(count, self.length))
+
+    def forward(self) -> Answer:
+        body = self.body()
+        target = urlsplit(self._proxy.target)
+        connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
+        try:
+            # Host goes on as it came, because the signature covers it.
+            dropped = ("connection", "expect", "keep-alive", "transfer-encoding", "content-length")
+            headers = {name: value for name, value in self._handler.headers.items() if name.lower() not in dropped}
+            connection.request(self._handler.command, self.path, body, headers)
+            answer = connection.getresponse()
+            return Answer(answer.status, dict(answer.getheaders()), answer.read())
+        finally:
+            connection.close()
+
+    def reply(self, answer: Answer, *, only: int | None = None) -> None:
+        """`only`: so many bytes of the body, though its whole length was announced; then the connection ends."""
+        handler = self._handler
+        handler.send_response_only(answer.status)
+        length = len(answer.body)
+        for name, value in answer.headers.items():
+            if name.lower() == "content-length" and handler.command == "HEAD":
+                length = int(value)
+            elif name.lower() not in ("content-length", "connection", "keep-alive", "transfer-encoding"):
+                handler.send_header(name, value)
+        handler.send_header("Content-Length", str(length))
+        handler.end_headers()
+        if handler.command != "HEAD":
+            handler.wfile.write(answer.body if only is None else answer.body[:only])
+        if only is not None:
+            self.close()
+
+    def close(self) -> None:
+        handler = self._handler
+        handler.close_connection = True
+        with suppress(OSError):
+            handler.connection.shutdown(socket.SHUT_RDWR)
+
+    def reset(self) -> None:
+        """The peer sees "connection reset": what is still on its way is thrown away."""
+        handler = self._handler
+        handler.close_connection = True
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # Only the last close sends it, and the two files of the handler hold the socket open as well.
+        handler.wfile.close()
+        handler.rfile.close()
+        handler.connection.close()
+
+
+Act = Callable[[Exchange], None]
+
+
+@dataclass
+class Fault:
+    """Strikes requests of an operation ("" for all) with a matching key: not the first `skip`, and `times` at most."""
+
+    act: Act
+    operation: str = ""
+    key: str = ""
+    times: int | None = None
+    skip: int = 0
+    struck: int = 0
+
+    def strikes(self, operation: str, key: str) -> bool:
+        if self.operation not in ("", operation) or not re.search(self.key, key) or self.times == 0:
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        if self.times is not None:
+            self.times -= 1
+        self.struck += 1
+        return True
+
+
+@dataclass
+class WireProxy:
+    target: str
+    faults: list[Fault] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self.endpoint_url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> WireProxy:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def add(self, operation: str, act: Act, *, key: str = "", times: int | None = None, skip: int = 0) -> Fault:
+        fault = Fault(act, operation, key, times, skip)
+        self.faults.append(fault)
+        return fault
+
+    def count(self, operation: str = "", key: str = "") -> int:
+        return len([one for one in self.seen if operation in ("", one.operation) and re.search(key, one.key)])
+
+    def counts(self) -> dict[str, int]:
+        """As the engine's report counts them."""
+        return {KINDS[operation]: self.count(operation) for operation in KINDS}
+
+    def _relay(self, exchange: Exchange) -> None:
+        with self._lock:
+            self.seen.append(Seen(exchange.operation, exchange.key, exchange.path))
+            fault = next((one for one in self.faults if one.strikes(exchange.operation, exchange.key)), None)
+        if fault:
+            fault.act(exchange)
+        else:
+            exchange.reply(exchange.forward())
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            # A small answer held back for an acknowledgement would be a fault of its own.
+            disable_nagle_algorithm = True
+
+            def _take(self) -> None:
+                # A client that was killed or gave up is what half of the tests are about.
+                with suppress(OSError, http.client.HTTPException, ValueError):
+                    proxy._relay(Exchange(proxy, self))
+                    return
+                self.close_connection = True
+
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _take
+
+            def log_message(self, format: str, *args: object) -> None:
+                """The tests count requests; nobody reads a log."""
+
+        return Handler
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # As many connections at once as an engine may open.
+    request_queue_size = 1024
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A connection that was reset on purpose ends in an error here."""
