@@ -126,7 +126,7 @@ class S3:
         return _etag(answer)
 
     async def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> str:
-        """The object's ETag. RequestFailed has the status 404 where an attempt whose answer was lost may have done it."""
+        """The object's ETag. RequestFailed of status 404: an attempt whose answer was lost may have done it."""
         found: list[str] = []
 
         def check(answer: Answer) -> None:
