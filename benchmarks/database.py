@@ -95,6 +95,11 @@ def running_database() -> Iterator[Database]:
         cluster.execute("postgres", "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
         data, log = str(cluster.directory / "data"), str(cluster.directory / "log")
         cluster._run("pg_ctl", "-D", data, "-l", log, "-w", "restart")
-        database = Database(cluster)
-        database.execute("CREATE EXTENSION pg_stat_statements")
-        yield database
+        try:
+            database = Database(cluster)
+            database.execute("CREATE EXTENSION pg_stat_statements")
+            yield database
+        except BaseException:
+            # The cluster is only stopped where all went well, and is removed in any case.
+            cluster.stop()
+            raise

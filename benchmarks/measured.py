@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import IO, Any
 
 from places import MEASURE, as_worker
 from s3_store import Store
@@ -46,20 +46,11 @@ def measure(store: Store, command: list[str], environment: dict[str, str], limit
         report, errors = Path(directory) / "report", Path(directory) / "errors"
         before = store.zero()
         with errors.open("w") as file:
-            done = subprocess.run(
-                [str(MEASURE), str(report), str(limit), *as_worker(command)],
-                env=environment,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=file,
-                text=True,
-                check=False,
-            )
+            status, output = _run([str(MEASURE), str(report), str(limit), *as_worker(command)], environment, file)
         after = store.statistics()
         said = json.loads(report.read_text())
-        if done.returncode or said["status"]:
-            words = (errors.read_text() + done.stdout)[-1000:]
+        if status or said["status"]:
+            words = (errors.read_text() + output)[-1000:]
             raise RunFailed(f"{' '.join(command)} ended with status {said['status']}:\n{words}")
     return (
         Cost(
@@ -70,8 +61,28 @@ def measure(store: Store, command: list[str], environment: dict[str, str], limit
             store_cpu_seconds=after["cpu_seconds"] - before["cpu_seconds"],
             connections=after["most_connections"],
         ),
-        done.stdout,
+        output,
     )
+
+
+def _run(command: list[str], environment: dict[str, str], errors: IO[str]) -> tuple[int, str]:
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+    )
+    try:
+        output = process.communicate()[0]
+    except BaseException:
+        # Not killed: it takes what it measures with it.
+        process.terminate()
+        process.wait()
+        raise
+    return process.returncode, output
 
 
 def middle(costs: list[Cost]) -> Cost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,8 @@ def main() -> None:
     if unknown:
         parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
     need_tools()
+    # So that what was started and laid out is removed again.
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))
     bench = Bench(wanted.rounds, wanted.scale, wanted.delay_ms, wanted.directory)
     found: list[Figure] = []
     for name in wanted.figures or FIGURES:

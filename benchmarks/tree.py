@@ -33,7 +33,9 @@ def media_id(index: int) -> str:
 
 def sizes(count: int) -> Iterator[int]:
     """Exponential, each from its own slice of the distribution, in no order of size; MEAN within a percent."""
-    step = next(step for step in range(int(count * 0.618) | 1, count * 2 + 2) if math.gcd(step, count) == 1)
+    step = int(count * 0.618) | 1
+    while math.gcd(step, count) != 1:
+        step += 2
     for index in range(count):
         place = (index * step % count + 0.5) / count
         yield max(1, round(-MEAN * math.log(1 - place)))
