@@ -34,9 +34,9 @@ def config(tmp_path: Path) -> Path:
         remote = [("example.org", "CcDdKept", 20), ("example.org", "CcDdGone", 3000)]
         database.executemany("INSERT INTO remote_media_cache VALUES (?, ?, ?)", remote)
         database.commit()
-    for path in ("local_content/Aa/Bb/Kept", "remote_content/example.org/Cc/Dd/Kept"):
-        (tmp_path / "media" / path).parent.mkdir(parents=True)
-        (tmp_path / "media" / path).write_bytes(b"kept")
+    for name in ("local_content/Aa/Bb/Kept", "remote_content/example.org/Cc/Dd/Kept"):
+        (tmp_path / "media" / name).parent.mkdir(parents=True)
+        (tmp_path / "media" / name).write_bytes(b"kept")
     path = tmp_path / "migrate.yml"
     content = {
         "media_path": str(tmp_path / "media"),
