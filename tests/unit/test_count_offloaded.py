@@ -28,8 +28,8 @@ def config(tmp_path: Path) -> Path:
         database.execute(
             "CREATE TABLE remote_media_cache (media_origin TEXT, filesystem_id TEXT, media_length INTEGER)"
         )
-        local = [("AaBbKept", 10, None), ("AaBbGone", 200, None), ("AaBbNew", None, None)]
-        local.append(("AaBbPreview", 5, "https://example.org"))
+        preview = "https://example.org"
+        local = [("AaBbKept", 10, None), ("AaBbGone", 200, None), ("AaBbNew", None, None), ("AaBbView", 5, preview)]
         database.executemany("INSERT INTO local_media_repository VALUES (?, ?, ?)", local)
         remote = [("example.org", "CcDdKept", 20), ("example.org", "CcDdGone", 3000)]
         database.executemany("INSERT INTO remote_media_cache VALUES (?, ?, ?)", remote)
