@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +62,9 @@ class Ground:
         self.database.add(tree.directory)
         return tree
 
-    def run(self, store: Store, command: list[str], limit: int = 1800) -> Cost:
-        return measure(store, command, environment(store, self.home), limit)[0]
+    def run(self, store: Store, command: list[str], settings: Mapping[str, str] | None = None) -> Cost:
+        """`settings` are environment variables."""
+        return measure(store, command, {**environment(store, self.home), **(settings or {})})[0]
 
     def run_engine(self, store: Store, tree: Path, concurrency: int, limit: int = 1800) -> Cost:
         """The engine's report is in the cost's notes; a run that reports a failed file is no run."""

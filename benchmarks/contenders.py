@@ -26,6 +26,11 @@ from s3_store import Store
 # What the figure peer-flags found to be the quickest; by default rclone asks for each object before and after sending.
 RCLONE_MOVE = ("--no-check-dest", "--s3-no-head", "--s3-no-check-bucket")
 RCLONE_CHECK = ("--fast-list",)
+# What the collection sets for upstream's script. The aws command saves work by it, too.
+WITHOUT_CHECKSUMS = {
+    "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+}
 
 
 @dataclass
@@ -45,9 +50,6 @@ def environment(store: Store, home: Path) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_REGION": "us-east-1",
-        # What the collection sets for upstream's script, too.
-        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
-        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
         "RCLONE_CONFIG": "",
         "RCLONE_S3_PROVIDER": "Other",
         "RCLONE_S3_ENDPOINT": store.endpoint_url,
@@ -131,8 +133,9 @@ class Script:
 
     def command(self, *steps: list[str]) -> list[str]:
         """One shell that runs the steps in turn."""
+        settings = " ".join(f"{name}={value}" for name, value in WITHOUT_CHECKSUMS.items())
         lines = [" ".join((str(SCRIPT), "--no-progress", *step)) for step in steps]
-        return ["/bin/sh", "-c", f"cd {self.directory} && " + " && ".join(lines)]
+        return ["/bin/sh", "-c", f"export {settings} && cd {self.directory} && " + " && ".join(lines)]
 
     @staticmethod
     def update_db() -> list[str]:
