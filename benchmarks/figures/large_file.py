@@ -48,9 +48,7 @@ def large_file(bench: Bench) -> list[Figure]:
         bench.interleaved(_contenders(ground, store, master, size, digest), figure.add)
     ratio = figure.median("engine").seconds / figure.median("aws s3 cp").seconds
     figure.goals = [Goal("wall: engine / aws s3 cp", ratio, 1.1)]
-    figure.remarks = [
-        "the goal compares the engine and aws s3 cp as they are; the other lines are for information"
-    ]
+    figure.remarks = ["the goal compares the engine and aws s3 cp as they are; the other lines are for information"]
     return [figure]
 
 

@@ -146,60 +146,6 @@ static void expect_body(struct connection *connection)
     exchange->body = connection->keeps && length_known && known ? blob_new(known) : NULL;
 }
 
-static bool parse_head(struct connection *connection)
-{
-    struct exchange *exchange = &connection->exchange;
-    char *space = strchr(connection->in, ' '), *target = space ? space + 1 : NULL;
-    char *end = target ? strchr(target, ' ') : NULL;
-    if (!end || strncmp(end, " HTTP/1.", 8) != 0 || *target != '/')
-        return false;
-    exchange->head = end + 1;
-    *space = *end = 0;
-    exchange->method = connection->in;
-    char *query = strchr(target, '?');
-    if (query)
-        *query = 0;
-    exchange->query = query ? query + 1 : "";
-    connection->path.length = 0;
-    exchange->path = text_room(&connection->path, strlen(target) + 1);
-    exchange->path_length = percent_decode(target + 1, strlen(target + 1), exchange->path, false);
-    exchange->path[exchange->path_length] = 0;
-    return true;
-}
-
-static const char *reason(int status)
-{
-    switch (status) {
-    case 200: return "OK";
-    case 204: return "No Content";
-    case 206: return "Partial Content";
-    case 404: return "Not Found";
-    case 416: return "Range Not Satisfiable";
-    case 501: return "Not Implemented";
-    default: return "Bad Request";
-    }
-}
-
-static void compose(struct connection *connection)
-{
-    struct exchange *exchange = &connection->exchange;
-    struct text *out = &connection->out;
-    bool has_length = exchange->blob || (exchange->length_only && exchange->length);
-    text_format(out, "HTTP/1.1 %d %s\r\nServer: bench\r\nDate: ", exchange->status, reason(exchange->status));
-    text_http_time(out, time(NULL));
-    text_format(out, "\r\nx-amz-request-id: %016llx\r\n", (unsigned long long)connection->serial);
-    text_add(out, exchange->headers.bytes ? exchange->headers.bytes : "", exchange->headers.length);
-    if (exchange->status != 204) {
-        text_say(out, "Content-Length: ");
-        text_number(out, has_length ? exchange->length : exchange->content.length);
-        text_say(out, "\r\n");
-    }
-    text_say(out, connection->ends ? "Connection: close\r\n\r\n" : "\r\n");
-    if (!exchange->length_only)
-        text_add(out, exchange->content.bytes ? exchange->content.bytes : "", exchange->content.length);
-    blob_hold(exchange->blob);
-}
-
 static void perform(struct connection *connection)
 {
     struct exchange *exchange = &connection->exchange;
@@ -228,7 +174,7 @@ static void perform(struct connection *connection)
     }
     counters.kinds[exchange->kind]++;
     connection->out.length = connection->sent = 0;
-    compose(connection);
+    exchange_compose(exchange, &connection->out, connection->serial, connection->ends);
 }
 
 // False where the connection was closed.
@@ -276,7 +222,7 @@ static bool work_off(struct connection *connection)
         connection->head_length = (size_t)(end - connection->in) + 4;
         char first_of_body = end[4];
         end[4] = 0;
-        if (!parse_head(connection))
+        if (!exchange_parse(exchange, connection->in, &connection->path))
             return close_it(connection);
         size_t length;
         connection->ends = value_is(exchange_header(exchange, "connection", &length), "close");

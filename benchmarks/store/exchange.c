@@ -72,3 +72,54 @@ void fail(struct exchange *exchange, int status, const char *code, const char *m
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>%s</Message></Error>", code,
                 message);
 }
+
+bool exchange_parse(struct exchange *exchange, char *head, struct text *path)
+{
+    char *space = strchr(head, ' '), *target = space ? space + 1 : NULL;
+    char *end = target ? strchr(target, ' ') : NULL;
+    if (!end || strncmp(end, " HTTP/1.", 8) != 0 || *target != '/')
+        return false;
+    exchange->head = end + 1;
+    *space = *end = 0;
+    exchange->method = head;
+    char *query = strchr(target, '?');
+    if (query)
+        *query = 0;
+    exchange->query = query ? query + 1 : "";
+    path->length = 0;
+    exchange->path = text_room(path, strlen(target) + 1);
+    exchange->path_length = percent_decode(target + 1, strlen(target + 1), exchange->path, false);
+    exchange->path[exchange->path_length] = 0;
+    return true;
+}
+
+static const char *reason(int status)
+{
+    switch (status) {
+    case 200: return "OK";
+    case 204: return "No Content";
+    case 206: return "Partial Content";
+    case 404: return "Not Found";
+    case 416: return "Range Not Satisfiable";
+    case 501: return "Not Implemented";
+    default: return "Bad Request";
+    }
+}
+
+void exchange_compose(struct exchange *exchange, struct text *out, uint64_t id, bool last)
+{
+    bool has_length = exchange->blob || (exchange->length_only && exchange->length);
+    text_format(out, "HTTP/1.1 %d %s\r\nServer: bench\r\nDate: ", exchange->status, reason(exchange->status));
+    text_http_time(out, time(NULL));
+    text_format(out, "\r\nx-amz-request-id: %016llx\r\n", (unsigned long long)id);
+    text_add(out, exchange->headers.bytes ? exchange->headers.bytes : "", exchange->headers.length);
+    if (exchange->status != 204) {
+        text_say(out, "Content-Length: ");
+        text_number(out, has_length ? exchange->length : exchange->content.length);
+        text_say(out, "\r\n");
+    }
+    text_say(out, last ? "Connection: close\r\n\r\n" : "\r\n");
+    if (!exchange->length_only)
+        text_add(out, exchange->content.bytes ? exchange->content.bytes : "", exchange->content.length);
+    blob_hold(exchange->blob);
+}

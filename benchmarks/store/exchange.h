@@ -48,6 +48,11 @@ struct exchange {
 extern struct options options;
 extern struct counters counters;
 
+// Cuts a request's head into its words; `path` holds the decoded path. False where it is no HTTP.
+bool exchange_parse(struct exchange *exchange, char *head, struct text *path);
+// The answer's head, and its content where that is no blob, behind what is in `out`; holds the blob. last: of its connection.
+void exchange_compose(struct exchange *exchange, struct text *out, uint64_t id, bool last);
+
 // A header's value, or NULL; names are given in lower case.
 const char *exchange_header(const struct exchange *exchange, const char *name, size_t *length);
 // A decoded query parameter appended to `into`; false where it is missing. An empty value is there.
