@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media import __main__ as program
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import (
+    arguments as offload_arguments,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import command
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
     DELETED,
@@ -85,7 +87,7 @@ class Config:
         self.path.write_text(yaml.safe_dump(self.content))
         self.path.chmod(0o600)
         parser = argparse.ArgumentParser()
-        program.offload_arguments.add_parser(parser.add_subparsers())
+        offload_arguments.add_parser(parser.add_subparsers())
         parsed = parser.parse_args(["offload", "--config", str(self.path), *options])
         status: int = parsed.function(parsed)
         return status
@@ -165,7 +167,7 @@ def test_one_object_for_what_never_began(
 
 def test_a_missing_file_is_one_object_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
-    program.offload_arguments.add_parser(parser.add_subparsers())
+    offload_arguments.add_parser(parser.add_subparsers())
     options = parser.parse_args(["offload", "--config", str(tmp_path / "absent"), "--json"])
     assert options.function(options) == 2
     assert "cannot be read" in json.loads(capsys.readouterr().out)["error"]

@@ -117,7 +117,7 @@ def test_the_state_directory_is_tried_and_left_as_it_was(tmp_path: Path) -> None
 
 def test_a_full_disk_is_no_place_for_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class FullFile:
-        def __enter__(self) -> FullFile:
+        def __enter__(self) -> Any:
             return self
 
         def __exit__(self, *exception: object) -> None:

@@ -50,7 +50,7 @@ class Database:
 
     def add(self, table: str, **values: Any) -> None:
         columns, marks = ", ".join(values), ", ".join("?" * len(values))
-        with closing(sqlite3.connect(str(self.path))) as connection, connection:
+        with closing(sqlite3.connect(str(self.path), isolation_level=None)) as connection:
             connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", list(values.values()))
 
     def add_local(self, media_id: str, **values: Any) -> None:

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.media_store import (
-    MARK_NAME,
-    MediaStore,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.layout import MARK_NAME
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.media_store import MediaStore
 
 
 @pytest.fixture

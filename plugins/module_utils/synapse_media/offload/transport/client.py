@@ -162,11 +162,11 @@ class Client:
         async with self._slots:
             while True:
                 connection = self._idle_connection() or await self._new_connection()
+                was_used = connection.used
                 try:
                     head = self._head(method, path, query, headers, body, keys)
                     self.requests[kind] += 1
                     connection.timeout = self._read_timeout * (_COMPLETION if kind == "complete_multipart" else 1)
-                    was_used = connection.used
                     return await connection.exchange(head, body, method == "HEAD", make_sink)
                 except ClosedBeforeAnswer:
                     # The store gave the kept connection up before it saw this request.
