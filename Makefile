@@ -70,7 +70,8 @@ setup: containers
 test: containers
 	@dev/test.sh
 
-benchmark:
+benchmark: tools
+	@dev/system-packages.sh benchmarks
 	@$(MAKE) --no-print-directory -C benchmarks figures FIGURES="$(FIGURES)"
 
 demo-stop:

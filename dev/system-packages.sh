@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs with apt what the other scripts call, where it is missing. Asks for programs, not packages, so that a Docker engine
+# Installs with apt what the other scripts call, where it is missing; with the argument "benchmarks" also what the figures take.
+# Asks for programs, not packages, so that a Docker engine
 # or a Python that came from elsewhere counts, and so that a second call is instant.
 set -euo pipefail
 # shellcheck source=dev/common.sh
@@ -25,6 +26,15 @@ need iproute2 has ss
 docker info >/dev/null 2>&1 || need docker.io has dockerd
 need debootstrap has debootstrap
 need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
+
+# The bench store is in C; its tools run in a virtualenv of the system's own Python, which every user may run.
+need gcc has gcc
+need libc6-dev test -e /usr/include/stdio.h
+need python3-venv /usr/bin/python3 -c 'import venv, ensurepip'
+if [[ ${1-} == benchmarks ]]; then
+  need libssl-dev test -e /usr/include/openssl/ssl.h
+  need postgresql compgen -G '/usr/lib/postgresql/*/bin/initdb'
+fi
 
 # ansible-core 2.19 needs Python 3.11; where the default is older (Ubuntu 22.04) apt has a newer one beside it.
 if command -v python3 >/dev/null && ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then

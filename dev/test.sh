@@ -15,6 +15,7 @@ step() {
 step dev/lint.sh
 step dev/sanity.sh
 step dev/unit.sh
+step dev/benchmarks.sh
 
 log=$CACHE/integration.log
 say "integration: started beside the rest; its output follows at the end (until then in $log)"
