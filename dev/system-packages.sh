@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs with apt what the other scripts call, where it is missing; with the argument "benchmarks" also what the figures take.
-# Asks for programs, not packages, so that a Docker engine
-# or a Python that came from elsewhere counts, and so that a second call is instant.
+# Asks for programs, not packages, so that a Docker engine or a Python that came from elsewhere counts, and so that a second call
+# is instant.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
