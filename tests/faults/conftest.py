@@ -18,6 +18,7 @@ from library import Library
 from media_host import shared_directory
 from offload_engine import Engine
 from s3_server import S3Server
+from stalled_run import Stalled, stalled_run
 from wire_proxy import WireProxy
 
 _bucket_numbers = count(1)
@@ -29,6 +30,13 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """One server for all tests; each has a bucket of its own."""
     with S3Server(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stalled(s3: S3Server) -> Iterator[Stalled]:
+    """Begins with the first test; the one that is about it comes late."""
+    with stalled_run(s3) as running:
+        yield running
 
 
 @pytest.fixture

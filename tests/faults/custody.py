@@ -10,7 +10,6 @@ import botocore.exceptions
 from offload_engine import Outcome
 from s3_server import S3Server
 
-
 # The mark that the other engine leaves in a media store, and where the test server collects the parts of an upload.
 _NO_MEDIA = (".synapse-s3", ".rclone_temp_multipart_")
 

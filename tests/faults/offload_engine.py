@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,14 @@ from library import Library
 
 PACKAGE = Path(__file__).absolute().parents[2] / "plugins" / "module_utils"
 TIMEOUT = 180.0
+# Compiled once for all runs, for that takes longer than most of them; and not beside the sources.
+_COMPILED = tempfile.TemporaryDirectory(prefix="compiled-")
+Path(_COMPILED.name).chmod(0o755)
+_ENVIRONMENT = {
+    "PYTHONPATH": str(PACKAGE),
+    "PYTHONPYCACHEPREFIX": _COMPILED.name,
+    "PYTHONDONTWRITEBYTECODE": "",
+}
 
 
 @dataclass
@@ -76,7 +85,7 @@ class Engine:
         """`before` runs in the child, between fork and exec."""
         return subprocess.Popen(
             [sys.executable, "-m", "synapse_media", "offload", "--config", str(self.write()), "--json", *options],
-            env={**os.environ, "PYTHONPATH": str(PACKAGE), "PYTHONPYCACHEPREFIX": str(self.library.directory / "pyc")},
+            env={**os.environ, **_ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

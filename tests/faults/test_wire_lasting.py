@@ -10,8 +10,9 @@ from custody import Custody, unfinished_uploads
 from library import MIB, Library
 from offload_engine import Engine, finish
 from s3_server import S3Server, free_port
-from wire_faults import answer_nonsense, refuse, reset_in_request, stall
-from wire_proxy import ABORT, COMPLETE, HEAD, PART, PUT, WireProxy
+from stalled_run import Stalled
+from wire_faults import answer_nonsense, refuse, reset_in_request
+from wire_proxy import ABORT, COMPLETE, HEAD, PART, PUT, Act, WireProxy
 
 
 @pytest.fixture
@@ -22,36 +23,47 @@ def filled(library: Library, custody: Custody) -> Library:
     return library
 
 
-@pytest.mark.parametrize(
-    "refusal",
-    [(500, "InternalError"), (503, "ServiceUnavailable"), (400, "BadDigest"), (400, "EntityTooLarge")],
-    ids=str,
-)
-def test_one_key_that_is_never_taken(
-    filled: Library, engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]
-) -> None:
-    victims = sorted(custody.known)[3:5]
-    for victim in victims:
-        wire.add(PUT, refuse(*refusal), key=victim)
+NEVER: dict[str, Act] = {
+    "500": refuse(500, "InternalError"),
+    "503": refuse(503, "ServiceUnavailable"),
+    "400 BadDigest": refuse(400, "BadDigest"),
+    "400 EntityTooLarge": refuse(400, "EntityTooLarge"),
+    "reset in the request": reset_in_request,
+}
+
+
+def test_keys_that_are_never_taken(filled: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """Each refused in its own way, all in one run: retries take their time."""
+    victims = sorted(custody.known)[3 : 3 + len(NEVER)]
+    for victim, act in zip(victims, NEVER.values(), strict=True):
+        wire.add(PUT, act, key=victim)
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, victims), outcome.errors
     assert all(failure["key"] == failure["path"] for failure in outcome.report["failed"])
-    assert outcome.files("uploaded") == outcome.files("deleted") == len(custody.known) - 2
+    assert outcome.files("uploaded") == outcome.files("deleted") == len(custody.known) - len(victims)
     assert sorted(custody.on_disk()) == victims
     assert all(victim in outcome.errors for victim in victims)
     custody.assert_nothing_lost()
     wire.faults.clear()
     again = engine.run()
-    assert (again.status, again.files("uploaded")) == (0, 2)
+    assert (again.status, again.files("uploaded")) == (0, len(victims))
     custody.assert_all_moved()
 
 
-@pytest.mark.usefixtures("filled")
-@pytest.mark.parametrize("kind", [PART, COMPLETE])
+@pytest.mark.parametrize(
+    ("kind", "refusal"), [(PART, (400, "InvalidArgument")), (COMPLETE, (500, "InternalError"))], ids=["part", "end"]
+)
 def test_a_multipart_upload_that_fails_is_aborted(
-    engine: Engine, wire: WireProxy, custody: Custody, s3: S3Server, bucket: str, kind: str
+    filled: Library,
+    engine: Engine,
+    wire: WireProxy,
+    custody: Custody,
+    s3: S3Server,
+    bucket: str,
+    kind: str,
+    refusal: tuple[int, str],
 ) -> None:
-    wire.add(kind, refuse(500, "InternalError"))
+    wire.add(kind, refuse(*refusal))
     outcome = engine.run()
     (large,) = custody.on_disk()
     assert (outcome.status, outcome.failed_paths) == (1, [large]), outcome.errors
@@ -167,26 +179,12 @@ def test_heads_that_are_refused_stop_nothing_that_needs_none(
     custody.assert_all_moved()
 
 
-@pytest.mark.usefixtures("filled")
-def test_uploads_that_are_always_cut_off(engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    victim = sorted(custody.known)[0]
-    wire.add(PUT, reset_in_request, key=victim)
-    outcome = engine.run()
-    assert (outcome.status, outcome.failed_paths) == (1, [victim])
-    assert sorted(custody.on_disk()) == [victim]
-    custody.assert_nothing_lost()
-
-
-def test_a_stalled_connection_is_given_up(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """Before the answer to a listing, in one to a PUT: after a minute of silence the request goes out again."""
-    library.add([1000] * 4, thumbnails=0)
-    custody.take_stock()
-    fault = wire.add(PUT, stall(100), times=1)
-    began = time.monotonic()
-    outcome = engine.run()
-    assert (outcome.status, fault.struck) == (0, 1), outcome.errors
-    assert 10 < time.monotonic() - began < 90
-    custody.assert_all_moved()
+def test_a_stalled_connection_is_given_up(stalled: Stalled) -> None:
+    """After a minute of silence a request goes out again."""
+    outcome = finish(stalled.process)
+    assert (outcome.status, stalled.fault.struck) == (0, 1), outcome.errors
+    assert 10 < outcome.report["seconds"] < 90
+    stalled.custody.assert_all_moved()
 
 
 def test_nobody_listens(filled: Library, engine: Engine, custody: Custody) -> None:

@@ -62,6 +62,9 @@ class Exchange:
         self._handler = handler
         self._body: bytes | None = None
 
+    def header(self, name: str) -> str | None:
+        return self._handler.headers.get(name)
+
     def body(self) -> bytes:
         if self._body is None:
             self._body = self._handler.rfile.read(self.length)

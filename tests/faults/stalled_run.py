@@ -1,0 +1,47 @@
+"""A run against a store that says nothing for a minute, beside all other tests: to wait for it would take as long."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from custody import Custody
+from homeserver_database import SqliteDatabase
+from library import Library
+from media_host import shared_directory
+from offload_engine import Engine
+from s3_server import S3Server
+from wire_faults import stall
+from wire_proxy import PUT, Fault, WireProxy
+
+# Longer than any client should wait for an answer.
+SILENCE = 100.0
+_BUCKET = "stalled"
+
+
+@dataclass
+class Stalled:
+    process: subprocess.Popen[str]
+    custody: Custody
+    fault: Fault
+
+
+@contextmanager
+def stalled_run(s3: S3Server) -> Iterator[Stalled]:
+    s3.make_bucket(_BUCKET)
+    with shared_directory() as directory, WireProxy(s3.endpoint_url) as wire:
+        database = SqliteDatabase(directory / "homeserver.db")
+        library = Library(directory, database, _BUCKET)
+        library.own(database.path)
+        library.add([1000] * 4, thumbnails=0)
+        custody = Custody(library.media_path, s3.buckets / _BUCKET)
+        custody.take_stock()
+        fault = wire.add(PUT, stall(SILENCE), times=1)
+        process = Engine(library, {**s3.connection(_BUCKET), "endpoint_url": wire.endpoint_url}).start()
+        try:
+            yield Stalled(process, custody, fault)
+        finally:
+            process.kill()
+            process.communicate()

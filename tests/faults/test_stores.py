@@ -1,0 +1,105 @@
+"""Other stores than the one of all other tests: over TLS, with objects under a customer's key, with composed ETags."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from certificates import make_certificate
+from custody import Custody
+from iam_store import IamStore
+from library import MIB, Library
+from media_host import shared_directory
+from offload_engine import Engine
+from s3_server import S3Server
+from wire_faults import with_etags
+from wire_proxy import CREATE, GET, HEAD, LIST, PART, PUT, Exchange, WireProxy
+
+
+@pytest.fixture
+def filled(library: Library, custody: Custody) -> Library:
+    library.add([1, 19_000, 2 * MIB], thumbnails=1)
+    library.add([17 * MIB], origin="remote.example:8448", thumbnails=0)
+    custody.take_stock()
+    return library
+
+
+def test_over_tls(filled: Library, engine: Engine, custody: Custody, bucket: str) -> None:
+    with shared_directory() as directory:
+        certificate, key = make_certificate(directory)
+        certificate.chmod(0o644)
+        with S3Server(directory / "s3", certificate=certificate, private_key=key) as server:
+            server.make_bucket(bucket)
+            custody.bucket = server.buckets / bucket
+            engine.s3.update(server.connection(bucket))
+            refused = engine.run()
+            assert refused.status == 2 and "synapse_s3_ca_bundle" in refused.errors, refused.errors
+            assert custody.on_disk() == custody.known
+            engine.s3["ca_bundle"] = str(certificate)
+            engine.offload["delete_local"] = False
+            assert engine.run().status == 0
+            engine.offload["delete_local"] = True
+            outcome = engine.run()
+            assert (outcome.status, outcome.files("verified")) == (0, len(custody.known)), outcome.errors
+            custody.assert_all_moved()
+
+
+def test_with_a_customer_s_key(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+    """The key goes along with every request that S3 wants it on, and with no other; nobody sees it elsewhere."""
+    secret = "0123456789abcdef0123456789ABCDEF"
+    engine.s3["sse_customer_key"] = secret
+    seen: dict[str, set[bool]] = {}
+
+    def look(exchange: Exchange) -> None:
+        has_key = exchange.header("x-amz-server-side-encryption-customer-key") is not None
+        seen.setdefault(exchange.operation, set()).add(has_key)
+        answer = exchange.forward()
+        answer.headers["x-amz-server-side-encryption-customer-algorithm"] = "AES256"
+        if exchange.operation != PART:
+            # As S3 does: the ETag of such an object is no digest.
+            answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "etag"}
+            answer.headers["ETag"] = f'"{hashlib.md5(exchange.key.encode()).hexdigest()}"'
+        exchange.reply(answer)
+
+    for operation in (PUT, HEAD, GET, PART, CREATE):
+        wire.add(operation, look)
+    wire.add(LIST, with_etags(lambda own: own[::-1]))
+    engine.offload["delete_local"] = False
+    first = engine.run()
+    assert (first.status, first.failures) == (0, {}), first.errors
+    engine.offload["delete_local"] = True
+    outcome = engine.run()
+    assert (outcome.status, outcome.files("deleted")) == (0, len(custody.known)), outcome.errors
+    assert all(has_key == {True} for has_key in seen.values()), seen
+    assert {PUT, PART, CREATE} <= set(seen)
+    assert secret not in outcome.output + outcome.errors + first.output + first.errors
+    custody.assert_all_moved()
+
+
+def test_with_no_more_rights_than_it_needs(filled: Library, engine: Engine, custody: Custody, tmp_path: Path) -> None:
+    """A store with composed ETags that checks signature and policy of each request: list, get, put, abort."""
+    bucket, prefix = "composed", "synapse/"
+    with IamStore(tmp_path) as store:
+        client = store.client()
+        client.create_bucket(Bucket=bucket)
+        objects = f"arn:aws:s3:::{bucket}/{prefix}*"
+        rights = [(f"s3:{action}", objects) for action in ("GetObject", "PutObject", "AbortMultipartUpload")]
+        user = store.make_user("engine", [("s3:ListBucket", f"arn:aws:s3:::{bucket}"), *rights])
+        engine.s3.update(store.connection(bucket, prefix=prefix, **user))
+        store.enforce()
+        engine.offload["delete_local"] = False
+        first = engine.run()
+        assert (first.status, first.files("uploaded")) == (0, len(custody.known)), first.errors
+        engine.offload["delete_local"] = True
+        second = engine.run()
+        assert (second.status, second.files("verified")) == (0, len(custody.known)), second.errors
+        # It knows its own part sizes: nothing is read back, nothing asked for twice.
+        assert {kind: number for kind, number in second.report["requests"].items() if number} == {"list": 1}
+        assert custody.on_disk() == {}
+        store.relax()
+        listed = client.list_objects_v2(Bucket=bucket)["Contents"]
+        assert any("-" in entry["ETag"] for entry in listed)
+        for path, digest in custody.known.items():
+            body = client.get_object(Bucket=bucket, Key=prefix + path)["Body"].read()
+            assert hashlib.sha256(body).hexdigest() == digest
