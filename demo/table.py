@@ -12,10 +12,10 @@ from pathlib import Path
 
 def human(size: int) -> str:
     amount, unit = float(size), "B"
-    for larger in ("kB", "MB", "GB"):
-        if amount < 1000:
+    for larger in ("KiB", "MiB", "GiB"):
+        if amount < 1024:
             break
-        amount, unit = amount / 1000, larger
+        amount, unit = amount / 1024, larger
     return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
 
 
