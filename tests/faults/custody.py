@@ -10,8 +10,8 @@ import botocore.exceptions
 from offload_engine import Outcome
 from s3_server import S3Server
 
-# The mark that the other engine leaves in a media store, and where the test server collects the parts of an upload.
-_NO_MEDIA = (".synapse-s3", ".rclone_temp_multipart_")
+# The mark that the other engine leaves in a media store, and where the test server collects what is being uploaded.
+_NO_MEDIA = (".synapse-s3", ".rclone_temp_")
 
 
 class Custody:

@@ -59,10 +59,9 @@ def test_every_kind_of_request_once(engine: Engine, wire: WireProxy, custody: Cu
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
     assert [fault.struck for fault in faults] == [1] * len(faults)
     custody.assert_all_moved()
-    # Retries included: what the report says was sent is what came.
-    assert {kind: number for kind, number in outcome.report["requests"].items() if number} == {
-        kind: number for kind, number in wire.counts().items() if number
-    }
+    # Retries included; what was sent down a connection that was closed already has not come.
+    for kind, came in wire.counts().items():
+        assert came <= outcome.report["requests"].get(kind, 0) <= came + 2 * len(faults), kind
 
 
 GARBLED = {
