@@ -228,3 +228,30 @@ def test_what_is_there_already_is_not_uploaded(
     assert (outcome.status, outcome.files("verified"), outcome.files("deleted")) == (0, 20, 20)
     assert (wire.count(PUT), wire.count(GET), wire.count(HEAD), wire.count(LIST)) == (0, 0, 0, 1)
     custody.assert_all_moved()
+
+
+@pytest.mark.parametrize("row_length", [None, 2000])
+def test_a_damaged_thumbnail_never_goes_over_its_good_object(
+    library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str, row_length: int | None
+) -> None:
+    """The media's row speaks of the original alone; Synapse's tables of thumbnails say what the thumbnail should be."""
+    (item,) = library.add([5000], thumbnails=1)
+    thumbnail = item.paths[1]
+    good = (library.media_path / thumbnail).read_bytes()
+    put(s3, bucket, thumbnail, good)
+    if row_length is not None:
+        columns = "media_id text, thumbnail_length integer"
+        library.database.execute(f"CREATE TABLE local_media_repository_thumbnails ({columns})")
+        library.database.execute(
+            f"CREATE TABLE remote_media_cache_thumbnails (media_origin text, filesystem_id text, {columns})"
+        )
+        library.database.execute(
+            "INSERT INTO local_media_repository_thumbnails VALUES (%s, %s)", (item.media_id, row_length)
+        )
+    damaged = b"" if row_length is None else good[:700]
+    library.rewrite(thumbnail, damaged)
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, [thumbnail]), outcome.errors
+    assert outcome.files("repaired") == 0
+    assert s3.client().get_object(Bucket=bucket, Key=thumbnail)["Body"].read() == good
+    assert (library.media_path / thumbnail).read_bytes() == damaged
