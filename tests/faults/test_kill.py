@@ -20,7 +20,8 @@ from offload_engine import Engine, Outcome, finish
 from s3_server import S3Server
 from wire_proxy import Exchange, WireProxy
 
-KILLS = int(os.environ.get("FAULT_KILLS") or 20)
+BOUNDED = 20
+KILLS = int(os.environ.get("FAULT_KILLS") or BOUNDED)
 SEED = int(os.environ.get("FAULT_SEED") or time.time_ns() % 2**32)
 KILLS_A_ROUND = 10
 # More than one part of a multipart upload; small ones of every kind.

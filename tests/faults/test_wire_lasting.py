@@ -104,7 +104,7 @@ def test_refused_from_the_first_request(
 
 
 @pytest.mark.usefixtures("filled")
-@pytest.mark.parametrize("refusal", [*FATAL, (507, "InsufficientStorage")], ids=str)
+@pytest.mark.parametrize("refusal", [*FATAL[::3], (507, "InsufficientStorage")], ids=str)
 def test_refused_in_the_middle(engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]) -> None:
     """One error, not one a file; requests under way may end, but hardly any follow."""
     engine.offload["concurrency"] = 4
