@@ -20,7 +20,7 @@ from wire_faults import (
     stall,
     with_etags,
 )
-from wire_proxy import ABORT, COMPLETE, CREATE, GET, HEAD, LIST, PART, PUT, Act, WireProxy
+from wire_proxy import ABORT, COMPLETE, CREATE, GET, HEAD, LIST, PART, PUT, Act, Exchange, WireProxy
 
 ON_ANY_REQUEST = {
     "500": refuse(500, "InternalError"),
@@ -96,7 +96,11 @@ def test_garbled_listing_for_ever(engine: Engine, wire: WireProxy, custody: Cust
     assert engine.run().status == 0
     engine.offload["delete_local"] = True
     wire.seen.clear()
-    wire.add(LIST, lambda exchange: next(acts)(exchange))
+
+    def garble(exchange: Exchange) -> None:
+        next(acts)(exchange)
+
+    wire.add(LIST, garble)
     outcome = engine.run()
     assert wire.count(PUT) == 0
     custody.assert_told_truly(outcome)
