@@ -21,7 +21,7 @@ description:
   - Costs requests, database rows and memory by what is on the disk, not by what was ever moved.
   - Leaves alone media without a row, URL previews, files that are young or change meanwhile, symbolic links, and
     whatever lies outside of the media store.
-  - Never works as root. Started as root it becomes O(user) before it makes any file.
+  - Started as root it becomes O(user) before it makes any file. It stays root only where the media store is root's own.
 extends_documentation_fragment:
   - matrix_ops.synapse_s3.connection
   - matrix_ops.synapse_s3.attributes
@@ -106,8 +106,8 @@ options:
     default: 1/1
   user:
     description:
-      - The user to become when the module is started as root. V(root) is refused.
-      - By default the owner of the media store.
+      - The user to become when the module is started as root.
+      - By default the owner of the media store. V(root) is refused where the media store belongs to somebody else.
     type: str
 requirements:
   - PyYAML, where O(homeserver_config) is given

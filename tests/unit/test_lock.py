@@ -33,6 +33,28 @@ def test_the_next_run_gets_it(tmp_path: Path) -> None:
             assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
 
 
+def test_parts_go_side_by_side_and_beside_no_whole(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    holder = f"""if True:
+        from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.lock import RunLock
+        with RunLock({path!r}, part=2):
+            print("held", flush=True)
+            input()
+    """
+    with subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdout.readline() == b"held\n"
+        with RunLock(path, part=1), RunLock(path, part=3):
+            pass
+        for part in (2, None):
+            with pytest.raises(LockedError):
+                RunLock(path, part=part).__enter__()
+        child.communicate(b"\n")
+    with RunLock(path), pytest.raises(LockedError):
+        RunLock(path, part=2).__enter__()
+    with RunLock(path, part=2):
+        pass
+
+
 def test_a_child_that_outlives_the_holder_keeps_it(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     with RunLock(path) as lock:

@@ -1,4 +1,4 @@
-"""Root never does the work."""
+"""Root does the work only where the media is its own, and only for the engine that keeps no list of files."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ def test_an_explicit_user_is_chosen(tmp_path: Path) -> None:
 def test_root_is_refused(tmp_path: Path, user: str | None) -> None:
     with pytest.raises(ConfigurationError, match=r"as root is refused: .*synapse_s3_synapse_user"):
         privileges.worker(user, str(tmp_path))
+
+
+@as_root
+@pytest.mark.parametrize("user", [None, "root"])
+def test_root_may_move_what_is_its_own(tmp_path: Path, user: str | None) -> None:
+    assert privileges.worker(user, str(tmp_path), root_may_own=True) is None
+    os.chown(tmp_path, NOBODY.pw_uid, NOBODY.pw_gid)
+    assert privileges.worker(None, str(tmp_path), root_may_own=True) == NOBODY
+    with pytest.raises(ConfigurationError, match="as root is refused"):
+        privileges.worker("root", str(tmp_path), root_may_own=True)
 
 
 @as_root

@@ -19,9 +19,11 @@ LOCK_NAME = "lock"
 class RunLock:
     """A flock on one file. The file stays behind: removing it would let two runs lock two different files."""
 
-    def __init__(self, path: str, *, create: bool = True) -> None:
+    def __init__(self, path: str, *, create: bool = True, part: int | None = None) -> None:
+        """A rehearsal does not `create`. Runs with different numbers of a `part` go side by side, but beside no whole run."""
         self.path = path
         self._create = create
+        self._part = part
         self._descriptor: int | None = None
 
     @property
@@ -44,7 +46,7 @@ class RunLock:
                 "Give its directory to the user this runs as."
             ) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock(descriptor)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
@@ -53,12 +55,20 @@ class RunLock:
                 f"{who} holds the lock {self.path}. Wait until it has ended; nothing was done."
             ) from error
         self._descriptor = descriptor
-        if self._create:
+        if self._create and self._part is None:
             # The lock holds without it: a disk that is full must not keep away the run that would free it.
             with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         return self
+
+    def _lock(self, descriptor: int) -> None:
+        if self._part is None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # The other kind of lock, of one byte a part, which knows nothing of the first.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self._part)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

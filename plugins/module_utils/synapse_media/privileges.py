@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which user does the work. Never root: root's files in the state directory break the next run as Synapse's user."""
+"""Which user does the work: not root, whose files in the state directory break the next run as Synapse's user."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from pathlib import Path
 from .errors import ConfigurationError
 
 
-def worker(user: str | None, media_path: str) -> pwd.struct_passwd | None:
-    """The user to become before anything is written, or None where this process is that user already."""
+def worker(user: str | None, media_path: str, *, root_may_own: bool = False) -> pwd.struct_passwd | None:
+    """The user to become before anything is written, or None where this process is that user already.
+
+    With `root_may_own` that may be root, where the media store belongs to root. Raises ConfigurationError.
+    """
     if os.geteuid() != 0:
         _refuse_other(user)
         return None
     chosen = _by_name(user) if user else _owner(media_path)
+    if chosen.pw_uid == 0 and root_may_own and _owner(media_path).pw_uid == 0:
+        return None
     if chosen.pw_uid == 0:
         source = f"user is {user}" if user else f"{media_path} belongs to root"
         raise ConfigurationError(

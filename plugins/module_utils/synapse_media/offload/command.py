@@ -46,7 +46,7 @@ class Job:
 
     def prepare(self, user: str | None) -> pwd.struct_passwd | None:
         """Makes what only root may make. Returns whom to become for the run, None for who this is already."""
-        account = worker(user, self.source.media_path)
+        account = worker(user, self.source.media_path, root_may_own=True)
         if account is not None:
             self._import_all()
         if not self.rehearse:

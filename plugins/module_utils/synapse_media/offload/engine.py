@@ -105,7 +105,11 @@ def _run(
         check_metrics_file(settings.metrics_file)
     if source.database is None:
         raise ConfigurationError("No database is named. Set homeserver_config or database.")
-    with RunLock(f"{settings.state_dir}/{LOCK_NAME}", create=not rehearse), _lock_on(root, settings.shard.count == 1):
+    alone = settings.shard.count == 1
+    lock = RunLock(
+        f"{settings.state_dir}/{LOCK_NAME}", create=not rehearse, part=None if alone else settings.shard.index
+    )
+    with lock, _lock_on(root, alone):
         location = Location(settings.state_dir, store)
         location.check()
         with open_rows(source.database) as rows:
