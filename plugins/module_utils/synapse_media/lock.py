@@ -20,7 +20,7 @@ class RunLock:
     """A flock on one file. The file stays behind: removing it would let two runs lock two different files."""
 
     def __init__(self, path: str, *, create: bool = True, part: int | None = None) -> None:
-        """A rehearsal does not `create`. Runs with different numbers of a `part` go side by side, but beside no whole run."""
+        """A rehearsal does not `create`. Runs of different numbers of a `part` go side by side, beside no whole run."""
         self.path = path
         self._create = create
         self._part = part
