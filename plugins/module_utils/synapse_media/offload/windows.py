@@ -21,6 +21,8 @@ from .walk import walk
 
 # Files a window: what memory holds and one statement asks the database about, whatever the size of the media store.
 WINDOW = 2000
+# The first ones are smaller: until they are read nothing is on the wire.
+_FIRST_WINDOW = 250
 
 
 class Candidate(NamedTuple):
@@ -46,12 +48,14 @@ class Windows:
         self._rows = rows
         self._rules = rules
         self._now = now
+        self._size = _FIRST_WINDOW
         self._left: list[tuple[str, str, int]] = []
         self._files = self._of_shard(walk(root, self._leave), shard.owns if shard.count > 1 else None)
 
     def next(self) -> Window | None:
         """None after the last. Raises MediaError where the database cannot be read."""
-        files = list(itertools.islice(self._files, WINDOW))
+        files = list(itertools.islice(self._files, self._size))
+        self._size = min(2 * self._size, WINDOW)
         window = Window(left=self._left)
         self._left = []
         if not files:
