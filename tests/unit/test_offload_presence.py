@@ -49,9 +49,9 @@ class Bucket:
         return ObjectInfo(len(key), f"etag of {key}", False, {}) if key in self.keys else None
 
 
-def look_up(bucket: Bucket, *windows: list[str]) -> dict[str, Answer]:
+def look_up(bucket: Bucket, *windows: list[str], most_lists: int | None = None) -> dict[str, Answer]:
     loop = Loop()
-    presence = Presence(loop, bucket)  # type: ignore[arg-type]
+    presence = Presence(loop, bucket, most_lists)  # type: ignore[arg-type]
 
     async def all_windows() -> dict[str, Answer]:
         answers: dict[str, Answer] = {}
@@ -117,3 +117,12 @@ def test_a_listing_that_makes_no_sense_is_replaced_by_questions() -> None:
     answers = look_up(bucket, ["a", "b", "c"])
     assert [answers[key] is not None for key in "abc"] == [True, False, True]
     assert bucket.heads == 3
+
+
+@pytest.mark.parametrize("most_lists", [0, 1, 3])
+def test_no_more_pages_than_allowed_are_listed(most_lists: int) -> None:
+    keys = [f"{number:05}" for number in range(60)]
+    bucket = Bucket(set(keys[::2]))
+    answers = look_up(bucket, keys, most_lists=most_lists)
+    assert [key for key, answer in answers.items() if answer is not None] == keys[::2]
+    assert bucket.lists == most_lists and bucket.heads <= len(keys)

@@ -17,6 +17,7 @@ from .transport.loop import Loop
 _PAGE_PAYS = 8
 _FIRST_QUESTIONS = 16
 _MOST_QUESTIONS = 1024
+PAGE = 1000
 
 
 class Found(NamedTuple):
@@ -39,9 +40,11 @@ class Presence:
     one for every 1,000 objects and one more.
     """
 
-    def __init__(self, loop: Loop, s3: S3) -> None:
+    def __init__(self, loop: Loop, s3: S3, most_lists: int | None = None) -> None:
+        """After `most_lists` pages, where that is given, the rest is asked one by one."""
         self._loop = loop
         self._s3 = s3
+        self._lists_left = most_lists
         self._objects: dict[str, Listed] = {}
         # The listing has answered for every key up to this one, and for all that follow if it has ended.
         self._until = ""
@@ -62,7 +65,8 @@ class Presence:
                 listed = self._objects.get(key)
                 found[key] = None if listed is None else Found(listed.size, listed.etag)
                 position += 1
-            elif self._questions:
+            elif self._questions or self._lists_left == 0:
+                self._questions = self._questions or _MOST_QUESTIONS
                 asked = keys[position : position + self._questions]
                 found.update(await self._ask(asked))
                 position += len(asked)
@@ -74,6 +78,8 @@ class Presence:
     async def _list(self, keys: Sequence[str], position: int) -> None:
         # Between a key and the same without its last character lie hardly any other keys.
         start_after = max(self._until, keys[position][:-1])
+        if self._lists_left is not None:
+            self._lists_left -= 1
         try:
             page = await self._s3.list_page(start_after)
         except RequestFailed:

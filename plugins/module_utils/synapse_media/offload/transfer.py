@@ -14,7 +14,7 @@ from .content import CHANGED, VANISHED, Content, ContentProblem, read_batch
 from .context import Context
 from .local_file import Identity, LocalFile
 from .multipart import LARGE, Disagreement, refuse_disagreement, upload_parts
-from .presence import Answer, Found, Presence, ask
+from .presence import PAGE, Answer, Found, Presence, ask
 from .proof import Unproven, is_proven
 from .removal import remove_batch
 from .report import DELETED, REPAIRED, UPLOADED, VERIFIED
@@ -166,7 +166,9 @@ async def _put_large(context: Context, candidate: Candidate, repaired: bool) -> 
 
 async def _confirm(context: Context, uploads: Sequence[Uploaded]) -> None:
     """An answer of 200 is no proof: the object has to be there, of the size and with the digest of its file."""
-    presence = Presence(context.loop, context.s3)
+    # A page for every thousand objects that these uploads have added: the run as a whole then lists no more than once
+    # for every thousand objects there are, and once more.
+    presence = Presence(context.loop, context.s3, most_lists=len(uploads) // PAGE)
     answers = await presence.look_up([context.key(upload.file) for upload in uploads])
     for batch in _chunks(uploads, _REMOVE_BATCH):
         slow = []

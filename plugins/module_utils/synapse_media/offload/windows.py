@@ -21,8 +21,8 @@ from .walk import walk
 
 # Files a window: what memory holds and one statement asks the database about, whatever the size of the media store.
 WINDOW = 2000
-# The first ones are smaller: until they are read nothing is on the wire.
-_FIRST_WINDOW = 250
+# The first is smaller: until it is read nothing is on the wire. Its uploads still fill a page that confirms them.
+_FIRST_WINDOW = 1000
 
 
 class Candidate(NamedTuple):
