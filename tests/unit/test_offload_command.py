@@ -69,7 +69,7 @@ def own_environment() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "worker", lambda user, media_path: None)
+    monkeypatch.setattr(command, "worker", lambda user, media_path, root_may_own: None)
 
 
 class Config:
