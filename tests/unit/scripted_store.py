@@ -120,7 +120,8 @@ class ScriptedStore:
         self._listener.close()
         for link in self._links:
             with contextlib.suppress(OSError):
-                link.shutdown(socket.SHUT_RDWR)
+                # Not SSLSocket's own, which would let a thread that still reads go on with what is encrypted.
+                socket.socket.shutdown(link, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
 
