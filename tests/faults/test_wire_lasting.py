@@ -168,12 +168,15 @@ def test_a_redirect_to_another_region(engine: Engine, wire: WireProxy, custody: 
     assert sorted(custody.on_disk()) == sorted(custody.known)
 
 
-def test_heads_that_are_refused_stop_nothing_that_needs_none(
+def test_what_no_head_confirms_stays_until_a_listing_does(
     library: Library, engine: Engine, wire: WireProxy, custody: Custody
 ) -> None:
     library.add([19_000] * 10, thumbnails=1)
     custody.take_stock()
     wire.add(HEAD, refuse(500, "InternalError"))
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, sorted(custody.known)), outcome.errors
+    assert sorted(custody.on_disk()) == sorted(custody.known)
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
     custody.assert_all_moved()
