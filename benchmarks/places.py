@@ -24,7 +24,7 @@ SCRIPT = CACHE / "venv" / "bin" / "s3_media_upload"
 BUCKET = "bench"
 # The store does not check them.
 ACCESS_KEY_ID = "bench"
-SECRET_ACCESS_KEY = "bench-secret"  # noqa: S105
+SECRET_ACCESS_KEY = "bench-secret"  # noqa: S105 - of a store on loopback that checks none
 
 # A root-owned media store is refused by the engine, so nothing that is measured runs as root.
 WORKER = "nobody"

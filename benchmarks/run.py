@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument(
         "--directory",
         type=Path,
-        default=Path("/dev/shm"),  # noqa: S108
+        default=Path("/dev/shm"),  # noqa: S108 - in memory, so that no contender waits for a disk
         help="below it the media lie; in memory by default",
     )
     wanted = parser.parse_args()

@@ -15,7 +15,7 @@ from .provider_entry import KEY, PROVIDER_MODULE
 from .synapse_media.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
 
 # The address to reach a listener by that listens on all of them.
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, never listened on
 
 
 def summary(config_paths: Sequence[str], working_directory: str) -> dict[str, Any]:
