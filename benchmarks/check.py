@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import subprocess
@@ -12,37 +11,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import boto3
-import botocore.config
-import botocore.exceptions
 import history
+from check_checksums import check_checksums, check_trailers, check_words
+from checking import client, code_of, digest, same
 from places import ACCESS_KEY_ID, AWS, BUCKET, LOAD, SECRET_ACCESS_KEY, need_tools
 from s3_store import Store, running_store
 
 BUDGET_US = 100.0
 LISTING_BUDGET_US = 1000.0  # of a page of 1,000 keys: 1 microsecond a key
 ODD_KEYS = ["a b", "a+b", "a&<b>\"'", "ünïcode/✓", "a/b/c", "a/b/d", "a/e", "z%2Fz", "tilde~", "new\nline"]
-
-
-def digest(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-def same(what: str, found: Any, wanted: Any) -> None:
-    if found != wanted:
-        sys.exit(f"check: {what}: {found!r}, wanted {wanted!r}")
-    print(f"  {what}")
-
-
-def client(store: Store) -> Any:
-    return boto3.session.Session().client(
-        "s3",
-        endpoint_url=store.endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id=ACCESS_KEY_ID,
-        aws_secret_access_key=SECRET_ACCESS_KEY,
-        config=botocore.config.Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
-    )
 
 
 def check_objects(s3: Any) -> None:
@@ -73,14 +50,6 @@ def check_objects(s3: Any) -> None:
     same("the bucket is there", [entry["Name"] for entry in s3.list_buckets()["Buckets"]], [BUCKET])
     s3.head_bucket(Bucket=BUCKET)
     s3.get_bucket_location(Bucket=BUCKET)
-
-
-def code_of(operation: Any, **arguments: Any) -> str:
-    try:
-        operation(Bucket=BUCKET, **arguments)
-    except botocore.exceptions.ClientError as error:
-        return str(error.response["Error"]["Code"])
-    return "no error"
 
 
 def check_listings(s3: Any) -> None:
@@ -126,9 +95,55 @@ def check_multipart(s3: Any) -> None:
     same("CompleteMultipartUpload answers the composed ETag", done["ETag"], f'"{composed}"')
     read = s3.get_object(Bucket=BUCKET, Key="parts")
     same("its bytes and metadata", (read["Body"].read(), read["Metadata"]), (b"".join(parts), {"a": "b"}))
+    upload = s3.create_multipart_upload(Bucket=BUCKET, Key="small")["UploadId"]
+    place = {"Key": "small", "UploadId": upload}
+    tags = [s3.upload_part(Bucket=BUCKET, **place, PartNumber=n, Body=b"small")["ETag"] for n in (1, 2)]
+    named = [{"PartNumber": n, "ETag": tag} for n, tag in enumerate(tags, 1)]
+    same(
+        "a part of less than 5 MiB that is not the last is refused",
+        code_of(s3.complete_multipart_upload, **place, MultipartUpload={"Parts": named}),
+        "EntityTooSmall",
+    )
+    s3.abort_multipart_upload(Bucket=BUCKET, **place)
     upload = s3.create_multipart_upload(Bucket=BUCKET, Key="aborted")["UploadId"]
     s3.abort_multipart_upload(Bucket=BUCKET, Key="aborted", UploadId=upload)
     same("AbortMultipartUpload", code_of(s3.head_object, Key="aborted"), "404")
+
+
+def check_conditions(s3: Any) -> None:
+    once = {"Key": "once", "IfNoneMatch": "*"}
+    s3.put_object(Bucket=BUCKET, **once, Body=b"first")
+    same("PUT with If-None-Match: * of what is there", code_of(s3.put_object, **once, Body=b"2"), "PreconditionFailed")
+    same("what was there stays", s3.get_object(Bucket=BUCKET, Key="once")["Body"].read(), b"first")
+    upload = s3.create_multipart_upload(Bucket=BUCKET, Key="once")["UploadId"]
+    tag = s3.upload_part(Bucket=BUCKET, Key="once", UploadId=upload, PartNumber=1, Body=b"2")["ETag"]
+    complete = {**once, "UploadId": upload, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": tag}]}}
+    same("Complete with it, too", code_of(s3.complete_multipart_upload, **complete), "PreconditionFailed")
+    s3.abort_multipart_upload(Bucket=BUCKET, Key="once", UploadId=upload)
+    s3.delete_object(Bucket=BUCKET, Key="once")
+    s3.put_object(Bucket=BUCKET, **once, Body=b"third")
+    s3.delete_object(Bucket=BUCKET, Key="once")
+
+
+def check_listing_of_uploads(s3: Any) -> None:
+    made = [
+        (key, s3.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"])
+        for key in ("b/2", "a&b", "b/1", "b/1", "c", "b/\u00fc")
+    ]
+    wanted = sorted(made, key=lambda pair: pair[0].encode())
+    for prefix, size in (("", 1), ("", 2), ("", 1000), ("b/", 1), ("b/", 1000), ("none", 1000)):
+        pages = s3.get_paginator("list_multipart_uploads").paginate(
+            Bucket=BUCKET, Prefix=prefix, PaginationConfig={"PageSize": size}
+        )
+        found = [(item["Key"], item["UploadId"]) for page in pages for item in page.get("Uploads", [])]
+        same(
+            f"ListMultipartUploads below {prefix!r}, {size} a page",
+            found,
+            [pair for pair in wanted if pair[0].startswith(prefix)],
+        )
+    for key, upload in made:
+        s3.abort_multipart_upload(Bucket=BUCKET, Key=key, UploadId=upload)
+    same("none is left", s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []), [])
 
 
 def check_aws_command(store: Store) -> None:
@@ -192,12 +207,19 @@ def load(store: Store, kind: str, connections: int, count: int) -> dict[str, flo
 def main() -> None:
     need_tools()
     print("Answers:")
-    with running_store(delay_ms=1, options=("--keep", "64M", "--hash", "64M", "--check-md5")) as store:
+    with running_store(
+        delay_ms=1, options=("--keep", "64M", "--hash", "64M", "--check-md5", "--verify-checksums")
+    ) as store:
         s3 = client(store)
         check_objects(s3)
         check_listings(s3)
         check_multipart(s3)
+        check_conditions(s3)
+        check_listing_of_uploads(s3)
+        check_checksums(s3)
         check_aws_command(store)
+    check_words()
+    check_trailers()
     check_history()
     check_cost()
 

@@ -19,6 +19,7 @@ MEASURE = CACHE / "measure"
 PYTHON = CACHE / "venv" / "bin" / "python"
 AWS = CACHE / "venv" / "bin" / "aws"
 RCLONE = CACHE / "venv" / "bin" / "rclone"
+AWSCRT = CACHE / "awscrt"
 SCRIPT = CACHE / "venv" / "bin" / "s3_media_upload"
 
 BUCKET = "bench"
@@ -49,7 +50,7 @@ def give_to_worker(path: Path) -> None:
 
 
 def need_tools() -> None:
-    missing = [str(path) for path in (STORE, LOAD, MEASURE, PYTHON, AWS, RCLONE, SCRIPT) if not path.exists()]
+    missing = [str(path) for path in (STORE, LOAD, MEASURE, PYTHON, AWS, AWSCRT, RCLONE, SCRIPT) if not path.exists()]
     if missing:
         sys.exit(f"Not there: {', '.join(missing)}. Run `make -C benchmarks setup` first.")
     if os.geteuid() == 0 and subprocess.run(as_worker([str(PYTHON), "-c", ""]), check=False).returncode:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-
 from bench import Bench, Ground, Run
 from contenders import RCLONE_CHECK, RCLONE_MOVE, Script, aws, rclone, s5cmd_move
 from measured import Cost, RunFailed
 from media import Tree
 from places import BUCKET
 from results import Figure, Goal
-from s3_store import Store, running_store
+from s3_store import Store, make_certificate, running_store
 
 FILES = 10_000
 SCRIPT_FILES = 300
@@ -38,7 +35,7 @@ def first_offload(bench: Bench) -> list[Figure]:
 
 def tls(bench: Bench) -> list[Figure]:
     with bench.ground() as ground:
-        certificate = _certificate(ground.directory)
+        certificate = make_certificate(ground.directory)
         with running_store(delay_ms=bench.delay_ms, certificate=certificate) as store:
             tree = ground.tree(bench.count(FILES))
             figure = Figure(
@@ -133,17 +130,3 @@ def _against_script(bench: Bench, ground: Ground, store: Store, large: Tree, fig
         )
         ratio = large.count / figure.median("engine").seconds / rate
         figure.goals.append(Goal("files a second: engine / upstream's script", ratio, 60, at_least=True))
-
-
-def _certificate(directory: Path) -> tuple[Path, Path]:
-    certificate, key = directory / "certificate.pem", directory / "key.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return certificate, key

@@ -26,6 +26,8 @@ static void framing(struct chunks *chunks, char c)
             chunks->state = CHUNK_SIZE;
         break;
     case TRAILER:
+        if (c != '\r' && chunks->kept < sizeof chunks->trailers)
+            chunks->trailers[chunks->kept++] = c;
         if (c == '\n') {
             if (chunks->trailer_length == 0)
                 chunks->state = CHUNKS_DONE;

@@ -7,7 +7,8 @@
 struct chunks {
     enum { CHUNK_SIZE, CHUNK_EXTENSION, CHUNK_DATA, CHUNK_END, TRAILER, CHUNKS_DONE } state;
     uint64_t left;
-    size_t trailer_length;
+    size_t trailer_length, kept;
+    char trailers[512];  // the trailers' lines, each ended by a line feed; what is beyond is dropped
 };
 
 typedef void chunk_sink(void *to, const char *bytes, size_t length);

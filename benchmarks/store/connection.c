@@ -30,6 +30,10 @@ struct connection {
     struct chunks outer, inner;
     struct md5 sum;
     unsigned char told_md5[16];
+    int found_checksum;
+    struct checksum told_checksum;
+    struct checksum_sum checksum_sum;  // of NO_CHECKSUM where it is not verified
+    bool in_trailer;
     struct text growing;  // a body whose length is not known
 
     struct text out;
@@ -81,6 +85,7 @@ static void content(void *to, const char *bytes, size_t length)
     struct exchange *exchange = &connection->exchange;
     if (connection->hashes)
         md5_add(&connection->sum, bytes, length);
+    checksum_add(&connection->checksum_sum, bytes, length);
     if (connection->keeps && exchange->body && exchange->size + length <= exchange->body->size)
         memcpy(exchange->body->bytes + exchange->size, bytes, length);
     else if (connection->keeps && !exchange->body && exchange->size + length <= options.keep)
@@ -121,6 +126,23 @@ static bool value_is(const char *value, const char *word)
     return value && strncasecmp(value, word, strlen(word)) == 0;
 }
 
+// With a trailer the checksum follows the body, but a header tells in front of it which one.
+static void expect_checksum(struct connection *connection, bool is_put, uint64_t size)
+{
+    static const char prefix[] = "x-amz-checksum-";
+    const struct exchange *exchange = &connection->exchange;
+    struct checksum *told = &connection->told_checksum;
+    memset(told, 0, sizeof *told);
+    connection->found_checksum = is_put ? exchange_checksum(exchange, told) : CHECKSUM_ABSENT;
+    enum algorithm algorithm = told->algorithm;
+    size_t length;
+    const char *trailer = is_put ? exchange_header(exchange, "x-amz-trailer", &length) : NULL;
+    connection->in_trailer = trailer && connection->found_checksum == CHECKSUM_ABSENT && value_is(trailer, prefix);
+    if (connection->in_trailer)
+        algorithm = checksum_named(trailer + sizeof prefix - 1, length - (sizeof prefix - 1));
+    checksum_start(&connection->checksum_sum, size <= options.verify ? algorithm : NO_CHECKSUM);
+}
+
 static void expect_body(struct connection *connection)
 {
     struct exchange *exchange = &connection->exchange;
@@ -136,14 +158,34 @@ static void expect_body(struct connection *connection)
     memset(&connection->outer, 0, sizeof connection->outer);
     memset(&connection->inner, 0, sizeof connection->inner);
     value = exchange_header(exchange, "content-md5", &length);
-    connection->has_md5 = value && md5_from_base64(value, length, connection->told_md5);
+    connection->has_md5 = value && base64_decode(value, length, connection->told_md5, 16);
     bool is_put = strcmp(exchange->method, "PUT") == 0;
     connection->keeps = !is_put || known <= options.keep;
     connection->hashes = is_put && (options.check_md5 || (!connection->has_md5 && known <= options.hash));
     md5_start(&connection->sum);
+    expect_checksum(connection, is_put, known);
     connection->growing.length = 0;
     exchange->size = 0;
     exchange->body = connection->keeps && length_known && known ? blob_new(known) : NULL;
+}
+
+static bool refuse_body_checksum(struct connection *connection)
+{
+    struct exchange *exchange = &connection->exchange;
+    struct checksum right;
+    if (connection->in_trailer && connection->found_checksum == CHECKSUM_ABSENT) {
+        fail(exchange, 400, "MalformedTrailerError", "The trailer that x-amz-trailer announces is not there.");
+        return true;
+    }
+    if (refuse_checksum(exchange, connection->found_checksum))
+        return true;
+    if (connection->checksum_sum.algorithm == NO_CHECKSUM)
+        return false;
+    checksum_end(&connection->checksum_sum, &right);
+    if (memcmp(right.value, exchange->checksum.value, sizeof right.value) == 0)
+        return false;
+    fail(exchange, 400, "BadDigest", "The x-amz-checksum does not match the body.");
+    return true;
 }
 
 static void perform(struct connection *connection)
@@ -160,18 +202,23 @@ static void perform(struct connection *connection)
         blob_drop(exchange->body);
         exchange->body = NULL;
     }
-    if (!connection->hashes && !connection->has_md5)
-        md5_add(&connection->sum, &exchange->size, sizeof exchange->size);  // an ETag that is no MD5, as of SSE-KMS
+    if (connection->in_trailer)
+        connection->found_checksum =
+            trailer_checksum(connection->inner.trailers, connection->inner.kept, &connection->told_checksum);
+    exchange->checksum = connection->told_checksum;
+    if (!connection->hashes && !connection->has_md5) {  // an ETag that is no MD5, as of SSE-KMS
+        md5_add(&connection->sum, &exchange->size, sizeof exchange->size);
+        md5_add(&connection->sum, exchange->checksum.value, sizeof exchange->checksum.value);
+    }
     md5_end(&connection->sum, exchange->md5);
     bool differs = connection->hashes && connection->has_md5 && memcmp(exchange->md5, connection->told_md5, 16) != 0;
     if (connection->has_md5 && !connection->hashes)
         memcpy(exchange->md5, connection->told_md5, 16);
-    if (differs) {
-        exchange->kind = PUT;
+    exchange->kind = strstr(exchange->query, "partNumber=") ? UPLOAD_PART : PUT;
+    if (differs)
         fail(exchange, 400, "BadDigest", "The Content-MD5 does not match the body.");
-    } else {
+    else if (!refuse_body_checksum(connection))
         s3_answer(exchange);
-    }
     counters.kinds[exchange->kind]++;
     connection->out.length = connection->sent = 0;
     exchange_compose(exchange, &connection->out, connection->serial, connection->ends);
@@ -265,7 +312,8 @@ static long receive(struct connection *connection, size_t *asked)
     bool framed = connection->chunked || connection->in_aws_chunks;
     bool to_its_place = !framed && connection->keeps && exchange->body;
     *asked = framed || SCRATCH < connection->wire_left ? SCRATCH : connection->wire_left;
-    if (!framed && !connection->hashes && !connection->keeps && !connection->wire.session) {
+    bool verifies = connection->checksum_sum.algorithm != NO_CHECKSUM;
+    if (!framed && !connection->hashes && !verifies && !connection->keeps && !connection->wire.session) {
         long got = wire_receive(&connection->wire, NULL, *asked = connection->wire_left);
         if (got > 0) {
             counters.received += (uint64_t)got;
@@ -280,6 +328,7 @@ static long receive(struct connection *connection, size_t *asked)
         counters.received += (uint64_t)got;
         if (connection->hashes)
             md5_add(&connection->sum, place, (size_t)got);
+        checksum_add(&connection->checksum_sum, place, (size_t)got);
         exchange->size += (uint64_t)got;
         connection->wire_left -= (uint64_t)got;
     } else if (got > 0) {

@@ -7,7 +7,7 @@
 
 static const char *const NAMES[KINDS] = {
     "list", "head", "put", "get", "delete", "delete_objects", "copy", "create_multipart", "upload_part",
-    "complete_multipart", "abort_multipart", "bucket", "control",
+    "complete_multipart", "abort_multipart", "list_uploads", "bucket", "control",
 };
 
 static double seconds(struct timeval time)

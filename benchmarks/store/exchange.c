@@ -100,6 +100,7 @@ static const char *reason(int status)
     case 204: return "No Content";
     case 206: return "Partial Content";
     case 404: return "Not Found";
+    case 412: return "Precondition Failed";
     case 416: return "Range Not Satisfiable";
     case 501: return "Not Implemented";
     default: return "Bad Request";

@@ -4,12 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "checksum.h"
 #include "objects.h"
 #include "text.h"
 
 enum kind {
     LIST, HEAD, PUT, GET, DELETE, DELETE_OBJECTS, COPY,
-    CREATE_MULTIPART, UPLOAD_PART, COMPLETE_MULTIPART, ABORT_MULTIPART, BUCKET, CONTROL, KINDS,
+    CREATE_MULTIPART, UPLOAD_PART, COMPLETE_MULTIPART, ABORT_MULTIPART, LIST_UPLOADS, BUCKET, CONTROL, KINDS,
 };
 
 struct options {
@@ -17,6 +18,7 @@ struct options {
     uint64_t delay_ns;
     uint64_t keep;  // the longest body whose bytes are kept; of longer ones size and digest remain
     uint64_t hash;  // the longest body that is hashed where the client sent no Content-MD5
+    uint64_t verify;  // the longest body whose x-amz-checksum is compared with its content
     bool check_md5;
     uint64_t history;
 };
@@ -35,6 +37,7 @@ struct exchange {
     struct blob *body;  // NULL where it was dropped
     uint64_t size;      // of the decoded body
     unsigned char md5[16];
+    struct checksum checksum;  // that came with a body that is put
 
     // The answer.
     enum kind kind;
@@ -66,6 +69,22 @@ void s3_answer(struct exchange *exchange);
 void list_answer(struct exchange *exchange);
 void control_answer(struct exchange *exchange, const char *verb);
 
+// Answers "If-None-Match: *" where the key is there; false where there is nothing to refuse.
+bool refuse_present(struct exchange *exchange, const char *key, size_t length);
+
+// checksum_headers.c: x-amz-checksum-NAME, of a body or of an object.
+enum { CHECKSUM_ABSENT, CHECKSUM_THERE, CHECKSUM_MALFORMED, CHECKSUM_UNKNOWN };
+int exchange_checksum(const struct exchange *exchange, struct checksum *checksum);
+// Among the trailers of an aws-chunked body.
+int trailer_checksum(const char *trailers, size_t length, struct checksum *checksum);
+// Answers what is malformed or unknown; false where there is nothing to refuse.
+bool refuse_checksum(struct exchange *exchange, int found);
+// A header line of the answer, and the type where the checksum is an object's.
+void tell_checksum(struct exchange *exchange, const struct checksum *checksum, bool of_object);
+// In base64, with the number of parts where it is composed.
+void say_checksum(struct text *text, const struct checksum *checksum);
+const char *checksum_type(const struct checksum *checksum);
+
 // multipart.c
 void multipart_create(struct exchange *exchange, const char *key, size_t length);
 void multipart_part(struct exchange *exchange, const char *id, unsigned number);
@@ -73,3 +92,6 @@ void multipart_complete(struct exchange *exchange, const char *key, size_t lengt
 void multipart_abort(struct exchange *exchange, const char *id);
 size_t multipart_open(void);
 void multipart_clear(void);
+
+// list_uploads.c
+void list_uploads_answer(struct exchange *exchange);

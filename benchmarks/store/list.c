@@ -35,7 +35,12 @@ static void say_entry(const struct listing *listing, struct text *out, const str
     text_hex(out, entry->md5, 16);
     if (entry->parts)
         text_format(out, "-%d", entry->parts);
-    text_say(out, "&quot;</ETag><Size>");
+    text_say(out, "&quot;</ETag>");
+    const struct checksum *checksum = entry->object ? entry->object->checksum : NULL;
+    if (checksum)
+        text_format(out, "<ChecksumAlgorithm>%s</ChecksumAlgorithm><ChecksumType>%s</ChecksumType>",
+                    checksum_upper_name(checksum->algorithm), checksum_type(checksum));
+    text_say(out, "<Size>");
     text_number(out, entry->size);
     text_say(out, "</Size><StorageClass>STANDARD</StorageClass></Contents>");
 }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 enum { LEVELS = 14 };
 
 static struct object *head;
@@ -43,8 +42,10 @@ static void empty(struct object *object)
 {
     blob_drop(object->content);
     free(object->headers);
+    free(object->checksum);
     object->content = NULL;
     object->headers = NULL;
+    object->checksum = NULL;
 }
 
 void objects_start(uint64_t media)
@@ -136,6 +137,14 @@ bool objects_delete(const char *key, size_t length)
     free(object);
     count--;
     return true;
+}
+
+void objects_keep_checksum(struct object *object, const struct checksum *checksum)
+{
+    if (checksum->algorithm == NO_CHECKSUM)
+        return;
+    object->checksum = malloc(sizeof *checksum);
+    *object->checksum = *checksum;
 }
 
 static void from_object(const struct object *object, struct entry *entry)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "checksum.h"
 #include "history.h"
 
 // Bytes shared by an object and the answers that are still being sent from it.
@@ -21,6 +22,7 @@ struct object {
     time_t modified;
     struct blob *content;  // NULL where only size and digest are kept
     char *headers;         // header lines to give back, or NULL
+    struct checksum *checksum;  // the x-amz-checksum that is kept, or NULL
     size_t key_length;
     char *key;
     struct object *next[];
@@ -49,6 +51,7 @@ void objects_clear(void);
 
 // The object to fill in: a new one, or the present one emptied.
 struct object *objects_put(const char *key, size_t length);
+void objects_keep_checksum(struct object *object, const struct checksum *checksum);
 bool objects_find(const char *key, size_t length, struct entry *entry);
 bool objects_delete(const char *key, size_t length);
 

@@ -27,9 +27,22 @@ static void is_xml(struct exchange *exchange)
     text_say(&exchange->headers, "Content-Type: application/xml\r\n");
 }
 
+bool refuse_present(struct exchange *exchange, const char *key, size_t length)
+{
+    struct entry entry;
+    size_t value_length;
+    const char *value = exchange_header(exchange, "if-none-match", &value_length);
+    if (!value || *value != '*' || !objects_find(key, length, &entry))
+        return false;
+    fail(exchange, 412, "PreconditionFailed", "The key is there.");
+    return true;
+}
+
 static void put(struct exchange *exchange, const char *key, size_t length)
 {
     exchange->kind = PUT;
+    if (refuse_present(exchange, key, length))
+        return;
     struct object *object = objects_put(key, length);
     object->size = exchange->size;
     object->parts = 0;
@@ -37,7 +50,9 @@ static void put(struct exchange *exchange, const char *key, size_t length)
     object->content = exchange->body;
     object->headers = headers_to_keep(exchange);
     blob_hold(object->content);
+    objects_keep_checksum(object, &exchange->checksum);
     tell_etag(exchange, object->md5);
+    tell_checksum(exchange, &exchange->checksum, true);
 }
 
 static void copy(struct exchange *exchange, const char *source, size_t source_length, const char *key, size_t length)
@@ -62,7 +77,11 @@ static void copy(struct exchange *exchange, const char *source, size_t source_le
     bool keep = !replace || strncasecmp(replace, "REPLACE", 7) != 0;
     char *headers = keep ? entry.object && entry.object->headers ? strdup(entry.object->headers) : NULL
                          : headers_to_keep(exchange);
+    struct checksum checksum = {0};
+    if (entry.object && entry.object->checksum)
+        checksum = *entry.object->checksum;
     struct object *object = objects_put(key, length);
+    objects_keep_checksum(object, &checksum);
     object->size = entry.size;
     object->parts = entry.parts;
     memcpy(object->md5, entry.md5, 16);
@@ -133,6 +152,10 @@ static void get(struct exchange *exchange, const char *key, size_t length, bool 
     text_say(&exchange->headers, "\r\n");
     if (object && object->headers)
         text_say(&exchange->headers, object->headers);
+    size_t mode_length;
+    const char *mode = exchange_header(exchange, "x-amz-checksum-mode", &mode_length);
+    if (mode && strncasecmp(mode, "ENABLED", 7) == 0 && object && object->checksum && wanted == entry.size)
+        tell_checksum(exchange, object->checksum, true);
     exchange->length_only = head;
     exchange->length = wanted;
     if (!head && entry.size) {
@@ -183,6 +206,8 @@ static void bucket(struct exchange *exchange)
         exchange->kind = BUCKET;
         is_xml(exchange);
         text_say(&exchange->content, XML "<VersioningConfiguration/>");
+    } else if (exchange_parameter(exchange, "uploads", &ignored)) {
+        list_uploads_answer(exchange);
     } else {
         list_answer(exchange);
     }

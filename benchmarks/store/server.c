@@ -17,7 +17,7 @@
 #include "exchange.h"
 #include "wire.h"
 
-struct options options = {.bucket = "bench", .keep = 1 << 20, .hash = 1 << 20};
+struct options options = {.bucket = "bench", .keep = 1 << 20, .hash = 1 << 20, .verify = 1 << 20};
 struct counters counters;
 
 struct held {
@@ -139,7 +139,8 @@ int main(int count, char **arguments)
         {"delay-ms", required_argument, 0, 'd'}, {"keep", required_argument, 0, 'k'},
         {"hash", required_argument, 0, 'x'},     {"check-md5", no_argument, 0, 'm'},
         {"history", required_argument, 0, 'n'},  {"certificate", required_argument, 0, 'c'},
-        {"key", required_argument, 0, 's'},      {0, 0, 0, 0},
+        {"key", required_argument, 0, 's'},      {"verify-checksums", no_argument, 0, 'v'},
+        {0, 0, 0, 0},
     };
     unsigned port = 0;
     const char *certificate = NULL, *key = NULL;
@@ -151,6 +152,7 @@ int main(int count, char **arguments)
         case 'k': options.keep = bytes(optarg); break;
         case 'x': options.hash = bytes(optarg); break;
         case 'm': options.check_md5 = true; break;
+        case 'v': options.verify = UINT64_MAX; break;
         case 'n': options.history = strtoull(optarg, NULL, 10); break;
         case 'c': certificate = optarg; break;
         case 's': key = optarg; break;

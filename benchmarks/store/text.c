@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const char HEX[] = "0123456789abcdef";
+static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 char *text_room(struct text *text, size_t more)
 {
@@ -54,6 +55,20 @@ void text_hex(struct text *text, const unsigned char *bytes, size_t length)
         *to++ = HEX[bytes[i] & 15];
     }
     text->length += 2 * length;
+}
+
+void text_base64(struct text *text, const unsigned char *bytes, size_t length)
+{
+    char *to = text_room(text, (length + 2) / 3 * 4);
+    for (size_t i = 0; i < length; i += 3) {
+        size_t there = length - i < 3 ? length - i : 3;
+        uint32_t bits = (uint32_t)bytes[i] << 16 | (there > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) | (there > 2 ? bytes[i + 2] : 0);
+        *to++ = BASE64[bits >> 18];
+        *to++ = BASE64[bits >> 12 & 63];
+        *to++ = there > 1 ? BASE64[bits >> 6 & 63] : '=';
+        *to++ = there > 2 ? BASE64[bits & 63] : '=';
+    }
+    text->length += (length + 2) / 3 * 4;
 }
 
 static bool plain(unsigned char c)
@@ -173,20 +188,23 @@ size_t xml_decode(const char *from, size_t length, char *to)
     return (size_t)(to - start);
 }
 
-bool md5_from_base64(const char *from, size_t length, unsigned char digest[16])
+bool base64_decode(const char *from, size_t length, unsigned char *to, size_t wanted)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     uint32_t bits = 0;
-    int held = 0, made = 0;
-    if (length != 24 || from[22] != '=' || from[23] != '=')
+    int held = 0;
+    size_t letters = (wanted * 8 + 5) / 6;
+    if (length != (wanted + 2) / 3 * 4)
         return false;
-    for (int i = 0; i < 22; i++) {
-        const char *letter = strchr(letters, from[i]);
-        if (!letter || !*letter)
+    for (size_t i = 0; i < letters; i++) {
+        const char *letter = memchr(BASE64, from[i], 64);
+        if (!letter)
             return false;
-        bits = bits << 6 | (uint32_t)(letter - letters);
+        bits = bits << 6 | (uint32_t)(letter - BASE64);
         if ((held += 6) >= 8)
-            digest[made++] = (unsigned char)(bits >> (held -= 8));
+            *to++ = (unsigned char)(bits >> (held -= 8));
     }
-    return made == 16;
+    for (size_t i = letters; i < length; i++)
+        if (from[i] != '=')
+            return false;
+    return true;
 }

@@ -16,6 +16,7 @@ void text_say(struct text *text, const char *words);
 void text_number(struct text *text, uint64_t number);
 void text_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_hex(struct text *text, const unsigned char *bytes, size_t length);
+void text_base64(struct text *text, const unsigned char *bytes, size_t length);
 void text_percent(struct text *text, const char *bytes, size_t length);  // all but unreserved characters and '/'
 void text_xml(struct text *text, const char *bytes, size_t length);
 void text_iso_time(struct text *text, time_t moment);
@@ -24,4 +25,5 @@ void text_http_time(struct text *text, time_t moment);
 // Decode in place of `to`, which has room for `length` bytes; give the length.
 size_t percent_decode(const char *from, size_t length, char *to, bool plus_is_space);
 size_t xml_decode(const char *from, size_t length, char *to);
-bool md5_from_base64(const char *from, size_t length, unsigned char digest[16]);
+// Exactly `wanted` bytes into `to`; false where it is no base64 or another number of bytes.
+bool base64_decode(const char *from, size_t length, unsigned char *to, size_t wanted);
