@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from places import give_to_worker
 from s3_store import Store
 
 Run = Callable[[], Cost]
+
+LONG_ROUND = 20.0
+ROUNDS_OF_LONG = 3
 
 
 @dataclass
@@ -37,12 +41,20 @@ class Bench:
             yield Ground(directory, database)
 
     def interleaved(self, contenders: Sequence[tuple[str, Run]], note: Callable[[str, Cost], None]) -> None:
-        """Each contender once a round, each round begun by another one, so that nobody always runs on a warmer host."""
-        for number in range(self.rounds):
-            print(f"  round {number + 1} of {self.rounds}", flush=True)
+        """Each contender once a round, each round begun by another one, so that nobody always runs on a warmer host.
+
+        Where a round takes longer than LONG_ROUND seconds there are at most ROUNDS_OF_LONG.
+        """
+        rounds, number = self.rounds, 0
+        while number < rounds:
+            print(f"  round {number + 1} of {rounds}", flush=True)
             first = number % len(contenders)
+            began = time.monotonic()
             for name, run in [*contenders[first:], *contenders[:first]]:
                 note(name, run())
+            if time.monotonic() - began > LONG_ROUND:
+                rounds = min(rounds, ROUNDS_OF_LONG)
+            number += 1
 
 
 class Ground:
@@ -56,9 +68,9 @@ class Ground:
         self.home.mkdir()
         give_to_worker(self.home)
 
-    def tree(self, count: int, form: str = "real") -> Tree:
+    def tree(self, count: int, shape: str = "real") -> Tree:
         """A new tree, and its rows beside those that are there."""
-        tree = Tree(self.directory / f"{form}-{count}", count, form)
+        tree = Tree(self.directory / f"{shape}-{count}", count, shape)
         self.database.add(tree.directory)
         return tree
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import subprocess
 import sys
@@ -14,8 +13,8 @@ from typing import Any
 import history
 from check_checksums import check_checksums, check_trailers, check_words
 from checking import client, code_of, digest, same
-from places import ACCESS_KEY_ID, AWS, BUCKET, LOAD, SECRET_ACCESS_KEY, need_tools
-from s3_store import Store, running_store
+from places import ACCESS_KEY_ID, AWS, BUCKET, SECRET_ACCESS_KEY, need_tools
+from s3_store import Store, load, running_store
 
 BUDGET_US = 100.0
 LISTING_BUDGET_US = 1000.0  # of a page of 1,000 keys: 1 microsecond a key
@@ -195,13 +194,6 @@ def check_cost() -> None:
             print(f"  {kind:8} {cost:7.1f} us")
             if cost > budget:
                 sys.exit(f"check: a {kind} costs the store {cost:.0f} us, which is more than {budget:.0f} us.")
-
-
-def load(store: Store, kind: str, connections: int, count: int) -> dict[str, float]:
-    command = [str(LOAD), str(store.port), BUCKET, kind, str(connections), str(count), "19000"]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    result: dict[str, float] = json.loads(said)
-    return result
 
 
 def main() -> None:

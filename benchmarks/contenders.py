@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import compileall
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import yaml
 from places import (
     ACCESS_KEY_ID,
     AWS,
+    AWSCRT,
     BUCKET,
     PACKAGE,
     PYTHON,
@@ -31,13 +31,6 @@ WITHOUT_CHECKSUMS = {
     "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
     "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
 }
-
-
-@dataclass
-class Contender:
-    name: str
-    command: list[str]
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 def environment(store: Store, home: Path) -> dict[str, str]:
@@ -88,7 +81,7 @@ class Engine:
         packages = directory / "packages"
         shutil.copytree(PACKAGE, packages / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
         compileall.compile_dir(packages, quiet=1)
-        self.environment = {"PYTHONPATH": str(packages)}
+        self.environment = {"PYTHONPATH": f"{packages}:{AWSCRT}"}
 
     def command(
         self, store: Store, tree: Path, database: dict[str, Any], *, concurrency: int = 64, older_than: str = "1d"

@@ -16,6 +16,9 @@ PACKAGE = ROOT / "plugins" / "module_utils" / "synapse_media"
 STORE = CACHE / "store"
 LOAD = CACHE / "load"
 MEASURE = CACHE / "measure"
+FILES = CACHE / "files"
+# Only where libfuse3 was there to build it with.
+SLOW_FILES = CACHE / "slow-files"
 PYTHON = CACHE / "venv" / "bin" / "python"
 AWS = CACHE / "venv" / "bin" / "aws"
 RCLONE = CACHE / "venv" / "bin" / "rclone"
@@ -50,7 +53,9 @@ def give_to_worker(path: Path) -> None:
 
 
 def need_tools() -> None:
-    missing = [str(path) for path in (STORE, LOAD, MEASURE, PYTHON, AWS, AWSCRT, RCLONE, SCRIPT) if not path.exists()]
+    missing = [
+        str(path) for path in (STORE, LOAD, FILES, MEASURE, PYTHON, AWS, AWSCRT, RCLONE, SCRIPT) if not path.exists()
+    ]
     if missing:
         sys.exit(f"Not there: {', '.join(missing)}. Run `make -C benchmarks setup` first.")
     if os.geteuid() == 0 and subprocess.run(as_worker([str(PYTHON), "-c", ""]), check=False).returncode:

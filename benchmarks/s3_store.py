@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
-from places import BUCKET, STORE
+from places import BUCKET, LOAD, STORE
 
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
@@ -92,6 +92,14 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
         capture_output=True,
     )
     return certificate, key
+
+
+def load(store: Store, kind: str, connections: int, count: int) -> dict[str, float]:
+    """Requests of the load generator: how many, and its seconds of wall and CPU time."""
+    command = [str(LOAD), str(store.port), BUCKET, kind, str(connections), str(count), "19000"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    result: dict[str, float] = json.loads(said)
+    return result
 
 
 @contextmanager

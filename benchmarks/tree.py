@@ -1,8 +1,13 @@
-"""Makes a media store and the rows about it: tree.py DIRECTORY COUNT real|tiny. Run by the user who is to own it.
+"""Makes a media store and the rows about it: tree.py DIRECTORY COUNT SHAPE. Run by the user who is to own it.
 
-Of five files one is a local original, two are its thumbnails, one is a remote original and one its thumbnail. Real
-ones have 19,000 bytes on average, spread exponentially as media is: many small, few large. Tiny ones have up to 2,000
-bytes, all zero and never written, so that a million take no memory in tmpfs. The same arguments make the same tree.
+Of five files one is a local original, two are its thumbnails, one is a remote original and one its thumbnail; or all
+are originals, half of them remote. The same arguments make the same tree. The shapes:
+
+real       19,000 bytes on average, spread exponentially as pictures are: many small, few large
+originals  the same, but no thumbnails: each file in a directory of its own
+tiny       up to 2,000 bytes, all zero and never written, so that a million take no memory in tmpfs
+mixed      90 % from 1 to 100 KB, 9 % to 5 MB, 1 % to 100 MB, each evenly by the logarithm; the larger are originals
+videos     originals of 20 MiB each
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MEAN = 19_000
+VIDEO = 20 << 20
 CONTENTS = 100
 ORIGINS = 20  # of the hundred that the history has
 AGE = 30 * 86400
@@ -31,19 +37,29 @@ def media_id(index: int) -> str:
     return "".join(LETTERS[byte % 52] for byte in noise(f"id {index}", 24))
 
 
-def sizes(count: int) -> Iterator[int]:
-    """Exponential, each from its own slice of the distribution, in no order of size; MEAN within a percent."""
+def places(count: int) -> Iterator[float]:
+    """Of 0 to 1, each from its own slice of that, in no order."""
     step = int(count * 0.618) | 1
     while math.gcd(step, count) != 1:
         step += 2
     for index in range(count):
-        place = (index * step % count + 0.5) / count
-        yield max(1, round(-MEAN * math.log(1 - place)))
+        yield (index * step % count + 0.5) / count
 
 
-def names(count: int) -> Iterator[tuple[str, str, str, bool]]:
+def exponential(count: int) -> Iterator[int]:
+    """MEAN within a percent."""
+    return (max(1, round(-MEAN * math.log(1 - place))) for place in places(count))
+
+
+def between(low: int, high: int, count: int) -> Iterator[int]:
+    """Evenly by the logarithm."""
+    return (round(low * (high / low) ** place) for place in places(count))
+
+
+def names(count: int, thumbnails: bool) -> Iterator[tuple[str, str, str, bool]]:
     """(path, origin, filesystem id, whether it is an original) of each file."""
-    for index in range(-(-count // 5)):
+    size = 5 if thumbnails else 2
+    for index in range(-(-count // size)):
         local, remote = media_id(2 * index), media_id(2 * index + 1)
         origin = f"server{index % ORIGINS:02}.example.org"
         split_local, split_remote = (f"{name[:2]}/{name[2:4]}/{name[4:]}" for name in (local, remote))
@@ -53,16 +69,44 @@ def names(count: int) -> Iterator[tuple[str, str, str, bool]]:
             (f"remote_content/{origin}/{split_remote}", origin, remote, True),
             (f"remote_thumbnail/{origin}/{split_remote}/{THUMBNAILS[0]}", origin, remote, False),
         ]
-        yield from group[: count - 5 * index]
+        yield from [file for file in group if thumbnails or file[3]][: count - size * index]
+
+
+def mixed(count: int) -> Iterator[tuple[str, str, str, bool, int]]:
+    """Originals are two in five: every fourth of them is above 100 KB, and every tenth of those above 5 MB."""
+    originals = 2 * (count // 5) + sum(index in (0, 3) for index in range(count % 5))
+    larger = -(-originals // 4)
+    largest = -(-larger // 10)
+    small = between(1000, 100_000, count - larger)
+    medium, large = between(100_000, 5_000_000, larger - largest), between(5_000_000, 100_000_000, largest)
+    seen = 0
+    for name in names(count, True):
+        size = small
+        if name[3]:
+            if seen % 4 == 0:
+                size = large if seen % 40 == 0 else medium
+            seen += 1
+        yield (*name, next(size))
+
+
+def files(count: int, shape: str) -> Iterator[tuple[str, str, str, bool, int]]:
+    """names(), and the size of each."""
+    if shape == "mixed":
+        yield from mixed(count)
+        return
+    sizes = (VIDEO for _index in range(count)) if shape == "videos" else exponential(count)
+    for name, size in zip(names(count, shape in ("real", "tiny")), sizes, strict=True):
+        yield (*name, size)
 
 
 class Maker:
-    def __init__(self, directory: Path, count: int, tiny: bool) -> None:
+    def __init__(self, directory: Path, count: int, shape: str) -> None:
         self.root = directory / "media_store"
         self._count = count
+        self._shape = shape
         self._made: set[str] = set()
         self._then = time.time() - AGE
-        self._contents = [_about(bytes(1 + 20 * index)) for index in range(CONTENTS)] if tiny else []
+        self._contents = [_about(bytes(1 + 20 * index)) for index in range(CONTENTS)] if shape == "tiny" else []
 
     def make(self, directory: Path) -> None:
         created = int(self._then * 1000)
@@ -71,9 +115,7 @@ class Maker:
             (directory / "remote.tsv").open("w") as remote,
             (directory / "manifest.tsv").open("w") as manifest,
         ):
-            for index, ((path, origin, name, original), size) in enumerate(
-                zip(names(self._count), sizes(self._count), strict=False)
-            ):
+            for index, (path, origin, name, original, size) in enumerate(files(self._count, self._shape)):
                 length, md5, sha256 = self._make_file(path, index, size)
                 manifest.write(f"{path}\t{length}\t{md5}\n")
                 if original and origin:
@@ -104,9 +146,9 @@ def _about(content: bytes) -> tuple[int, str, str]:
 
 
 def main() -> None:
-    directory, count, form = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    directory, count, shape = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     directory.mkdir()
-    Maker(directory, count, form == "tiny").make(directory)
+    Maker(directory, count, shape).make(directory)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from bench import Bench, Ground
-from check import load
 from contenders import RCLONE_CHECK, RCLONE_MOVE, rclone, s5cmd_move
 from measured import Cost, RunFailed
 from media import Tree
 from places import BUCKET
 from results import Figure, Goal
-from s3_store import Store, running_store
+from s3_store import Store, load, running_store
 
 FILES = 10_000
 FLAG_FILES = 3000

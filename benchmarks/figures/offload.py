@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from bench import Bench, Ground, Run
-from contenders import RCLONE_CHECK, RCLONE_MOVE, Script, aws, rclone, s5cmd_move
+from bench import Bench, Ground
+from contenders import RCLONE_CHECK, Script, aws, rclone
 from measured import Cost, RunFailed
 from media import Tree
 from places import BUCKET
 from results import Figure, Goal
 from s3_store import Store, make_certificate, running_store
 
+from figures.moves import cpu_goal, movers, wall_goal
+
 FILES = 10_000
+FAR_MS = 100.0
 SCRIPT_FILES = 300
 SCRIPT = "upstream's s3_media_upload"
 
@@ -19,17 +22,23 @@ def first_offload(bench: Bench) -> list[Figure]:
     figures = []
     with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as store:
         tree = ground.tree(bench.count(FILES))
-        for in_flight in (64, 256):
+        for in_flight, delay_ms, wall, cpu in (
+            (64, bench.delay_ms, 0.95, 0.5),
+            (256, bench.delay_ms, 0.85, 0.5),
+            (256, FAR_MS, 1.0, None),
+        ):
             figure = Figure(
-                f"first-offload-{in_flight}",
+                f"first-offload-{in_flight}" + (f"-{delay_ms:g}-ms" if delay_ms == FAR_MS else ""),
                 f"{tree.count} files of 19 KB on average, nothing in the bucket, {in_flight} in flight,"
-                f" {bench.delay_ms:g} ms to the store",
-                {"files": tree.count, "in_flight": in_flight, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
+                f" {delay_ms:g} ms to the store",
+                {"files": tree.count, "in_flight": in_flight, "delay_ms": delay_ms, "rounds": bench.rounds},
             )
-            bench.interleaved(_movers(ground, store, tree, in_flight), figure.add)
-            _goals(figure)
+            store.delay(delay_ms)
+            bench.interleaved(movers(ground, store, tree, in_flight), figure.add)
+            figure.goals = [wall_goal(figure, wall), *([cpu_goal(figure, cpu)] if cpu else [])]
             figures.append(figure)
-        _against_script(bench, ground, store, tree, figures)
+        store.delay(bench.delay_ms)
+        _against_script(bench, ground, store, tree, figures[:2])
     return figures
 
 
@@ -44,16 +53,18 @@ def tls(bench: Bench) -> list[Figure]:
                 f" {bench.delay_ms:g} ms to the store",
                 {"files": tree.count, "in_flight": 64, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
             )
-            bench.interleaved(_movers(ground, store, tree, 64), figure.add)
-            _goals(figure)
+            bench.interleaved(movers(ground, store, tree, 64), figure.add)
+            figure.goals = [wall_goal(figure, 1.0), cpu_goal(figure, 0.8)]
     return [figure]
 
 
 def already_there(bench: Bench) -> list[Figure]:
     with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as store:
         tree = ground.tree(bench.count(FILES))
+        store.delay(0)
         ground.run(store, aws(store, "sync", str(tree.master), f"s3://{BUCKET}"))
         tree.need_in(store, "aws s3 sync")
+        store.delay(bench.delay_ms)
         figure = Figure(
             "already-there",
             f"{tree.count} files, all in the bucket after `aws s3 sync`: proven and unlinked by the engine,"
@@ -80,34 +91,6 @@ def already_there(bench: Bench) -> list[Figure]:
             Goal("list requests of the engine", engines.requests.get("list", 0), 11),
         ]
     return [figure]
-
-
-def _movers(ground: Ground, store: Store, tree: Tree, in_flight: int) -> list[tuple[str, Run]]:
-    def moved(name: str, command: list[str] | None) -> Run:
-        def run() -> Cost:
-            store.clear()
-            tree.lay_out()
-            cost = ground.run(store, command) if command else ground.run_engine(store, tree.work, in_flight)
-            tree.need_moved(store, name)
-            return cost
-
-        return run
-
-    commands = {
-        "engine": None,
-        "s5cmd mv": s5cmd_move(store, tree.work, in_flight),
-        "rclone move": rclone("move", tree.work, BUCKET, in_flight, RCLONE_MOVE),
-    }
-    return [(name, moved(name, command)) for name, command in commands.items()]
-
-
-def _goals(figure: Figure) -> None:
-    engine, s5cmd, other = (figure.median(name) for name in ("engine", "s5cmd mv", "rclone move"))
-    faster = min(s5cmd.seconds, other.seconds)
-    figure.goals = [
-        Goal("wall: engine / the faster of s5cmd mv and rclone move", engine.seconds / faster, 1.0),
-        Goal("CPU: engine / s5cmd mv", engine.cpu_seconds / s5cmd.cpu_seconds, 0.8),
-    ]
 
 
 def _against_script(bench: Bench, ground: Ground, store: Store, large: Tree, figures: list[Figure]) -> None:

@@ -1,0 +1,45 @@
+"""A tree that moves into an empty bucket: the engine beside s5cmd mv and rclone move."""
+
+from __future__ import annotations
+
+from bench import Ground, Run
+from contenders import RCLONE_MOVE, rclone, s5cmd_move
+from measured import Cost
+from media import Tree
+from places import BUCKET
+from results import Figure, Goal
+from s3_store import Store
+
+
+def movers(ground: Ground, store: Store, tree: Tree, in_flight: int) -> list[tuple[str, Run]]:
+    def moved(name: str, command: list[str] | None) -> Run:
+        def run() -> Cost:
+            store.clear()
+            tree.lay_out()
+            cost = ground.run(store, command) if command else ground.run_engine(store, tree.work, in_flight)
+            tree.need_moved(store, name)
+            return cost
+
+        return run
+
+    commands = {
+        "engine": None,
+        "s5cmd mv": s5cmd_move(store, tree.work, in_flight),
+        "rclone move": rclone("move", tree.work, BUCKET, in_flight, RCLONE_MOVE),
+    }
+    return [(name, moved(name, command)) for name, command in commands.items()]
+
+
+def wall_goal(figure: Figure, limit: float) -> Goal:
+    engine, s5cmd, other = (figure.median(name) for name in ("engine", "s5cmd mv", "rclone move"))
+    faster = min(s5cmd.seconds, other.seconds)
+    return Goal("wall: engine / the faster of s5cmd mv and rclone move", engine.seconds / faster, limit)
+
+
+def cpu_goal(figure: Figure, limit: float) -> Goal:
+    engine, s5cmd = figure.median("engine"), figure.median("s5cmd mv")
+    return Goal("CPU: engine / s5cmd mv", engine.cpu_seconds / s5cmd.cpu_seconds, limit)
+
+
+def memory_goal(figure: Figure, limit: float) -> Goal:
+    return Goal("peak memory of the engine in MB", figure.median("engine").peak_rss_mib * 1.048576, limit)

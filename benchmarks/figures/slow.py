@@ -1,0 +1,148 @@
+"""slow-opens: a file system that takes 5 ms to open a file or a directory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from bench import Bench, Ground, Run
+from contenders import aws
+from measured import Cost, RunFailed
+from media import Tree
+from places import BUCKET, FILES, as_worker, give_to_worker
+from results import Figure, Goal
+from s3_store import Store, load, running_store
+from slow_files import reason_against, slow_files
+
+COUNT = 5000
+IN_FLIGHT = 64
+OPEN_MS = 5.0
+ENGINE = "engine"
+OPENS = f"{IN_FLIGHT} threads that only open, read and unlink"
+WIRE = f"load generator, {IN_FLIGHT} in flight"
+
+
+def slow_opens(bench: Bench) -> list[Figure]:
+    reason = reason_against()
+    if reason:
+        print(f"  slow-opens is not measured: no slow file system can be mounted: {reason}", flush=True)
+        return []
+    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as store:
+        tree = ground.tree(bench.count(COUNT), "originals")
+        mountpoint = ground.directory / "slow"
+        mountpoint.mkdir()
+        give_to_worker(mountpoint)
+        return [
+            _already_there(bench, ground, store, tree, mountpoint),
+            _first_offload(bench, ground, store, tree, mountpoint),
+        ]
+
+
+def _already_there(bench: Bench, ground: Ground, store: Store, tree: Tree, mountpoint: Path) -> Figure:
+    figure = _figure(bench, tree, "slow-opens-already-there", "all in the bucket: proven and unlinked")
+    store.delay(0)
+    ground.run(store, aws(store, "sync", str(tree.master), f"s3://{BUCKET}"))
+    tree.need_in(store, "aws s3 sync")
+    store.delay(bench.delay_ms)
+
+    def engine() -> Cost:
+        with _slow(tree, mountpoint):
+            cost = ground.run_engine(store, mountpoint, IN_FLIGHT)
+        tree.need_moved(store, "The engine")
+        if cost.notes["verified"]["files"] != tree.count:
+            raise RunFailed(f"The engine sent files that were there: {cost.notes}")
+        return cost
+
+    bench.interleaved([(ENGINE, engine), (OPENS, partial(_opens, tree, mountpoint))], figure.add)
+    _goal(figure, tree, (OPENS,))
+    return figure
+
+
+def _first_offload(bench: Bench, ground: Ground, store: Store, tree: Tree, mountpoint: Path) -> Figure:
+    figure = _figure(bench, tree, "slow-opens-first-offload", "nothing in the bucket")
+
+    def engine() -> Cost:
+        store.clear()
+        with _slow(tree, mountpoint):
+            cost = ground.run_engine(store, mountpoint, IN_FLIGHT)
+        tree.need_moved(store, "The engine")
+        return cost
+
+    runs: list[tuple[str, Run]] = [
+        (ENGINE, engine),
+        (OPENS, partial(_opens, tree, mountpoint)),
+        (WIRE, partial(_wire, store, tree.count)),
+    ]
+    bench.interleaved(runs, figure.add)
+    _goal(figure, tree, (OPENS, WIRE))
+    return figure
+
+
+def _figure(bench: Bench, tree: Tree, name: str, words: str) -> Figure:
+    return Figure(
+        name,
+        f"{tree.count} originals of 19 KB on average, each in a directory of its own, on a file system that takes"
+        f" {OPEN_MS:g} ms to open a file or a directory; {words}; {bench.delay_ms:g} ms to the store",
+        {
+            "files": tree.count,
+            "open_ms": OPEN_MS,
+            "opendir_ms": OPEN_MS,
+            "in_flight": IN_FLIGHT,
+            "delay_ms": bench.delay_ms,
+            "rounds": bench.rounds,
+        },
+    )
+
+
+@contextmanager
+def _slow(tree: Tree, mountpoint: Path) -> Iterator[None]:
+    tree.lay_out()
+    with slow_files(tree.work, mountpoint, OPEN_MS, OPEN_MS):
+        yield
+
+
+def _opens(tree: Tree, mountpoint: Path) -> Cost:
+    with _slow(tree, mountpoint):
+        said = _said([str(FILES), str(mountpoint), str(IN_FLIGHT)])
+    if (said["files"], tree.files_left()) != (tree.count, 0):
+        raise RunFailed(f"Of {tree.count} files {said['files']} were unlinked, and {tree.files_left()} are left.")
+    return _cost(said, {}, 0)
+
+
+def _wire(store: Store, count: int) -> Cost:
+    store.clear()
+    before = store.zero()
+    said = load(store, "put-md5", IN_FLIGHT, count)
+    after = store.statistics()
+    return _cost(said, {"put": after["requests"]["put"]}, after["cpu_seconds"] - before["cpu_seconds"])
+
+
+def _said(command: list[str]) -> dict[str, float]:
+    result: dict[str, float] = json.loads(subprocess.run(as_worker(command), check=True, capture_output=True).stdout)
+    return result
+
+
+def _cost(said: dict[str, float], requests: dict[str, int], store_cpu_seconds: float) -> Cost:
+    return Cost(
+        seconds=said["seconds"],
+        cpu_seconds=said["cpu_seconds"],
+        peak_rss_mib=0,
+        requests=requests,
+        store_cpu_seconds=store_cpu_seconds,
+        connections=0,
+    )
+
+
+def _goal(figure: Figure, tree: Tree, bounds: tuple[str, ...]) -> None:
+    """Four fifths of what bounds every client: the files' opens by themselves, all that is opened, and the wire."""
+    rates = {name: tree.count / figure.median(name).seconds for name in (ENGINE, *bounds)}
+    rates["the files' opens alone"] = IN_FLIGHT / OPEN_MS * 1000
+    figure.remarks = [f"{name}: {rate:.0f} files/s" for name, rate in rates.items()]
+    limit = min(rate for name, rate in rates.items() if name != ENGINE)
+    lowest = next(name for name, rate in rates.items() if rate == limit)
+    words = f"files a second: engine / the least of these, which is: {lowest}"
+    figure.goals = [Goal(words, rates[ENGINE] / limit, 0.8, at_least=True)]

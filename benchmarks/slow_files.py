@@ -1,0 +1,46 @@
+"""The slow file system, mounted for as long as a run takes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from places import SLOW_FILES
+
+# More than any contender opens at once, so that the file system does not become the bound.
+THREADS = 512
+
+
+def reason_against() -> str:
+    """Why it cannot be mounted here; empty where it can."""
+    if not SLOW_FILES.exists():
+        return "it was not built, because libfuse3's headers are missing (Debian: libfuse3-dev)"
+    if not Path("/dev/fuse").exists():
+        return "/dev/fuse is missing, so this kernel or container mounts no FUSE file system"
+    if os.geteuid() != 0:
+        return "only root may mount a file system that another user enters"
+    return ""
+
+
+@contextmanager
+def slow_files(source: Path, mountpoint: Path, open_ms: float, opendir_ms: float) -> Iterator[None]:
+    """`source` at `mountpoint`. Nothing else may change `source` meanwhile: names are cached."""
+    command = [str(SLOW_FILES), str(source), str(mountpoint), str(open_ms), str(opendir_ms), str(THREADS)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        if process.stdout.readline().strip() != "mounted":
+            raise RuntimeError(f"The slow file system was not mounted on {mountpoint}; what it said is above.")
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if mountpoint.is_mount():
+            subprocess.run(["umount", "--lazy", str(mountpoint)], check=True)
