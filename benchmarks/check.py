@@ -12,6 +12,7 @@ from typing import Any
 
 import history
 from check_checksums import check_checksums, check_trailers, check_words
+from check_slow_files import check_slow_files
 from checking import client, code_of, digest, same
 from places import ACCESS_KEY_ID, AWS, BUCKET, SECRET_ACCESS_KEY, need_tools
 from s3_store import Store, load, running_store
@@ -211,6 +212,7 @@ def main() -> None:
         check_checksums(s3)
         check_aws_command(store)
     check_words()
+    check_slow_files()
     check_trailers()
     check_history()
     check_cost()

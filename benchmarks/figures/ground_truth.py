@@ -12,8 +12,43 @@ from places import BUCKET
 from results import Figure, Goal
 from s3_store import Store, load, running_store
 
+from figures.sizes import MIXED_FILES, VIDEOS
+
 FILES = 10_000
 FLAG_FILES = 3000
+
+FlagSets = tuple[tuple[str, ...], ...]
+
+# Beside what contenders.py uses.
+FLAGS: FlagSets = (
+    (),
+    ("--no-traverse", *RCLONE_MOVE[1:]),
+    ("--fast-list", *RCLONE_MOVE[1:]),
+    (*RCLONE_MOVE, "--ignore-checksum"),
+    (*RCLONE_MOVE, "--s3-disable-checksum"),
+    (*RCLONE_MOVE, "--s3-use-unsigned-payload", "true"),
+    (*RCLONE_MOVE, "--buffer-size", "0"),
+    (*RCLONE_MOVE, "--use-server-modtime"),
+    (*RCLONE_MOVE, "--s3-provider", "Minio"),
+    (*RCLONE_MOVE, "--s3-provider", "AWS", "--s3-force-path-style=true"),
+)
+S5CMD: FlagSets = (("--concurrency", "1"),)
+# By themselves rclone sends up to 200 MiB, and s5cmd up to 50 MiB, in one request.
+FLAGS_OF_LARGE: FlagSets = (
+    (),
+    (*RCLONE_MOVE, "--s3-upload-cutoff", "8M", "--s3-chunk-size", "8M", "--s3-upload-concurrency", "4"),
+    (*RCLONE_MOVE, "--s3-upload-cutoff", "8M", "--s3-chunk-size", "8M", "--s3-disable-checksum"),
+    (*RCLONE_MOVE, "--ignore-checksum"),
+    (*RCLONE_MOVE, "--s3-use-unsigned-payload", "true"),
+    (*RCLONE_MOVE, "--buffer-size", "0"),
+    (*RCLONE_MOVE, "--order-by", "size,descending"),
+    (*RCLONE_MOVE, "--order-by", "size,mixed,50"),
+)
+S5CMD_OF_LARGE: FlagSets = (
+    ("--part-size", "8", "--concurrency", "4"),
+    ("--part-size", "16", "--concurrency", "16"),
+    ("--part-size", "128"),
+)
 
 
 def store(bench: Bench) -> list[Figure]:
@@ -60,24 +95,16 @@ def peer_flags(bench: Bench) -> list[Figure]:
     """Whether contenders.py has the best flags: it has, as long as no line is quicker than those marked as used."""
     figures = []
     with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as target:
-        tree = ground.tree(bench.count(FLAG_FILES))
+        for shape, files, in_flight in (("videos", VIDEOS, 64), ("mixed", MIXED_FILES, 64)):
+            # The peers need no rows.
+            tree = Tree(ground.directory / shape, bench.count(files), shape)
+            moves = _moves(target, tree, in_flight, FLAGS_OF_LARGE, S5CMD_OF_LARGE)
+            figures.append(_compare(bench, ground, target, tree, f"peer-flags-{shape}", moves))
+            tree.remove()
+        tree = Tree(ground.directory / "real", bench.count(FLAG_FILES), "real")
         for in_flight in (64, 256):
-            figure = Figure(
-                f"peer-flags-move-{in_flight}",
-                f"{tree.count} files, nothing in the bucket, {in_flight} in flight, {bench.delay_ms:g} ms to the store",
-                {"files": tree.count, "in_flight": in_flight, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
-            )
-            runs = []
-            for name, command in _moves(target, tree, in_flight).items():
-                run = partial(_move, ground, target, tree, name, command)
-                try:
-                    run()
-                except RunFailed as error:
-                    figure.remarks.append(f"does not work: {name}: {str(error).splitlines()[-1]}")
-                else:
-                    runs.append((name, run))
-            bench.interleaved(runs, figure.add)
-            figures.append(figure)
+            moves = _moves(target, tree, in_flight, FLAGS, S5CMD)
+            figures.append(_compare(bench, ground, target, tree, f"peer-flags-move-{in_flight}", moves))
         # The last move has left everything in the bucket.
         checks = Figure(
             "peer-flags-check",
@@ -95,26 +122,40 @@ def peer_flags(bench: Bench) -> list[Figure]:
     return [*figures, checks]
 
 
-def _moves(target: Store, tree: Tree, in_flight: int) -> dict[str, list[str]]:
-    flag_sets = {
-        (),
-        RCLONE_MOVE,
-        ("--no-traverse", *RCLONE_MOVE[1:]),
-        ("--fast-list", *RCLONE_MOVE[1:]),
-        (*RCLONE_MOVE, "--ignore-checksum"),
-        (*RCLONE_MOVE, "--s3-disable-checksum"),
-        (*RCLONE_MOVE, "--s3-use-unsigned-payload", "true"),
-        (*RCLONE_MOVE, "--buffer-size", "0"),
-        (*RCLONE_MOVE, "--use-server-modtime"),
-        (*RCLONE_MOVE, "--s3-provider", "Minio"),
-        (*RCLONE_MOVE, "--s3-provider", "AWS", "--s3-force-path-style=true"),
-    }
+def _compare(bench: Bench, ground: Ground, target: Store, tree: Tree, name: str, moves: dict[str, list[str]]) -> Figure:
+    figure = Figure(
+        name,
+        f"{tree.count} files, nothing in the bucket, {bench.delay_ms:g} ms to the store",
+        {"files": tree.count, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
+    )
+    runs = []
+    for words, command in moves.items():
+        run = partial(_move, ground, target, tree, words, command)
+        try:
+            run()
+        except RunFailed as error:
+            figure.remarks.append(f"does not work: {words}: {str(error).splitlines()[-1]}")
+        else:
+            runs.append((words, run))
+    bench.interleaved(runs, figure.add)
+    return figure
+
+
+def _moves(
+    target: Store,
+    tree: Tree,
+    in_flight: int,
+    flag_sets: tuple[tuple[str, ...], ...],
+    s5cmd: tuple[tuple[str, ...], ...],
+) -> dict[str, list[str]]:
     moves = {}
-    for flags in sorted(flag_sets):
+    for flags in (RCLONE_MOVE, *flag_sets):
         used = " (used)" if flags == RCLONE_MOVE else ""
-        moves[f"rclone move {' '.join(flags)}{used}"] = rclone("move", tree.work, BUCKET, in_flight, flags)
-    move = moves["s5cmd mv (used)"] = s5cmd_move(target, tree.work, in_flight)
-    moves["s5cmd mv --concurrency 1"] = [*move[:-2], "--concurrency", "1", *move[-2:]]
+        words = f"rclone move --transfers {in_flight} {' '.join(flags)}{used}"
+        moves[words] = rclone("move", tree.work, BUCKET, in_flight, flags)
+    move = moves[f"s5cmd --numworkers {in_flight} mv (used)"] = s5cmd_move(target, tree.work, in_flight)
+    for flags in s5cmd:
+        moves[f"s5cmd --numworkers {in_flight} mv {' '.join(flags)}"] = [*move[:-2], *flags, *move[-2:]]
     return moves
 
 
