@@ -19,7 +19,7 @@ from s3_store import Store
 
 Run = Callable[[], Cost]
 
-LONG_ROUND = 20.0
+LONG_ROUND = 15.0
 ROUNDS_OF_LONG = 3
 
 

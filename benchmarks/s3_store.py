@@ -94,9 +94,9 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-def load(store: Store, kind: str, connections: int, count: int) -> dict[str, float]:
-    """Requests of the load generator: how many, and its seconds of wall and CPU time."""
-    command = [str(LOAD), str(store.port), BUCKET, kind, str(connections), str(count), "19000"]
+def load(store: Store, kind: str, connections: int, count: int, size: int = 19_000) -> dict[str, float]:
+    """Requests of the load generator, with bodies of `size` bytes: how many, and its seconds of wall and CPU time."""
+    command = [str(LOAD), str(store.port), BUCKET, kind, str(connections), str(count), str(size)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result: dict[str, float] = json.loads(said)
     return result

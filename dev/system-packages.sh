@@ -33,6 +33,7 @@ need libc6-dev test -e /usr/include/stdio.h
 need python3-venv /usr/bin/python3 -c 'import venv, ensurepip'
 if [[ ${1-} == benchmarks ]]; then
   need libssl-dev test -e /usr/include/openssl/ssl.h
+  need libfuse3-dev test -e /usr/include/fuse3/fuse.h
   need postgresql compgen -G '/usr/lib/postgresql/*/bin/initdb'
 fi
 

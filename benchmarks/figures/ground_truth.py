@@ -10,8 +10,9 @@ from measured import Cost, RunFailed
 from media import Tree
 from places import BUCKET
 from results import Figure, Goal
-from s3_store import Store, load, running_store
+from s3_store import Store, running_store
 
+from figures.moves import wire
 from figures.sizes import MIXED_FILES, VIDEOS
 
 FILES = 10_000
@@ -62,9 +63,9 @@ def store(bench: Bench) -> list[Figure]:
     with running_store(delay_ms=bench.delay_ms) as held, running_store() as quick:
         runs = {}
         for kind in ("put", "put-md5"):
-            runs[f"{kind}, 64 in flight"] = partial(_load, held, kind, 64, count)
-            runs[f"{kind}, 256 in flight"] = partial(_load, held, kind, 256, count)
-            runs[f"{kind}, 64 in flight, no delay"] = partial(_load, quick, kind, 64, count)
+            runs[f"{kind}, 64 in flight"] = partial(wire, held, kind, 64, count)
+            runs[f"{kind}, 256 in flight"] = partial(wire, held, kind, 256, count)
+            runs[f"{kind}, 64 in flight, no delay"] = partial(wire, quick, kind, 64, count)
         bench.interleaved(list(runs.items()), figure.add)
     for name in runs:
         figure.goals.append(
@@ -75,20 +76,6 @@ def store(bench: Bench) -> list[Figure]:
         found = figure.median(f"put, {in_flight} in flight").seconds
         figure.remarks.append(f"{in_flight} in flight: {found:.2f} s where the delay alone makes {floor:.2f} s")
     return [figure]
-
-
-def _load(target: Store, kind: str, connections: int, count: int) -> Cost:
-    before = target.zero()
-    said = load(target, kind, connections, count)
-    after = target.statistics()
-    return Cost(
-        seconds=said["seconds"],
-        cpu_seconds=said["cpu_seconds"],
-        peak_rss_mib=0,
-        requests={"put": after["requests"]["put"]},
-        store_cpu_seconds=after["cpu_seconds"] - before["cpu_seconds"],
-        connections=after["most_connections"],
-    )
 
 
 def peer_flags(bench: Bench) -> list[Figure]:

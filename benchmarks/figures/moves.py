@@ -8,7 +8,7 @@ from measured import Cost
 from media import Tree
 from places import BUCKET
 from results import Figure, Goal
-from s3_store import Store
+from s3_store import Store, load
 
 
 def movers(ground: Ground, store: Store, tree: Tree, in_flight: int) -> list[tuple[str, Run]]:
@@ -28,6 +28,21 @@ def movers(ground: Ground, store: Store, tree: Tree, in_flight: int) -> list[tup
         "rclone move": rclone("move", tree.work, BUCKET, in_flight, RCLONE_MOVE),
     }
     return [(name, moved(name, command)) for name, command in commands.items()]
+
+
+def wire(store: Store, kind: str, connections: int, count: int, size: int = 19_000) -> Cost:
+    """The load generator puts as many: no client needs less."""
+    before = store.zero()
+    said = load(store, kind, connections, count, size)
+    after = store.statistics()
+    return Cost(
+        seconds=said["seconds"],
+        cpu_seconds=said["cpu_seconds"],
+        peak_rss_mib=0,
+        requests={"put": after["requests"]["put"]},
+        store_cpu_seconds=after["cpu_seconds"] - before["cpu_seconds"],
+        connections=after["most_connections"],
+    )
 
 
 def wall_goal(figure: Figure, limit: float) -> Goal:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from bench import Bench
+from functools import partial
+
+from bench import Bench, Run
 from results import Figure, Goal
 from s3_store import running_store
+from tree import VIDEO
 
-from figures.moves import cpu_goal, memory_goal, movers, wall_goal
+from figures.moves import cpu_goal, memory_goal, movers, wall_goal, wire
 
 VIDEOS = 48
 MIXED_FILES = 4000
@@ -27,7 +30,9 @@ def videos(bench: Bench) -> list[Figure]:
                 {"files": tree.count, "in_flight": IN_FLIGHT, "delay_ms": delay_ms, "rounds": bench.rounds},
             )
             with running_store(delay_ms=delay_ms) as store:
-                bench.interleaved(movers(ground, store, tree, IN_FLIGHT), figure.add)
+                floor = partial(wire, store, "put-md5", tree.count, tree.count, VIDEO)
+                runs: list[tuple[str, Run]] = [*movers(ground, store, tree, IN_FLIGHT), ("load generator", floor)]
+                bench.interleaved(runs, figure.add)
             figure.goals = [wall_goal(figure, 1.0), cpu_goal(figure, 1.0), memory_goal(figure, 150)]
             figures.append(figure)
     return figures

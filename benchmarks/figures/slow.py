@@ -15,8 +15,10 @@ from measured import Cost, RunFailed
 from media import Tree
 from places import BUCKET, FILES, as_worker, give_to_worker
 from results import Figure, Goal
-from s3_store import Store, load, running_store
+from s3_store import Store, running_store
 from slow_files import reason_against, slow_files
+
+from figures.moves import wire
 
 COUNT = 5000
 IN_FLIGHT = 64
@@ -75,7 +77,7 @@ def _first_offload(bench: Bench, ground: Ground, store: Store, tree: Tree, mount
     runs: list[tuple[str, Run]] = [
         (ENGINE, engine),
         (OPENS, partial(_opens, tree, mountpoint)),
-        (WIRE, partial(_wire, store, tree.count)),
+        (WIRE, partial(wire, store, "put-md5", IN_FLIGHT, tree.count)),
     ]
     bench.interleaved(runs, figure.add)
     _goal(figure, tree, (OPENS, WIRE))
@@ -110,31 +112,19 @@ def _opens(tree: Tree, mountpoint: Path) -> Cost:
         said = _said([str(FILES), str(mountpoint), str(IN_FLIGHT)])
     if (said["files"], tree.files_left()) != (tree.count, 0):
         raise RunFailed(f"Of {tree.count} files {said['files']} were unlinked, and {tree.files_left()} are left.")
-    return _cost(said, {}, 0)
-
-
-def _wire(store: Store, count: int) -> Cost:
-    store.clear()
-    before = store.zero()
-    said = load(store, "put-md5", IN_FLIGHT, count)
-    after = store.statistics()
-    return _cost(said, {"put": after["requests"]["put"]}, after["cpu_seconds"] - before["cpu_seconds"])
+    return Cost(
+        seconds=said["seconds"],
+        cpu_seconds=said["cpu_seconds"],
+        peak_rss_mib=0,
+        requests={},
+        store_cpu_seconds=0,
+        connections=0,
+    )
 
 
 def _said(command: list[str]) -> dict[str, float]:
     result: dict[str, float] = json.loads(subprocess.run(as_worker(command), check=True, capture_output=True).stdout)
     return result
-
-
-def _cost(said: dict[str, float], requests: dict[str, int], store_cpu_seconds: float) -> Cost:
-    return Cost(
-        seconds=said["seconds"],
-        cpu_seconds=said["cpu_seconds"],
-        peak_rss_mib=0,
-        requests=requests,
-        store_cpu_seconds=store_cpu_seconds,
-        connections=0,
-    )
 
 
 def _goal(figure: Figure, tree: Tree, bounds: tuple[str, ...]) -> None:
