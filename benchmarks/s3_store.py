@@ -79,6 +79,11 @@ class Store:
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=context)
 
 
+def has_tls() -> bool:
+    """Whether the store was built with OpenSSL."""
+    return subprocess.run([str(STORE), "--has-tls"], check=False).returncode == 0
+
+
 def make_certificate(directory: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 and its key, in `directory`."""
     certificate, key = directory / "certificate.pem", directory / "key.pem"

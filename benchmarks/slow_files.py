@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,10 @@ from places import SLOW_FILES
 THREADS = 512
 
 
+class NotMounted(Exception):
+    """The kernel, or the container, did not allow it."""
+
+
 def reason_against() -> str:
     """Why it cannot be mounted here; empty where it can."""
     if not SLOW_FILES.exists():
@@ -22,7 +27,15 @@ def reason_against() -> str:
         return "/dev/fuse is missing, so this kernel or container mounts no FUSE file system"
     if os.geteuid() != 0:
         return "only root may mount a file system that another user enters"
-    return ""
+    with tempfile.TemporaryDirectory() as name:
+        source, mountpoint = Path(name) / "source", Path(name) / "slow"
+        source.mkdir()
+        mountpoint.mkdir()
+        try:
+            with slow_files(source, mountpoint, 0, 0):
+                return ""
+        except NotMounted as error:
+            return f"{error} A container needs the device /dev/fuse and the capability SYS_ADMIN."
 
 
 @contextmanager
@@ -33,7 +46,7 @@ def slow_files(source: Path, mountpoint: Path, open_ms: float, opendir_ms: float
     try:
         assert process.stdout is not None
         if process.stdout.readline().strip() != "mounted":
-            raise RuntimeError(f"The slow file system was not mounted on {mountpoint}; what it said is above.")
+            raise NotMounted(f"The slow file system was not mounted on {mountpoint}; what it said is above.")
         yield
     finally:
         process.terminate()

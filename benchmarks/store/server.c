@@ -140,7 +140,7 @@ int main(int count, char **arguments)
         {"hash", required_argument, 0, 'x'},     {"check-md5", no_argument, 0, 'm'},
         {"history", required_argument, 0, 'n'},  {"certificate", required_argument, 0, 'c'},
         {"key", required_argument, 0, 's'},      {"verify-checksums", no_argument, 0, 'v'},
-        {0, 0, 0, 0},
+        {"has-tls", no_argument, 0, 't'},        {0, 0, 0, 0},
     };
     unsigned port = 0;
     const char *certificate = NULL, *key = NULL;
@@ -152,6 +152,7 @@ int main(int count, char **arguments)
         case 'k': options.keep = bytes(optarg); break;
         case 'x': options.hash = bytes(optarg); break;
         case 'm': options.check_md5 = true; break;
+        case 't': return wire_has_tls() ? 0 : 1;
         case 'v': options.verify = UINT64_MAX; break;
         case 'n': options.history = strtoull(optarg, NULL, 10); break;
         case 'c': certificate = optarg; break;

@@ -19,6 +19,11 @@ static long outcome(long moved)
 
 static SSL_CTX *context;
 
+bool wire_has_tls(void)
+{
+    return true;
+}
+
 bool wire_use_tls(const char *certificate, const char *key)
 {
     context = SSL_CTX_new(TLS_server_method());
@@ -73,6 +78,11 @@ static void session_stop(void *session)
     SSL_free(session);
 }
 #else
+bool wire_has_tls(void)
+{
+    return false;
+}
+
 bool wire_use_tls(const char *certificate, const char *key)
 {
     (void)certificate, (void)key;

@@ -11,7 +11,9 @@ struct wire {
 
 enum { WIRE_WAIT = 0, WIRE_CLOSED = -1 };
 
-// Whether TLS was compiled in; loads the certificate.
+// Whether TLS was compiled in.
+bool wire_has_tls(void);
+// Loads the certificate; false where that fails, or TLS was not compiled in.
 bool wire_use_tls(const char *certificate, const char *key);
 void wire_start(struct wire *wire, int descriptor);
 void wire_stop(struct wire *wire);
