@@ -29,7 +29,7 @@ static bool is_behind(const struct upload *upload, const struct text *key, const
 {
     int by_key = key_order(upload, key->bytes, key->length);
     size_t number = id->length ? strtoull(id->bytes + strcspn(id->bytes, "0123456789"), NULL, 10) : SIZE_MAX;
-    return by_key > 0 || (by_key == 0 && key->length && upload->number > number);
+    return by_key > 0 || (by_key == 0 && upload->number > number);
 }
 
 static void say_upload(struct text *out, const struct upload *upload, bool in_url_encoding)
