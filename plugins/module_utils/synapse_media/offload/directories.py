@@ -6,17 +6,42 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from types import TracebackType
 
 # Enough to look names up in it and to change it; needs no permission to list it.
 _HANDLE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
+# Seconds that an open waits for other threads to give descriptors back, and between two tries.
+_PATIENCE = 30.0
+_PAUSE = 0.02
+
 
 def encoded(name: str) -> bytes:
     """The name as it is on disk, whatever the locale says: Synapse and S3 both mean UTF-8."""
     return name.encode("utf-8", "surrogateescape")
+
+
+def open_patiently(name: str | bytes, flags: int, directory: int | None = None) -> int:
+    """os.open(), tried again for a while where descriptors run out: connections and other threads give theirs back.
+
+    Raises OSError, which then says "Too many open files".
+    """
+    until = 0.0
+    while True:
+        try:
+            return os.open(name, flags, dir_fd=directory)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            now = time.monotonic()
+            until = until or now + _PATIENCE
+            if now >= until:
+                raise
+            time.sleep(_PAUSE)
 
 
 class OpenDirectories:
@@ -40,13 +65,13 @@ class OpenDirectories:
         if self._last[1] >= 0 and self._last[0] == directory:
             return self._last[1]
         if not self._descriptors:
-            self._descriptors.append(os.open(self._root, _ROOT))
+            self._descriptors.append(open_patiently(self._root, _ROOT))
         names = directory.split("/")
         self._close_below(self._common_depth(names))
         for name in names[len(self._names) :]:
             if name in ("", ".", ".."):
                 raise NotADirectoryError(f"{directory!r} does not name a directory below the media store")
-            self._descriptors.append(os.open(encoded(name), _HANDLE, dir_fd=self._descriptors[-1]))
+            self._descriptors.append(open_patiently(encoded(name), _HANDLE, self._descriptors[-1]))
             self._names.append(name)
         self._last = (directory, self._descriptors[-1])
         return self._descriptors[-1]

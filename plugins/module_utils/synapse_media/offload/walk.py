@@ -10,12 +10,16 @@ directory stands where its name with the slash behind it does: "a.b/x" comes bef
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import NamedTuple, Union
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, MediaError
 from ..layout import (
     LOCAL,
     LOCAL_CONTENT,
@@ -26,10 +30,23 @@ from ..layout import (
     REMOTE_THUMBNAILS,
     Media,
 )
-from .directories import encoded
+from .directories import encoded, open_patiently
 from .local_file import LocalFile
+from .pace import FileSystemPace
+from .read_ahead import Directory, ReadAhead
 
-__all__ = ["SPECIAL", "SYMLINK", "UNREADABLE_DIRECTORY", "UNUSABLE_NAME", "LocalFile", "walk"]
+__all__ = [
+    "SPECIAL",
+    "SYMLINK",
+    "UNREADABLE_DIRECTORY",
+    "UNUSABLE_NAME",
+    "EmptyDirectory",
+    "Entry",
+    "Left",
+    "LocalFile",
+    "entries",
+    "walk",
+]
 
 # Why something is left where it is.
 SYMLINK = "symlink"
@@ -50,127 +67,196 @@ _LEVELS = {
 }
 
 
-def walk(root: str, on_left: Callable[[str, str, int], None]) -> Iterator[LocalFile]:
+class Left(NamedTuple):
+    """What is left where it is; `size` is in bytes, 0 for what is no file."""
+
+    reason: str
+    path: str
+    size: int
+
+
+class EmptyDirectory(NamedTuple):
+    """A directory without entries where Synapse would put some, below the first level."""
+
+    path: str
+
+
+Entry = Union[LocalFile, Left, EmptyDirectory]
+
+
+def walk(root: str, on_left: Callable[[str, str, int], None], most_threads: int = 1) -> Iterator[LocalFile]:
     """Each regular file where Synapse would put one, in ascending order of its key.
 
     `on_left(reason, path, size)` is told of everything else on the way; a directory counts once, without its content.
-    Only one directory's names a level are in memory. Raises ConfigurationError where the root cannot be opened.
+    Where opens are slow, up to `most_threads` others read ahead. What is in memory is one directory's names a level,
+    and some thousand files that were read ahead. Raises ConfigurationError where the root cannot be opened.
     """
+    with contextlib.closing(entries(root, most_threads)) as found:
+        for entry in found:
+            if isinstance(entry, LocalFile):
+                yield entry
+            elif isinstance(entry, Left):
+                on_left(*entry)
+
+
+def entries(root: str, most_threads: int) -> Generator[Entry, None, None]:
+    """As walk(): the files, what is left and the empty directories, each at its place in the order."""
     try:
-        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = open_patiently(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigurationError(
             f"The media store {root} cannot be read ({error.strerror}). "
             "Mount the disk it is on, or correct synapse_s3_media_path."
         ) from error
-    try:
-        walker = _Walker(on_left)
-        for first in sorted(OFFLOADED_DIRECTORIES, key=_as_directory):
-            yield from walker.below(descriptor, first, first, _LEVELS[first], [])
-    finally:
-        os.close(descriptor)
+    top: Directory[Entry] = Directory(None, "", "")
+    top.names = sorted(OFFLOADED_DIRECTORIES, key=_as_directory)
+    top.descriptor = descriptor
+    top.context = _Level()
+    pace = FileSystemPace(most_threads)
+    yield from ReadAhead(_Reader(pace).read, pace).walk(top)
 
 
-class _Walker:
-    def __init__(self, on_left: Callable[[str, str, int], None]) -> None:
-        self._on_left = on_left
+class _Level(NamedTuple):
+    """What is expected of the entries of a directory, which is reached by these names."""
 
-    def below(
-        self, parent: int, name: str, path: str, levels: Sequence[int], names: Sequence[str]
-    ) -> Iterator[LocalFile]:
-        """The files below a directory; `names` are those of the directories between the first level and this one."""
+    names: tuple[str, ...] = ()
+    # Of the entries' names; any for 0.
+    length: int = _ANY
+    # Whether each entry is a directory of files.
+    holds_files: bool = False
+
+    def below(self, name: str) -> _Level:
+        """For the entries of an entry."""
+        names = (*self.names, name)
+        levels = _LEVELS[names[0]]
+        return _Level(names, levels[len(names) - 1], len(names) == len(levels))
+
+
+class _Reader:
+    """Reads one directory at a time, for several threads."""
+
+    def __init__(self, pace: FileSystemPace) -> None:
+        self._pace = pace
+
+    def read(self, directory: Directory[Entry]) -> Iterable[Entry]:
+        parent, name, path = directory.parent, directory.name, directory.path
+        assert parent is not None
+        level: _Level = parent.context
+        if not name.isprintable() or (level.length and len(name) != level.length):
+            return _left(parent.descriptor, name, path)
+        began = time.perf_counter()
         try:
-            descriptor = os.open(encoded(name), _LISTING, dir_fd=parent)
+            descriptor = open_patiently(_on_disk(name), _LISTING, parent.descriptor)
         except FileNotFoundError:
             # Synapse and the removal prune empty directories while this looks.
-            return
+            return ()
+        except NotADirectoryError:
+            return _left(parent.descriptor, name, path)
         except OSError as error:
-            if isinstance(error, NotADirectoryError):
-                self._leave(parent, name, path)
-            else:
-                self._on_left(UNREADABLE_DIRECTORY, _printable(path), 0)
-            return
+            return (_unreadable(path, error),)
+        found: list[str] = []
         try:
-            found = self._listed(descriptor, path)
-            if not levels:
-                yield from self._files(descriptor, path, found, names)
-                return
-            length, *rest = levels
-            found.sort(key=_as_directory)
-            for entry in found:
-                where = f"{path}/{entry}"
-                if (length and len(entry) != length) or not entry.isprintable():
-                    self._leave(descriptor, entry, where)
-                else:
-                    yield from self.below(descriptor, entry, where, rest, [*names, entry])
+            found = _listed(descriptor)
+            self._pace.note(time.perf_counter() - began)
+            if found:
+                if level.holds_files:
+                    files = _files(descriptor, path, level.names[0], [*level.names[1:], name], found)
+                    # From here on the generator closes it.
+                    descriptor = -1
+                    return files
+                found.sort(key=_as_directory)
+                directory.context = level.below(name)
+                directory.names, directory.descriptor, descriptor = found, descriptor, -1
+                return ()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            return (_unreadable(path, error),)
         finally:
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
+        return (EmptyDirectory(path),) if level.names else ()
 
-    def _files(self, directory: int, path: str, found: list[str], names: Sequence[str]) -> Iterator[LocalFile]:
-        first = path.partition("/")[0]
+
+def _files(directory: int, path: str, first: str, above: list[str], found: list[str]) -> Iterator[Entry]:
+    """What is in an open directory, which is closed at the end; `above` are the names from the first level to it."""
+    try:
         kind = REMOTE if first in (REMOTE_CONTENT, REMOTE_THUMBNAILS) else LOCAL
-        origin, ids = (names[0], names[1:]) if kind == REMOTE else ("", names)
-        is_thumbnail = first in (LOCAL_THUMBNAILS, REMOTE_THUMBNAILS)
+        origin, ids = (above[0], above[1:]) if kind == REMOTE else ("", above)
         id_above = "".join(ids)
+        media = Media(kind, origin, id_above) if first in (LOCAL_THUMBNAILS, REMOTE_THUMBNAILS) else None
         found.sort()
         for name in found:
             where = f"{path}/{name}"
             if not name.isprintable():
-                self._leave(directory, name, where)
+                yield from _left(directory, name, where)
                 continue
-            status = self._status(directory, name, where)
-            if status is None:
+            try:
+                status = os.stat(_on_disk(name), dir_fd=directory, follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                # A directory that may be listed but not searched.
+                yield _unreadable(where, error)
                 continue
             if not stat.S_ISREG(status.st_mode):
-                self._on_left(*_reason(status, where))
+                yield _reason(status, where)
                 continue
             yield LocalFile(
                 where,
-                Media(kind, origin, id_above if is_thumbnail else id_above + name),
+                media or Media(kind, origin, id_above + name),
                 status.st_size,
                 status.st_mtime_ns,
                 status.st_ino,
                 status.st_dev,
                 status.st_ctime_ns,
             )
-
-    def _listed(self, descriptor: int, path: str) -> list[str]:
-        try:
-            names = os.listdir(descriptor)
-        except FileNotFoundError:
-            return []
-        except OSError:
-            self._on_left(UNREADABLE_DIRECTORY, _printable(path), 0)
-            return []
-        if _NAMES_ARE_UTF8:
-            return names
-        return [os.fsencode(name).decode("utf-8", "surrogateescape") for name in names]
-
-    def _status(self, directory: int, name: str, path: str) -> os.stat_result | None:
-        try:
-            return os.stat(encoded(name), dir_fd=directory, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError:
-            # A directory that may be listed but not searched.
-            self._on_left(UNREADABLE_DIRECTORY, _printable(path), 0)
-            return None
-
-    def _leave(self, directory: int, name: str, path: str) -> None:
-        status = self._status(directory, name, path)
-        if status is not None:
-            self._on_left(*_reason(status, path))
+    finally:
+        os.close(directory)
 
 
-def _reason(status: os.stat_result, path: str) -> tuple[str, str, int]:
+def _left(directory: int, name: str, path: str) -> Iterator[Left]:
+    """Why something in an open directory is left, unless it is gone."""
+    try:
+        status = os.stat(_on_disk(name), dir_fd=directory, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        yield _unreadable(path, error)
+    else:
+        yield _reason(status, path)
+
+
+def _listed(descriptor: int) -> list[str]:
+    names = os.listdir(descriptor)
+    if _NAMES_ARE_UTF8:
+        return names
+    return [os.fsencode(name).decode("utf-8", "surrogateescape") for name in names]
+
+
+def _unreadable(path: str, error: OSError) -> Left:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise MediaError(
+            f"The walk through the media store ended at {_printable(path)} ({error.strerror}). "
+            "Allow this process more open files (LimitNOFILE of the unit, ulimit -n), or lower concurrency."
+        ) from error
+    return Left(UNREADABLE_DIRECTORY, _printable(path), 0)
+
+
+def _reason(status: os.stat_result, path: str) -> Left:
     """Why something is left: for what it is, else for its name or its place."""
     if stat.S_ISLNK(status.st_mode):
-        return SYMLINK, _printable(path), 0
+        return Left(SYMLINK, _printable(path), 0)
     if stat.S_ISREG(status.st_mode):
-        return UNUSABLE_NAME, _printable(path), status.st_size
+        return Left(UNUSABLE_NAME, _printable(path), status.st_size)
     if stat.S_ISDIR(status.st_mode):
-        return UNUSABLE_NAME, _printable(path), 0
-    return SPECIAL, _printable(path), 0
+        return Left(UNUSABLE_NAME, _printable(path), 0)
+    return Left(SPECIAL, _printable(path), 0)
+
+
+def _on_disk(name: str) -> str | bytes:
+    # Python encodes it by itself where it means the same.
+    return name if _NAMES_ARE_UTF8 else encoded(name)
 
 
 def _as_directory(name: str) -> str:

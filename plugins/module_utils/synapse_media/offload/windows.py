@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,12 +15,14 @@ from .report import Tally
 from .rows import Row, Rows
 from .selection import Rules, reason_to_leave
 from .shard import Shard
-from .walk import walk
+from .walk import Left, entries
 
 # Files a window: what memory holds and one statement asks the database about, whatever the size of the media store.
 WINDOW = 2000
 # The first is smaller: until it is read nothing is on the wire. Its uploads still fill a page that confirms them.
 _FIRST_WINDOW = 1000
+# What else a window may hold: empty directories, and what is left where it is.
+_MOST_OTHERS = 5000
 
 
 class Candidate(NamedTuple):
@@ -39,27 +39,27 @@ class Window:
     candidates: list[Candidate] = field(default_factory=list)
     scanned: Tally = field(default_factory=Tally)
     left: list[tuple[str, str, int]] = field(default_factory=list)
+    #: Paths of directories without entries, of this shard; what changed since must not be removed.
+    empty_directories: list[str] = field(default_factory=list)
 
 
 class Windows:
     """Reads one window after the other; every call blocks, on the disk and on the database."""
 
-    def __init__(self, root: str, rows: Rows, rules: Rules, shard: Shard, now: float) -> None:
+    def __init__(self, root: str, rows: Rows, rules: Rules, shard: Shard, now: float, *, most_threads: int = 4) -> None:
+        """At most `most_threads` others read ahead, where opens are slow."""
         self._rows = rows
         self._rules = rules
         self._now = now
         self._size = _FIRST_WINDOW
-        self._left: list[tuple[str, str, int]] = []
-        self._files = self._of_shard(walk(root, self._leave), shard.owns if shard.count > 1 else None)
+        self._owns = shard.owns if shard.count > 1 else None
+        self._entries = entries(root, most_threads)
 
     def next(self) -> Window | None:
         """None after the last. Raises MediaError where the database cannot be read."""
-        files = list(itertools.islice(self._files, self._size))
-        self._size = min(2 * self._size, WINDOW)
-        window = Window(left=self._left)
-        self._left = []
+        files, window = self._read()
         if not files:
-            return window if window.left else None
+            return window if window.left or window.empty_directories else None
         rows = self._rows.look_up(list({file.media for file in files}))
         for file in files:
             window.scanned.add(file.size)
@@ -71,9 +71,27 @@ class Windows:
                 window.candidates.append(Candidate(file, row))
         return window
 
-    def _leave(self, reason: str, path: str, size: int) -> None:
-        self._left.append((reason, path, size))
+    def close(self) -> None:
+        """Ends what is read ahead. Not to be called while next() runs in another thread."""
+        self._entries.close()
 
-    @staticmethod
-    def _of_shard(files: Iterator[LocalFile], owns: Callable[[Media], bool] | None) -> Iterator[LocalFile]:
-        return files if owns is None else (file for file in files if owns(file.media))
+    def _read(self) -> tuple[list[LocalFile], Window]:
+        files: list[LocalFile] = []
+        window = Window()
+        left, empty, owns = window.left, window.empty_directories, self._owns
+        for entry in self._entries:
+            if isinstance(entry, LocalFile):
+                if owns is None or owns(entry.media):
+                    files.append(entry)
+                    if len(files) >= self._size:
+                        break
+                continue
+            if isinstance(entry, Left):
+                left.append(entry)
+            # A directory belongs to no media; any stable share of them will do.
+            elif owns is None or owns(Media("", "", entry.path)):
+                empty.append(entry.path)
+            if len(left) + len(empty) >= _MOST_OTHERS:
+                break
+        self._size = min(2 * self._size, WINDOW)
+        return files, window
