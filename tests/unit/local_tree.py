@@ -6,13 +6,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.local_file import LocalFile
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.local_file import (
+    Identity,
+    LocalFile,
+    Proven,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.own_unlinks import OwnUnlinks
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.removal import (
+    Removals,
+    Removed,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.walk import walk
 
 NOBODY = 65534
@@ -42,6 +53,21 @@ def walk_all(root: Path) -> tuple[list[LocalFile], list[tuple[str, str, int]]]:
 def file_at(root: Path, key: str) -> LocalFile:
     (file,) = [file for file in walk_all(root)[0] if file.path == key]
     return file
+
+
+def remove_batch(root: str, files: Sequence[tuple[LocalFile, Identity]], grace: float = 0.0) -> list[Removed]:
+    """What became of each file, in their order; directories that somebody else changed within `grace` seconds stay."""
+    told: dict[str, Removed] = {}
+
+    def tell(proven: Proven, outcome: Removed) -> None:
+        assert proven.file.path not in told
+        told[proven.file.path] = outcome
+
+    with contextlib.closing(Loop()) as loop:
+        removals = Removals(loop, root, OwnUnlinks(), grace, tell)
+        loop.run(removals.remove([Proven(file, identity) for file, identity in files]))
+        assert removals.finish() == 0
+    return [told[file.path] for file, dummy in files]
 
 
 def everything(root: Path) -> list[str]:

@@ -34,6 +34,11 @@ MODULE_UTILS = str(Path(__file__).parents[2] / "plugins" / "module_utils")
 open_file = os.open
 
 
+@pytest.fixture(autouse=True)
+def threads_of_other_tests_have_ended() -> None:
+    wait_until(lambda: walking_threads() == 0)
+
+
 class SlowOpens:
     """Every open of a directory below another one takes so many seconds."""
 
@@ -195,9 +200,7 @@ def test_what_is_read_ahead_is_bounded(many_directories: Path, monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("threads_at_once")
-def test_a_directory_of_many_files_is_read_when_it_is_its_turn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_directory_of_many_files_is_read_when_it_is_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_ahead, "_MOST_OF_ONE", 10)
     for directory in ("aa", "ab", "ac"):
         for number in range(25):
@@ -288,7 +291,7 @@ def test_too_few_descriptors_are_waited_for_and_then_told(
 
     monkeypatch.setattr(os, "open", refuse)
     if lasts:
-        with pytest.raises(MediaError, match="Too many open files.*LimitNOFILE"):
+        with pytest.raises(MediaError, match=r"Too many open files.*LimitNOFILE"):
             list(entries(str(many_directories), 4))
     else:
         assert len(list(entries(str(many_directories), 4))) == 2000

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import removal
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.removal import remove_batch
-from local_tree import KEYS, LOCAL_KEY, everything, file_at, open_descriptors, put, store_of_an_ordinary_user, walk_all
+from local_tree import (
+    KEYS,
+    LOCAL_KEY,
+    everything,
+    file_at,
+    open_descriptors,
+    put,
+    remove_batch,
+    store_of_an_ordinary_user,
+    walk_all,
+)
 
 THIRD = "local_content/Ab/Cd"
 
@@ -217,13 +227,13 @@ def test_a_file_that_arrives_while_directories_are_pruned_stays(
 ) -> None:
     put(tmp_path, LOCAL_KEY)
     files = [(file, file.identity) for file in walk_all(tmp_path)[0]]
-    prune = removal._prune
+    prune = removal._Remover.prune
 
-    def arrive(*arguments: object) -> None:
+    def arrive(*arguments: Any) -> Iterator[str]:
         put(tmp_path, "local_content/Ab/Cd/new")
-        prune(*arguments)  # type: ignore[arg-type]
+        return prune(*arguments)
 
-    monkeypatch.setattr(removal, "_prune", arrive)
+    monkeypatch.setattr(removal._Remover, "prune", arrive)
     assert remove_batch(str(tmp_path), files) == ["deleted"]
     assert (tmp_path / "local_content/Ab/Cd/new").exists()
 

@@ -37,7 +37,7 @@ class EveryRow:
 def all_windows(root: Path, shard: Shard = WHOLE, most_threads: int = 4) -> list[Window]:
     rows: Any = EveryRow()
     reading = Windows(str(root), rows, RULES, shard, time.time(), most_threads=most_threads)
-    found = []
+    found: list[Window] = []
     while True:
         window = reading.next()
         if window is None:

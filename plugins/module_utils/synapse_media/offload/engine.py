@@ -163,7 +163,7 @@ def _drive(
         )
         report.requests = context.s3.requests
         try:
-            with _stopped_by_signals(context):
+            with _stopped_by_signals(context), _finished(context):
                 if observe:
                     loop.start(_show(loop, observe, report))
                 loop.run(offload(context))
@@ -175,6 +175,20 @@ def _drive(
             report.database_rows = rows.sent
             if observe:
                 observe(report)
+
+
+@contextlib.contextmanager
+def _finished(context: Context) -> Iterator[None]:
+    """What is unlinked when the run ends is told as well, and nothing is unlinked from then on."""
+    try:
+        yield
+    finally:
+        under_way = context.removals.finish()
+        if under_way:
+            context.report.warnings.append(
+                f"{under_way} unlinks were still under way when the run ended, and what became of them is not known. "
+                "Look after the file system of the media store."
+            )
 
 
 def _connect(loop: Loop, store: StoreSettings, settings: OffloadSettings) -> Client:

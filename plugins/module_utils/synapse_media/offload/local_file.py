@@ -48,3 +48,10 @@ class LocalFile(NamedTuple):
     def is_original(self) -> bool:
         """Whether the media's row speaks of this file: thumbnails have no length or digest of their own in it."""
         return self.path.startswith(_ORIGINALS)
+
+
+class Proven(NamedTuple):
+    """A file that is proven in the bucket, and what it was when it was."""
+
+    file: LocalFile
+    identity: Identity
