@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..store import StoreSettings
-from .local_file import LocalFile
-from .report import Report
+from .local_file import LocalFile, Proven
+from .own_unlinks import OwnUnlinks
+from .removal import Removals, Removed
+from .report import DELETED, Report
 from .rows import Rows
 from .s3 import S3
 from .settings import OffloadSettings
@@ -33,6 +35,12 @@ class Context:
     # Multipart uploads that are neither completed nor aborted: key and upload id.
     unfinished: set[tuple[str, str]] = field(default_factory=set)
     stopping: bool = False
+    own_unlinks: OwnUnlinks = field(default_factory=OwnUnlinks)
+    removals: Removals = field(init=False)
+
+    def __post_init__(self) -> None:
+        grace = self.settings.grace.total_seconds()
+        self.removals = Removals(self.loop, self.root, self.own_unlinks, grace, self.removed)
 
     def key(self, file: LocalFile) -> str:
         return self.store.prefix + file.path
@@ -43,3 +51,17 @@ class Context:
 
     def fail(self, file: LocalFile, error: object) -> None:
         self.report.fail(file.path, self.key(file), str(error))
+
+    def removed(self, proven: Proven, outcome: Removed) -> None:
+        """Counts what became of a file that was to be taken off the disk."""
+        file = proven.file
+        if isinstance(outcome, OSError):
+            self.fail(
+                file,
+                f"It is in the bucket and could not be taken off the disk ({outcome.strerror}). "
+                "Give the file and its directory to Synapse's user.",
+            )
+        elif outcome == DELETED:
+            self.report.done(DELETED, file.path, file.size)
+        else:
+            self.report.skip(outcome, file.size)

@@ -37,6 +37,8 @@ async def offload(context: Context) -> None:
         if window is None:
             break
         _count(context, window)
+        if window.empty_directories and settings.delete_local and not context.rehearse:
+            await context.removals.prune(window.empty_directories)
         if window.candidates:
             answers = await presence.look_up([context.key(candidate.file) for candidate in window.candidates])
             under_way.append(context.loop.start(transfer(context, window.candidates, answers)))

@@ -12,11 +12,10 @@ from typing import TypeVar
 from ..errors import MediaError, StoreError
 from .content import CHANGED, VANISHED, Content, ContentProblem, read_batch
 from .context import Context
-from .local_file import Identity, LocalFile
+from .local_file import LocalFile, Proven
 from .multipart import LARGE, Disagreement, refuse_disagreement, upload_parts
 from .presence import PAGE, Answer, Found, Presence, ask
 from .proof import Unproven, is_proven
-from .removal import remove_batch
 from .report import DELETED, REPAIRED, UPLOADED, VERIFIED
 from .transport.client import RequestFailed
 from .transport.loop import Semaphore, Task
@@ -24,7 +23,6 @@ from .upload import Uploaded, upload_whole
 from .windows import Candidate
 
 T = TypeVar("T")
-Proven = tuple[LocalFile, Identity]
 
 # What one thread is given at a time: enough to make the hand-over cheap, little enough to keep the wire fed.
 _READ_BATCH = 32
@@ -108,7 +106,7 @@ async def _judge(context: Context, file: LocalFile, content: Content, found: Fou
 
 def _verified(context: Context, file: LocalFile, content: Content) -> Proven:
     context.report.done(VERIFIED, file.path, file.size)
-    return file, content.identity
+    return Proven(file, content.identity)
 
 
 async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired: bool) -> list[Uploaded]:
@@ -215,7 +213,7 @@ async def _has_arrived(context: Context, upload: Uploaded) -> MediaError | None:
 
 def _arrived(context: Context, upload: Uploaded) -> Proven:
     _taken(context, upload.file, upload.repaired)
-    return upload.file, upload.identity
+    return Proven(upload.file, upload.identity)
 
 
 def _taken(context: Context, file: LocalFile, repaired: bool) -> None:
@@ -251,18 +249,7 @@ async def _remove(context: Context, proven: Sequence[Proven]) -> None:
         for file, dummy in proven:
             context.report.done(DELETED, file.path, file.size)
         return
-    outcomes = await context.loop.in_thread(remove_batch, context.root, proven)
-    for (file, dummy), outcome in zip(proven, outcomes):
-        if isinstance(outcome, OSError):
-            context.fail(
-                file,
-                f"It is in the bucket and could not be taken off the disk ({outcome.strerror}). "
-                "Give the file and its directory to Synapse's user.",
-            )
-        elif outcome == "deleted":
-            context.report.done(DELETED, file.path, file.size)
-        else:
-            context.report.skip(outcome, file.size)
+    await context.removals.remove(proven)
 
 
 def _tell(context: Context, file: LocalFile, error: MediaError) -> None:
