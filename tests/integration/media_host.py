@@ -65,14 +65,15 @@ class MediaHost:
                 os.chown(path, self.account.pw_uid, self.account.pw_gid, follow_symlinks=False)
 
     def put(self, relative: str, content: bytes, age_days: float = 30) -> Path:
-        """A file of Synapse's, as old as its media."""
+        """A file of Synapse's, as old as its media, and so are the directories it is in."""
         path = self.media_path / relative
         missing = [parent for parent in path.parents if not parent.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         self.own(path, *missing)
         then = time.time() - age_days * DAY_SECONDS
-        os.utime(path, (then, then))
+        for made in (path, *path.parents[: len(Path(relative).parents) - 1]):
+            os.utime(made, (then, then))
         return path
 
     def add_local(self, *, age_days: float = 30, size: int = 1000, thumbnails: int = 1) -> Files:

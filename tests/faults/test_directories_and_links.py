@@ -1,0 +1,181 @@
+"""What unlinking does to directories and to other names of a file, and what is told of it when a run ends early."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import offload_engine
+import pytest
+from custody import Custody
+from library import Library
+from offload_engine import Engine, Outcome, finish
+from wire_faults import refuse
+from wire_proxy import PUT, WireProxy
+
+LONG_AGO = (1_700_000_000, 1_700_000_000)
+# Imported by every Python that starts with its directory on its path.
+SLOW_UNLINKS = """
+import os, time
+unlink = os.unlink
+def slowly(*arguments, **options):
+    unlink(*arguments, **options)
+    time.sleep(0.01)
+os.unlink = slowly
+"""
+
+
+@pytest.fixture
+def slow_unlinks(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unlink in the engine's process takes 10 ms."""
+    customized = library.directory / "customized"
+    customized.mkdir()
+    (customized / "sitecustomize.py").write_text(SLOW_UNLINKS)
+    path = offload_engine._ENVIRONMENT["PYTHONPATH"]
+    monkeypatch.setitem(offload_engine._ENVIRONMENT, "PYTHONPATH", f"{customized}:{path}")
+
+
+def directories(media_path: Path) -> list[str]:
+    """Those below the first level."""
+    return sorted(
+        str(path.relative_to(media_path)) for path in media_path.glob("*/**/") if path.parent != media_path != path
+    )
+
+
+def make_empty_directories(library: Library, count: int) -> list[str]:
+    made = []
+    for number in range(count):
+        path = library.media_path / f"local_thumbnails/{number // 60:02}/{number % 60:02}/empty"
+        path.mkdir(parents=True)
+        made.append(path)
+    for path in made:
+        for directory in (path, path.parent, path.parent.parent):
+            library.own(directory)
+            os.utime(directory, LONG_AGO)
+    return directories(library.media_path)
+
+
+def assert_all_unlinks_are_told(custody: Custody, outcome: Outcome) -> None:
+    custody.assert_nothing_lost()
+    gone = len(custody.known) - len(custody.on_disk())
+    assert outcome.files("deleted") == gone
+    assert outcome.report["changed"] is (gone > 0 or outcome.files("uploaded") > 0)
+
+
+def in_the_bucket(engine: Engine, library: Library, custody: Custody, count: int) -> None:
+    """So many files, of which the next run has only to prove that they are there."""
+    library.add([2000] * count, thumbnails=0)
+    custody.take_stock()
+    engine.offload["delete_local"] = False
+    assert engine.run().status == 0
+    engine.offload["delete_local"] = True
+
+
+@pytest.mark.usefixtures("slow_unlinks")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_while_files_are_unlinked(
+    library: Library, engine: Engine, custody: Custody, number: signal.Signals
+) -> None:
+    in_the_bucket(engine, library, custody, 400)
+    process = engine.start()
+    until = time.monotonic() + 60
+    while len(custody.on_disk()) == 400 and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(number)
+    outcome = finish(process)
+    assert outcome.status == 128 + number, outcome.errors
+    assert 0 < len(custody.on_disk()) < 400
+    assert_all_unlinks_are_told(custody, outcome)
+    assert engine.run().status == 0
+    custody.assert_all_moved()
+
+
+@pytest.mark.usefixtures("slow_unlinks")
+def test_a_refusal_while_files_are_unlinked(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy
+) -> None:
+    in_the_bucket(engine, library, custody, 200)
+    library.add([2000] * 200, thumbnails=0)
+    custody.take_stock()
+    wire.add(PUT, refuse(403, "InvalidAccessKeyId"))
+    outcome = engine.run()
+    assert outcome.status in (1, 2), outcome.errors
+    assert_all_unlinks_are_told(custody, outcome)
+    if outcome.files("deleted"):
+        assert outcome.status == 1, outcome.errors
+
+
+def test_all_names_of_a_file_are_moved_in_one_run(library: Library, engine: Engine, custody: Custody) -> None:
+    for item in library.add([3000] * 60, thumbnails=0, with_sha256=False):
+        original = library.media_path / item.original
+        for number in range(3):
+            media_id = f"{number}{number}{item.media_id}"
+            other = library.media_path / f"local_content/{media_id[:2]}/{media_id[2:4]}/{media_id[4:]}"
+            other.parent.mkdir(parents=True, exist_ok=True)
+            library.own(other.parent, other.parent.parent)
+            os.link(original, other)
+            library.add_row(media_id, 3000)
+    custody.take_stock()
+    assert len(custody.known) == 240
+    outcome = engine.run()
+    assert (outcome.status, outcome.report["skipped"], outcome.files("deleted")) == (0, {}, 240), outcome.errors
+    custody.assert_all_moved()
+
+
+def test_a_directory_that_was_changed_lately_stays(library: Library, engine: Engine, custody: Custody) -> None:
+    old, young = library.add([1000] * 2, thumbnails=0)
+    custody.take_stock()
+    directory = (library.media_path / young.original).parent
+    os.utime(directory)
+    assert engine.run().status == 0
+    custody.assert_all_moved()
+    assert not (library.media_path / old.original).parent.exists()
+    assert directory.is_dir()
+    # Once it is old, it goes with a later run.
+    for path in (directory, directory.parent):
+        os.utime(path, LONG_AGO)
+    assert engine.run().status == 0
+    assert directories(library.media_path) == []
+
+
+def test_old_empty_directories_of_earlier_runs_go(library: Library, engine: Engine, custody: Custody) -> None:
+    library.add([1000] * 2)
+    custody.take_stock()
+    made = make_empty_directories(library, 300)
+    assert engine.run("--dry-run").status == 0
+    assert set(made) <= set(directories(library.media_path))
+    engine.offload["delete_local"] = False
+    assert engine.run().status == 0
+    assert set(made) <= set(directories(library.media_path))
+    engine.offload["delete_local"] = True
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    assert directories(library.media_path) == []
+    custody.assert_all_moved()
+    assert sorted(path.name for path in library.media_path.iterdir() if path.is_dir()) == [
+        "local_content",
+        "local_thumbnails",
+        "remote_content",
+        "remote_thumbnail",
+    ]
+
+
+def test_killed_while_files_and_directories_go(
+    library: Library, engine: Engine, custody: Custody, slow_unlinks: None
+) -> None:
+    in_the_bucket(engine, library, custody, 60)
+    process = engine.start()
+    until = time.monotonic() + 60
+    while len(custody.on_disk()) > 40 and time.monotonic() < until:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert 0 < len(custody.on_disk()) < 60
+    custody.assert_nothing_lost()
+    for directory in directories(library.media_path):
+        os.utime(library.media_path / directory, LONG_AGO)
+    assert engine.run().status == 0
+    custody.assert_all_moved()
+    assert directories(library.media_path) == []
