@@ -28,6 +28,7 @@ CREATE = "CreateMultipartUpload"
 PART = "UploadPart"
 COMPLETE = "CompleteMultipartUpload"
 ABORT = "AbortMultipartUpload"
+UPLOADS = "ListMultipartUploads"
 
 # The kinds of `requests` in the engine's report.
 KINDS = {
@@ -39,6 +40,7 @@ KINDS = {
     PART: "upload_part",
     COMPLETE: "complete_multipart",
     ABORT: "abort_multipart",
+    UPLOADS: "list_uploads",
 }
 
 

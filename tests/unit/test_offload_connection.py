@@ -19,7 +19,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     ConfigurationError,
     StoreError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3, MultipartUpload
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
     Client,
@@ -241,7 +241,7 @@ def test_a_completion_may_take_longer() -> None:
         link.sendall(answer(200, completed))
 
     async def main(s3: S3, client: Client, loop: Loop) -> str:
-        return await s3.complete_multipart("a", "id", ["e"])
+        return await s3.complete_multipart("a", MultipartUpload("id", False, ""), ["e"])
 
     with scripted_store(slowly) as store:
         assert with_s3(store.settings(), main, read_timeout=0.3) == "e"

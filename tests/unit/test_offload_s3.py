@@ -13,7 +13,13 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import (
     S3,
     Listed,
+    MultipartUpload,
     ObjectInfo,
+    PartDigest,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3_xml import (
+    UnfinishedUpload,
+    UploadsPage,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
@@ -141,10 +147,12 @@ def test_head() -> None:
         (["x-amz-checksum-sha256: YWJj-3"], False, {}),
         (["x-amz-checksum-sha256: YWJj", "x-amz-checksum-type: COMPOSITE"], False, {}),
         (
-            ["x-amz-checksum-crc32: AAAA", "x-amz-checksum-crc64nvme: BBBB"],
+            ["x-amz-checksum-crc32: AAAA", "x-amz-checksum-crc64nvme: BBBB", "x-amz-checksum-type: FULL_OBJECT"],
             False,
             {"crc32": "AAAA", "crc64nvme": "BBBB"},
         ),
+        # Some stores hand back whatever checksum was sent along.
+        (["x-amz-checksum-crc32: AAAA"], False, {}),
         ([SSE + "algorithm: AES256"], True, {}),
         (["x-amz-server-side-encryption: aws:kms"], True, {}),
         (["x-amz-server-side-encryption: AES256"], False, {}),
@@ -180,7 +188,15 @@ def test_put_into_nowhere_is_no_success() -> None:
 
 
 COMPLETED = answer(200, b"<CompleteMultipartUploadResult><ETag>&quot;m-2&quot;</ETag></CompleteMultipartUploadResult>")
-CREATED = answer(200, b"<InitiateMultipartUploadResult><UploadId>i/d+1</UploadId></InitiateMultipartUploadResult>")
+UPLOAD = MultipartUpload("i/d+1", False, "")
+
+
+def created(*headers: str) -> bytes:
+    body = b"<InitiateMultipartUploadResult><UploadId>i/d+1</UploadId></InitiateMultipartUploadResult>"
+    return answer(200, body, *headers)
+
+
+CREATED = created()
 
 
 def test_the_customer_key_goes_where_it_must() -> None:
@@ -188,15 +204,17 @@ def test_the_customer_key_goes_where_it_must() -> None:
         await s3.put("a", b"x", md5(b"x"))
         await s3.head("a")
         await s3.get("a", lambda: lambda data: None)
-        upload_id = await s3.create_multipart("a")
-        await s3.upload_part("a", upload_id, 1, b"x", md5(b"x"))
-        await s3.complete_multipart("a", upload_id, ["e"])
-        await s3.abort_multipart("a", upload_id)
+        upload = await s3.create_multipart("a")
+        await s3.upload_part("a", upload, 1, b"x", PartDigest(md5(b"x")))
+        await s3.complete_multipart("a", upload, ["e"])
+        await s3.abort_multipart("a", upload.upload_id)
         await s3.list_page("")
 
-    with scripted_store(done(), done(), done(), CREATED, done(), COMPLETED, answer(204), listing()) as store:
+    encrypted = SSE + "algorithm: AES256"
+    replies = (answer(200, b"", "ETag: x", encrypted), done(), done(), created(encrypted), done(), COMPLETED)
+    with scripted_store(*replies, answer(204), listing()) as store:
         ask(store, everything, sse_customer_key=CUSTOMER_KEY, session_token="the-token")
-    with_key, without = store.requests[:5], store.requests[5:]
+    with_key, without = store.requests[:6], store.requests[6:]
     digest = base64.b64encode(hashlib.md5(CUSTOMER_KEY.encode()).digest()).decode()
     for request in with_key:
         assert request.headers[SSE + "algorithm"] == "AES256"
@@ -208,16 +226,16 @@ def test_the_customer_key_goes_where_it_must() -> None:
 
 
 def test_multipart() -> None:
-    async def upload(s3: S3) -> tuple[str, str, dict[str, int]]:
-        upload_id = await s3.create_multipart("a")
-        etags = [await s3.upload_part("a", upload_id, number, b"x", md5(b"x")) for number in (1, 2)]
-        return upload_id, await s3.complete_multipart("a", upload_id, etags), s3.requests
+    async def send(s3: S3) -> tuple[MultipartUpload, str, dict[str, int]]:
+        upload = await s3.create_multipart("a")
+        etags = [await s3.upload_part("a", upload, number, b"x", PartDigest(md5(b"x"))) for number in (1, 2)]
+        return upload, await s3.complete_multipart("a", upload, etags), s3.requests
 
     with scripted_store(CREATED, done("1"), done("2"), COMPLETED) as store:
-        upload_id, etag, counts = ask(store, upload)
-    assert (upload_id, etag) == ("i/d+1", "m-2")
+        upload, etag, counts = ask(store, send)
+    assert (upload, etag) == (UPLOAD, "m-2")
     assert counts == {
-        **dict.fromkeys(("list", "head", "put", "get", "abort_multipart"), 0),
+        **dict.fromkeys(("list", "head", "put", "get", "abort_multipart", "list_uploads"), 0),
         "create_multipart": 1,
         "upload_part": 2,
         "complete_multipart": 1,
@@ -234,7 +252,7 @@ def test_multipart() -> None:
 
 
 def complete(store: Any, etags: list[str]) -> str:
-    etag: str = ask(store, lambda s3: s3.complete_multipart("a", "id", etags))
+    etag: str = ask(store, lambda s3: s3.complete_multipart("a", UPLOAD, etags))
     return etag
 
 
@@ -258,3 +276,100 @@ def test_a_completion_whose_answer_was_lost_is_told_by_its_status() -> None:
 def test_aborting_what_is_not_there_is_fine() -> None:
     with scripted_store(error(404, "NoSuchUpload")) as store:
         assert ask(store, lambda s3: s3.abort_multipart("a", "id")) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "archived"),
+    [
+        (["x-amz-storage-class: GLACIER"], "GLACIER"),
+        (["x-amz-storage-class: DEEP_ARCHIVE", 'x-amz-restore: ongoing-request="false"'], "DEEP_ARCHIVE"),
+        (["x-amz-storage-class: INTELLIGENT_TIERING"], ""),
+        (["x-amz-storage-class: INTELLIGENT_TIERING", "x-amz-archive-status: ARCHIVE_ACCESS"], "ARCHIVE_ACCESS"),
+        (["x-amz-storage-class: GLACIER_IR"], ""),
+    ],
+)
+def test_an_archived_object(headers: list[str], archived: str) -> None:
+    with scripted_store(answer(200, b"", "ETag: x", *headers)) as store:
+        assert ask(store, lambda s3: s3.head("a")).archived == archived
+
+
+def test_an_upload_that_replaces_nothing() -> None:
+    with scripted_store(done("1"), error(412, "PreconditionFailed")) as store:
+
+        async def twice(s3: S3) -> list[ObjectInfo | None]:
+            return [await s3.put("a", b"x", md5(b"x"), only_new=True) for dummy in range(2)]
+
+        assert ask(store, twice) == [ObjectInfo(1, "1", False, {}), None]
+    assert [request.headers["if-none-match"] for request in store.requests] == ["*", "*"]
+
+
+@pytest.mark.parametrize("operation", ["put", "create"])
+def test_a_store_that_ignores_the_customer_key(operation: str) -> None:
+    """It answers 200 and keeps the object in the clear: only the missing echo tells."""
+
+    async def use(s3: S3) -> None:
+        if operation == "put":
+            await s3.put("a", b"x", md5(b"x"))
+        else:
+            await s3.create_multipart("a")
+
+    replies = (done(),) if operation == "put" else (CREATED, answer(204))
+    with scripted_store(*replies) as store, pytest.raises(StoreError, match="ignores customer keys") as raised:
+        ask(store, use, sse_customer_key=CUSTOMER_KEY)
+    assert CUSTOMER_KEY not in str(raised.value)
+    assert [request.method for request in store.requests] == ["PUT"] if operation == "put" else ["POST", "DELETE"]
+
+
+def test_parts_with_a_checksum() -> None:
+    async def send(s3: S3) -> MultipartUpload:
+        upload = await s3.create_multipart("a", "crc64nvme")
+        etag = await s3.upload_part("a", upload, 1, b"x", PartDigest(b"", "AAAA"))
+        await s3.complete_multipart("a", upload, [etag], ["AAAA"])
+        return upload
+
+    with scripted_store(created("x-amz-checksum-algorithm: CRC64NVME"), done("1"), COMPLETED) as store:
+        assert ask(store, send) == MultipartUpload("i/d+1", False, "crc64nvme")
+    begin, part, completion = store.requests
+    assert begin.headers["x-amz-checksum-algorithm"] == "CRC64NVME"
+    assert part.headers["x-amz-checksum-crc64nvme"] == "AAAA" and "content-md5" not in part.headers
+    assert b'<ETag>"1"</ETag><ChecksumCRC64NVME>AAAA</ChecksumCRC64NVME>' in completion.body
+
+
+@pytest.mark.parametrize(
+    ("headers", "upload"),
+    [
+        ([], MultipartUpload("i/d+1", False, "")),
+        (["x-amz-checksum-algorithm: CRC32"], MultipartUpload("i/d+1", False, "")),
+        (["x-amz-server-side-encryption: aws:kms"], MultipartUpload("i/d+1", True, "")),
+    ],
+)
+def test_what_the_beginning_of_an_upload_tells(headers: list[str], upload: MultipartUpload) -> None:
+    with scripted_store(created(*headers)) as store:
+        assert ask(store, lambda s3: s3.create_multipart("a", "crc64nvme")) == upload
+
+
+UNFINISHED = (
+    '<?xml version="1.0"?><ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+    "<IsTruncated>{more}</IsTruncated><NextKeyMarker>a&amp;b</NextKeyMarker><NextUploadIdMarker>9</NextUploadIdMarker>"
+    "<Upload><Key>p/a&amp;b</Key><UploadId>9</UploadId><Initiated>1970-01-02T00:00:01.123456789Z</Initiated></Upload>"
+    "</ListMultipartUploadsResult>"
+)
+
+
+def test_unfinished_uploads() -> None:
+    replies = [answer(200, UNFINISHED.format(more=more).encode()) for more in ("true", "false")]
+    with scripted_store(*replies, error(404, "NoSuchUpload")) as store:
+
+        async def three(s3: S3) -> list[UploadsPage]:
+            return [await s3.list_uploads(), await s3.list_uploads("a&b", "9"), await s3.list_uploads()]
+
+        first, second, none = ask(store, three, prefix="p/")
+    uploads = [UnfinishedUpload("p/a&b", "9", 86401.0)]
+    assert (first, second, none) == (
+        UploadsPage(uploads, "a&b", "9"),
+        UploadsPage(uploads, "", ""),
+        UploadsPage([], "", ""),
+    )
+    assert query_of(store.requests[0]) == {"uploads": "", "prefix": "p/", "max-uploads": "1000"}
+    assert query_of(store.requests[1])["key-marker"] == "a&b"
+    assert query_of(store.requests[1])["upload-id-marker"] == "9"

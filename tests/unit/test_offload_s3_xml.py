@@ -45,13 +45,13 @@ def keys_of(body: bytes) -> list[str]:
 @pytest.mark.parametrize("tail", [False, True])
 def test_a_page(tail: bool) -> None:
     page = parse_listing(listing(entry("a", 1), entry("b", 22, '"d-2"'), truncated="true", tail=tail))
-    assert page.objects == [Listed("a", 1, "abc"), Listed("b", 22, "d-2")]
+    assert page.objects == [Listed("a", 1, "abc", "STANDARD"), Listed("b", 22, "d-2", "STANDARD")]
     assert page.truncated is True
 
 
 def test_a_store_that_gives_no_etag() -> None:
     without = entry("a").replace("<ETag>&quot;abc&quot;</ETag>", "")
-    assert parse_listing(listing(without)).objects == [Listed("a", 3, "")]
+    assert parse_listing(listing(without)).objects == [Listed("a", 3, "", "STANDARD")]
 
 
 def test_an_empty_bucket() -> None:

@@ -11,25 +11,61 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ..errors import StoreError
 from ..store import StoreSettings
-from .s3_xml import Listed, Page, completion_document, parse_completed, parse_listing, parse_upload_id
-from .transport.client import Answer, Body, Client, FilePart, Sink
+from .s3_xml import (
+    Listed,
+    Page,
+    UploadsPage,
+    completion_document,
+    parse_completed,
+    parse_listing,
+    parse_upload_id,
+    parse_uploads,
+)
+from .transport.client import Answer, Body, Client, FilePart, RequestFailed, Sink
 from .transport.faults import DisorderedListing, RefusedError, ResponseParserError
 from .transport.verdict import Verdicts
 
-__all__ = ["S3", "Listed", "ObjectInfo", "Page"]
+__all__ = ["S3", "Listed", "MultipartUpload", "ObjectInfo", "Page", "PartDigest", "is_archive_class"]
 
 _CHECKSUM_NAMES = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
 _XML_TYPE = ("content-type", "application/xml")
+_ALGORITHM_HEADER = "x-amz-server-side-encryption-customer-algorithm"
+# Objects of these classes have to be restored before anybody can read them.
+_ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
+# Its objects may be in an archive tier, which only a HEAD tells.
+TIERING_CLASS = "INTELLIGENT_TIERING"
+# What a HEAD and a PUT with "If-None-Match: *" say of a key that has an object.
+_EXISTS = 412
 
 
 class ObjectInfo(NamedTuple):
-    """``encrypted``: with a key that makes the ETag no MD5. ``checksums``: base64 by name, of the whole object only."""
+    """``encrypted``: with a key that makes the ETag no MD5. ``checksums``: base64 by name, of the whole object only.
+
+    ``archived`` names the class or tier that an object has to be restored from before it can be read; else it is empty.
+    """
 
     size: int
     etag: str
     encrypted: bool
     checksums: dict[str, str]
+    archived: str = ""
+
+
+class MultipartUpload(NamedTuple):
+    """``encrypted``: its object's ETag will be no digest. ``checksum`` names the one the store keeps, or is empty."""
+
+    upload_id: str
+    encrypted: bool
+    checksum: str
+
+
+class PartDigest(NamedTuple):
+    """What the store checks a part by: its MD5 (16 bytes), or, where that is empty, a checksum in base64."""
+
+    md5: bytes
+    checksum: str = ""
 
 
 class S3:
@@ -39,6 +75,8 @@ class S3:
         self._client = client
         self._verdicts = Verdicts(settings)
         self._prefix = settings.prefix
+        #: Whether pages of this store were out of order, so that a listing of it answers for no key.
+        self.lists_out_of_order = False
         self._customer_key = _customer_key_headers(settings)
         kept: list[tuple[str, str]] = [("content-type", "application/octet-stream"), *self._customer_key]
         if settings.storage_class != "STANDARD":
@@ -60,7 +98,12 @@ class S3:
         def check(answer: Answer) -> None:
             pages.append(_ordered(parse_listing(answer.body), start_after, self._prefix))
 
-        answer = await self._client.request("list", "GET", query=query, check=check)
+        try:
+            answer = await self._client.request("list", "GET", query=query, check=check)
+        except RequestFailed as error:
+            if error.code == DisorderedListing.__name__:
+                self.lists_out_of_order = True
+            raise
         if not pages:
             raise self._verdicts.fatal(RefusedError(answer), "list", "")
         return pages[0]
@@ -80,11 +123,19 @@ class S3:
         self._refuse_all_but_success(answer, "head", key)
         return _object_info(answer, int(answer.headers["content-length"]))
 
-    async def put(self, key: str, body: Body, md5: bytes) -> ObjectInfo:
-        """Stores the body; the store checks it against the MD5 (16 bytes) before it says yes."""
-        headers = (("content-md5", _base64(md5)), *self._kept)
+    async def put(self, key: str, body: Body, md5: bytes, *, only_new: bool = False) -> ObjectInfo | None:
+        """Stores the body; the store checks it against the MD5 (16 bytes) before it says yes.
+
+        With ``only_new`` a store that knows ``If-None-Match: *`` keeps an object that is there; then None is returned.
+        """
+        headers = [("content-md5", _base64(md5)), *self._kept]
+        if only_new:
+            headers.append(("if-none-match", "*"))
         answer = await self._client.request("put", "PUT", key, headers=headers, body=body)
+        if only_new and answer.status == _EXISTS:
+            return None
         self._refuse_all_but_success(answer, "put", key)
+        self._check_encryption(answer, key)
         return _object_info(answer, body.length if isinstance(body, FilePart) else len(body))
 
     async def get(self, key: str, make_sink: Callable[[], Sink]) -> int | None:
@@ -98,35 +149,54 @@ class S3:
         self._refuse_all_but_success(answer, "get", key)
         return answer.length
 
-    async def create_multipart(self, key: str) -> str:
-        """The upload's id."""
+    async def create_multipart(self, key: str, checksum: str = "") -> MultipartUpload:
+        """Begins an upload; ``checksum`` names what its parts have instead of an MD5, where the store takes it."""
         ids: list[str] = []
+        headers = list(self._kept)
+        if checksum:
+            headers.append(("x-amz-checksum-algorithm", checksum.upper()))
+            headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
         answer = await self._client.request(
             "create_multipart",
             "POST",
             key,
             query=(("uploads", ""),),
-            headers=self._kept,
+            headers=headers,
             check=lambda answer: ids.append(parse_upload_id(answer.body)),
         )
         self._refuse_all_but_success(answer, "create_multipart", key)
-        return ids[0]
+        try:
+            self._check_encryption(answer, key)
+        except StoreError:
+            await self.abort_multipart(key, ids[-1])
+            raise
+        taken = answer.headers.get("x-amz-checksum-algorithm", "").lower() == checksum
+        return MultipartUpload(ids[-1], _is_encrypted(answer), checksum if taken else "")
 
-    async def upload_part(self, key: str, upload_id: str, number: int, body: Body, md5: bytes) -> str:
+    async def upload_part(self, key: str, upload: MultipartUpload, number: int, body: Body, digest: PartDigest) -> str:
         """The part's ETag; ``number`` counts from 1."""
+        if digest.md5:
+            checked = ("content-md5", _base64(digest.md5))
+        else:
+            checked = (f"x-amz-checksum-{upload.checksum}", digest.checksum)
         answer = await self._client.request(
             "upload_part",
             "PUT",
             key,
-            query=(("partNumber", str(number)), ("uploadId", upload_id)),
-            headers=(("content-md5", _base64(md5)), *self._customer_key),
+            query=(("partNumber", str(number)), ("uploadId", upload.upload_id)),
+            headers=(checked, *self._customer_key),
             body=body,
         )
         self._refuse_all_but_success(answer, "upload_part", key)
         return _etag(answer)
 
-    async def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> str:
-        """The object's ETag. RequestFailed of status 404: an attempt whose answer was lost may have done it."""
+    async def complete_multipart(
+        self, key: str, upload: MultipartUpload, etags: Sequence[str], checksums: Sequence[str] = ()
+    ) -> str:
+        """The object's ETag. RequestFailed of status 404: an attempt whose answer was lost may have done it.
+
+        ``checksums`` are those of the parts, in base64, where the parts were sent with them.
+        """
         found: list[str] = []
 
         def check(answer: Answer) -> None:
@@ -139,13 +209,16 @@ class S3:
                 )
             found.append(parse_completed(answer.body))
 
+        headers = [_XML_TYPE, *self._customer_key]
+        if checksums:
+            headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
         answer = await self._client.request(
             "complete_multipart",
             "POST",
             key,
-            query=(("uploadId", upload_id),),
-            headers=(_XML_TYPE,),
-            body=completion_document(etags),
+            query=(("uploadId", upload.upload_id),),
+            headers=headers,
+            body=completion_document(etags, upload.checksum.upper(), checksums),
             check=check,
         )
         if found:
@@ -156,9 +229,39 @@ class S3:
         """Nothing is left of the upload; one that is not there is fine."""
         await self._client.request("abort_multipart", "DELETE", key, query=(("uploadId", upload_id),))
 
+    async def list_uploads(self, after_key: str = "", after_id: str = "") -> UploadsPage:
+        """Multipart uploads under the prefix that were begun and neither completed nor aborted."""
+        query = [("uploads", ""), ("prefix", self._prefix), ("max-uploads", "1000")]
+        if after_key:
+            query += [("key-marker", after_key), ("upload-id-marker", after_id)]
+        pages: list[UploadsPage] = []
+        answer = await self._client.request(
+            "list_uploads", "GET", query=query, check=lambda answer: pages.append(parse_uploads(answer.body))
+        )
+        if answer.status == 404:
+            # A store's way to say that there has never been one.
+            return UploadsPage([], "", "")
+        self._refuse_all_but_success(answer, "list_uploads", "")
+        return pages[-1]
+
     def _refuse_all_but_success(self, answer: Answer, kind: str, key: str) -> None:
         if not 200 <= answer.status < 300:
             raise self._verdicts.failed(RefusedError(answer), kind, key)
+
+    def _check_encryption(self, answer: Answer, key: str) -> None:
+        """Raises StoreError where the customer key went along and the store does not say that it was used."""
+        if self._customer_key and not answer.headers.get(_ALGORITHM_HEADER):
+            raise StoreError(
+                f"The store took {key!r} with synapse_s3_sse_customer_key and does not say that it encrypted it: it "
+                "ignores customer keys (SSE-C), and keeps objects in the clear. Use a store that knows SSE-C, or leave "
+                "synapse_s3_sse_customer_key empty.",
+                "CustomerKeyIgnored",
+            )
+
+
+def is_archive_class(storage_class: str) -> bool:
+    """Whether objects of this class cannot be read before somebody has them restored."""
+    return storage_class in _ARCHIVE_CLASSES
 
 
 def _customer_key_headers(settings: StoreSettings) -> tuple[tuple[str, str], ...]:
@@ -166,7 +269,7 @@ def _customer_key_headers(settings: StoreSettings) -> tuple[tuple[str, str], ...
         return ()
     key = settings.sse_customer_key.encode()
     return (
-        ("x-amz-server-side-encryption-customer-algorithm", settings.sse_customer_algo),
+        (_ALGORITHM_HEADER, settings.sse_customer_algo),
         ("x-amz-server-side-encryption-customer-key", _base64(key)),
         ("x-amz-server-side-encryption-customer-key-md5", _base64(hashlib.md5(key, usedforsecurity=False).digest())),
     )
@@ -198,17 +301,23 @@ def _ordered(page: Page, start_after: str, prefix: str) -> Page:
 
 def _object_info(answer: Answer, size: int) -> ObjectInfo:
     headers = answer.headers
-    encrypted = "x-amz-server-side-encryption-customer-algorithm" in headers or headers.get(
-        "x-amz-server-side-encryption", ""
-    ).startswith("aws:kms")
     checksums: dict[str, str] = {}
-    if headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT":
+    kind = headers.get("x-amz-checksum-type")
+    if kind in (None, "FULL_OBJECT"):
         for name in _CHECKSUM_NAMES:
             value = headers.get(f"x-amz-checksum-{name}")
-            # A digest of the parts' digests ends in their number.
-            if value is not None and "-" not in value:
+            # A digest of the parts' digests ends in their number. A CRC counts only of a store that knows the kinds of
+            # checksums: others hand back whatever was sent along.
+            if value is not None and "-" not in value and (kind is not None or name == "sha256"):
                 checksums[name] = value
-    return ObjectInfo(size, _etag(answer), encrypted, checksums)
+    storage_class = headers.get("x-amz-storage-class", "")
+    archived = headers.get("x-amz-archive-status", "") or (storage_class if is_archive_class(storage_class) else "")
+    return ObjectInfo(size, _etag(answer), _is_encrypted(answer), checksums, archived)
+
+
+def _is_encrypted(answer: Answer) -> bool:
+    headers = answer.headers
+    return _ALGORITHM_HEADER in headers or headers.get("x-amz-server-side-encryption", "").startswith("aws:kms")
 
 
 def _etag(answer: Answer) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from .transport.faults import ResponseParserError
@@ -23,11 +24,12 @@ _URL_ENCODED = re.compile(r"<EncodingType>\s*url\s*</EncodingType>", re.IGNORECA
 
 
 class Listed(NamedTuple):
-    """One object of a listing; the ETag comes without quotes."""
+    """One object of a listing; the ETag comes without quotes, the storage class is empty where the store names none."""
 
     key: str
     size: int
     etag: str
+    storage_class: str = ""
 
 
 class Page(NamedTuple):
@@ -35,6 +37,22 @@ class Page(NamedTuple):
 
     objects: list[Listed]
     truncated: bool
+
+
+class UnfinishedUpload(NamedTuple):
+    """A multipart upload that is neither completed nor aborted; ``initiated`` in seconds since 1970."""
+
+    key: str
+    upload_id: str
+    initiated: float
+
+
+class UploadsPage(NamedTuple):
+    """``next_key`` and ``next_id`` are where the following page begins; both are empty after the last."""
+
+    uploads: list[UnfinishedUpload]
+    next_key: str
+    next_id: str
 
 
 def parse_listing(body: bytes) -> Page:
@@ -77,7 +95,8 @@ def _listed(entry: str, encoded: bool) -> Listed:
         key = key.replace("%2F", "/")
         if "%" in key or "+" in key:
             key = unquote_plus(key, errors="surrogateescape")
-    return Listed(key, int(size), etag.replace("&quot;", "").replace("&#34;", "").strip('" '))
+    storage_class = _element(entry, "<StorageClass>", "</StorageClass>") if "<StorageClass>" in entry else ""
+    return Listed(key, int(size), etag.replace("&quot;", "").replace("&#34;", "").strip('" '), storage_class.strip())
 
 
 def _element(entry: str, opening: str, closing: str) -> str:
@@ -108,11 +127,46 @@ def parse_completed(body: bytes) -> str:
     return _unescape(found[1]).strip('" ')
 
 
-def completion_document(etags: Sequence[str]) -> bytes:
-    """What CompleteMultipartUpload takes: the parts' ETags in their order, the first being part 1."""
+def parse_uploads(body: bytes) -> UploadsPage:
+    """A page of ListMultipartUploads, asked for once a run. Raises ResponseParserError for anything else."""
+    # Late, because most of what imports this module never needs it.
+    from xml.etree import ElementTree
+
+    try:
+        root = ElementTree.fromstring(body.decode("utf-8"))  # noqa: S314 - expat bounds expansion
+        page = {_local_name(child): child for child in root}
+        uploads = [_upload(child) for child in root if _local_name(child) == "Upload"]
+    except (ElementTree.ParseError, UnicodeDecodeError, ValueError, KeyError) as error:
+        raise ResponseParserError("the list of unfinished uploads is garbled") from error
+    if _local_name(root) != "ListMultipartUploadsResult":
+        raise ResponseParserError("no list of unfinished uploads came")
+    if "IsTruncated" not in page or (page["IsTruncated"].text or "").strip().lower() != "true":
+        return UploadsPage(uploads, "", "")
+    marks = [(page[name].text or "") if name in page else "" for name in ("NextKeyMarker", "NextUploadIdMarker")]
+    return UploadsPage(uploads, *marks)
+
+
+def _upload(element: Any) -> UnfinishedUpload:
+    texts = {_local_name(child): child.text or "" for child in element}
+    # Always in UTC; stores write different numbers of decimals.
+    initiated = datetime.fromisoformat(texts["Initiated"].strip()[:19]).replace(tzinfo=timezone.utc)
+    return UnfinishedUpload(texts["Key"], texts["UploadId"], initiated.timestamp())
+
+
+def _local_name(element: Any) -> str:
+    """Without the namespace, which some stores leave out."""
+    return str(element.tag).rpartition("}")[2]
+
+
+def completion_document(etags: Sequence[str], checksum: str = "", values: Sequence[str] = ()) -> bytes:
+    """What CompleteMultipartUpload takes: the parts' ETags in their order, the first being part 1.
+
+    ``checksum`` names the algorithm in S3's capitals, such as CRC64NVME, where each part has one of ``values``.
+    """
+    added = [f"<Checksum{checksum}>{value}</Checksum{checksum}>" for value in values] or [""] * len(etags)
     parts = "".join(
-        f'<Part><PartNumber>{number}</PartNumber><ETag>"{_escape(etag)}"</ETag></Part>'
-        for number, etag in enumerate(etags, 1)
+        f'<Part><PartNumber>{number}</PartNumber><ETag>"{_escape(etag)}"</ETag>{more}</Part>'
+        for number, (etag, more) in enumerate(zip(etags, added), 1)
     )
     return (
         f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{parts}</CompleteMultipartUpload>'
