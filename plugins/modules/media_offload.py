@@ -104,6 +104,12 @@ options:
       - An original and its thumbnails are always in the same share.
     type: str
     default: 1/1
+  evidence_age:
+    description:
+      - How old the store's answer about an object may be when its local file is removed, such as V(600s).
+      - Where it is older, as in a slow run, the store is asked again.
+    type: str
+    default: 600s
   user:
     description:
       - The user to become when the module is started as root.
@@ -224,6 +230,16 @@ database_rows:
   returned: always
   type: int
   sample: 117
+removed_directories:
+  description: Empty directories of the media store that were removed, those of earlier runs too.
+  returned: always
+  type: int
+  sample: 42
+unanswered:
+  description: At most so many uploads were under way when the run was ended early, and may have arrived.
+  returned: when there are any
+  type: int
+  sample: 64
 seconds:
   description: How long the run took.
   returned: always
@@ -263,6 +279,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import Report
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     DEFAULT_CONCURRENCY,
+    DEFAULT_EVIDENCE_AGE,
     DEFAULT_GRACE,
     DEFAULT_OLDER_THAN,
     DEFAULT_SHARD,
@@ -282,6 +299,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "verify": {"type": "str", "default": VERIFY_CONTENT, "choices": list(VERIFICATIONS)},
     "metrics_file": {"type": "path"},
     "shard": {"type": "str", "default": DEFAULT_SHARD},
+    "evidence_age": {"type": "str", "default": DEFAULT_EVIDENCE_AGE},
 }
 
 ARGUMENTS: dict[str, dict[str, Any]] = {

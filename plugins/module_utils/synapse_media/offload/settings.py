@@ -27,6 +27,7 @@ DEFAULT_GRACE = "60s"
 DEFAULT_CONCURRENCY = 64
 MOST_CONCURRENCY = 1024
 DEFAULT_SHARD = "1/1"
+DEFAULT_EVIDENCE_AGE = "600s"
 _WHOLE = Shard(1, 1)
 
 
@@ -44,6 +45,7 @@ class OffloadSettings:
     verify: str = VERIFY_CONTENT
     metrics_file: str | None = None
     shard: Shard = _WHOLE
+    evidence_age: timedelta = timedelta(minutes=10)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], where: str) -> OffloadSettings:
@@ -66,6 +68,7 @@ class OffloadSettings:
             verify=_verification(given.get("verify", VERIFY_CONTENT), where),
             metrics_file=_path(given, "metrics_file", where),
             shard=parse_shard(text(given, "shard", where) or DEFAULT_SHARD),
+            evidence_age=parse_duration(given.get("evidence_age", DEFAULT_EVIDENCE_AGE), f"evidence_age in {where}"),
         )
 
 
