@@ -179,7 +179,7 @@ def test_a_file_that_changes_while_it_is_read(
 ) -> None:
     path = put(tmp_path, LOCAL_KEY, b"x" * size)
     file = file_at(tmp_path, LOCAL_KEY)
-    opened = content_module._open
+    opened = content_module._Files.open
 
     def open_and_change(*arguments: object) -> int:
         descriptor = opened(*arguments)  # type: ignore[arg-type]
@@ -189,7 +189,7 @@ def test_a_file_that_changes_while_it_is_read(
             os.truncate(path, size + 1 if change == "longer" else size - 1)
         return descriptor
 
-    monkeypatch.setattr(content_module, "_open", open_and_change)
+    monkeypatch.setattr(content_module._Files, "open", open_and_change)
     problem = read(tmp_path, file)
     assert isinstance(problem, ContentProblem)
     assert problem.reason == "changed"

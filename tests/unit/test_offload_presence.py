@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import time
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.presence import (
     Answer,
+    Found,
     Presence,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import (
@@ -35,6 +37,8 @@ class Bucket:
         self.lists = 0
         self.heads = 0
         self.broken_listing = False
+        self.lists_out_of_order = False
+        self.storage_class = ""
 
     async def list_page(self, start_after: str, limit: int = 1000) -> Page:
         self.lists += 1
@@ -42,7 +46,8 @@ class Bucket:
             raise RequestFailed("The listing makes no sense.", "Garbled", 200)
         first = bisect.bisect_right([key.encode() for key in self.keys], start_after.encode())
         page = self.keys[first : first + PAGE]
-        return Page([Listed(key, len(key), f"etag of {key}") for key in page], first + PAGE < len(self.keys))
+        objects = [Listed(key, len(key), f"etag of {key}", self.storage_class) for key in page]
+        return Page(objects, first + PAGE < len(self.keys))
 
     async def head(self, key: str) -> ObjectInfo | None:
         self.heads += 1
@@ -126,3 +131,54 @@ def test_no_more_pages_than_allowed_are_listed(most_lists: int) -> None:
     answers = look_up(bucket, keys, most_lists=most_lists)
     assert [key for key, answer in answers.items() if answer is not None] == keys[::2]
     assert bucket.lists == most_lists and bucket.heads <= len(keys)
+
+
+@pytest.mark.parametrize(("before", "nothing_there"), [(set(), True), ({"0"}, False), ({"z"}, False)])
+def test_only_a_listing_from_the_beginning_tells_that_there_is_nothing(before: set[str], nothing_there: bool) -> None:
+    loop = Loop()
+    many, few = [Presence(loop, Bucket(before)) for dummy in range(2)]  # type: ignore[arg-type]
+    try:
+        loop.run(many.look_up([f"a{number:05}" for number in range(200)]))
+        loop.run(few.look_up(["a"]))
+    finally:
+        loop.close()
+    assert (many.nothing_there, few.nothing_there) == (nothing_there, False)
+
+
+def test_a_store_that_lists_out_of_order_is_asked_for_each_key() -> None:
+    bucket = Bucket({"a", "c"})
+    bucket.lists_out_of_order = True
+    assert [answer is not None for answer in look_up(bucket, ["a", "b", "c"]).values()] == [True, False, True]
+    assert (bucket.lists, bucket.heads) == (0, 3)
+
+
+def test_pages_that_were_read_before_a_store_was_found_out_of_order_answer_for_nothing() -> None:
+    bucket = Bucket({"a", "b", "c"})
+    loop = Loop()
+    presence = Presence(loop, bucket)  # type: ignore[arg-type]
+    try:
+        loop.run(presence.look_up(["a"]))
+        bucket.lists_out_of_order = True
+        loop.run(presence.look_up(["b", "bb"]))
+    finally:
+        loop.close()
+    assert (bucket.lists, bucket.heads) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "archived", "needs_head"),
+    [
+        ("STANDARD", "", False),
+        ("GLACIER", "GLACIER", False),
+        ("DEEP_ARCHIVE", "DEEP_ARCHIVE", False),
+        ("GLACIER_IR", "", False),
+        ("INTELLIGENT_TIERING", "", True),
+    ],
+)
+def test_what_a_listing_says_of_archived_objects(storage_class: str, archived: str, needs_head: bool) -> None:
+    bucket = Bucket({"a"})
+    bucket.storage_class = storage_class
+    found = look_up(bucket, ["a"])["a"]
+    assert isinstance(found, Found)
+    assert (found.archived, found.needs_head) == (archived, needs_head)
+    assert 0 < found.asked_at <= time.monotonic()

@@ -42,6 +42,7 @@ def test_counts_files_and_bytes() -> None:
         "skipped": {"recent": {"files": 1, "bytes": 40}},
         "failed": [{"path": "e", "key": "prefix/e", "error": "it is unreadable"}],
         "failures": 1,
+        "removed_directories": 0,
         "requests": {"list": 1, "put": 2},
         "database_rows": 0,
         "seconds": 1.235,

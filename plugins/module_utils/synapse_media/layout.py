@@ -60,6 +60,16 @@ def is_ordinary(media: Media) -> bool:
     return all(_is_component(component) for component in components)
 
 
+def is_media_path(path: str) -> bool:
+    """Whether a path below the media store is where Synapse keeps an original or a thumbnail."""
+    first, *names = path.split("/")
+    levels = {LOCAL_CONTENT: 3, LOCAL_THUMBNAILS: 4, REMOTE_CONTENT: 4, REMOTE_THUMBNAILS: 5}
+    if len(names) != levels.get(first) or not all(_is_component(name) for name in names):
+        return False
+    pairs = names[1:3] if first in (REMOTE_CONTENT, REMOTE_THUMBNAILS) else names[:2]
+    return all(len(pair) == 2 for pair in pairs)
+
+
 def _is_component(name: str) -> bool:
     return name not in ("", ".", "..") and "/" not in name and name.isprintable()
 

@@ -13,12 +13,16 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import MediaError
+from .checksums import Checksum
 from .directories import OpenDirectories
 from .local_file import Identity, LocalFile, identity_of
+from .own_unlinks import OwnUnlinks
+from .pace import FileSystemPace
 
 if TYPE_CHECKING:
     from .rows import Row
@@ -32,11 +36,14 @@ __all__ = [
     "Content",
     "ContentProblem",
     "Identity",
+    "checksum_of",
+    "digest_in_order",
     "digest_part",
     "digest_sha256",
     "disagreement",
     "identity_of",
     "open_file",
+    "part_checksum",
     "read_batch",
     "read_content",
 ]
@@ -83,22 +90,30 @@ def read_content(
     root: str, file: LocalFile, *, want_sha256: bool, keep: bool, stop: Callable[[], bool] = _never
 ) -> Content | ContentProblem:
     """The MD5, the SHA-256 if wanted, and the bytes if they are to be kept and at most SMALL. Never raises OSError."""
-    with OpenDirectories(root) as directories:
-        return _read(directories, file, want_sha256, keep, stop)
+    (content,) = read_batch(root, [(file, want_sha256, keep)], stop)
+    return content
 
 
 def read_batch(
-    root: str, wanted: Sequence[tuple[LocalFile, bool, bool]], stop: Callable[[], bool] = _never
+    root: str,
+    wanted: Sequence[tuple[LocalFile, bool, bool]],
+    stop: Callable[[], bool] = _never,
+    unlinks: OwnUnlinks | None = None,
+    pace: FileSystemPace | None = None,
 ) -> list[Content | ContentProblem]:
-    """read_content() of many, each with its own want_sha256 and keep; cheaper where neighbours come together."""
+    """read_content() of many, each with its own want_sha256 and keep; cheaper where neighbours come together.
+
+    `unlinks` knows which changes of hard-linked files are this run's own. `pace` learns how long the opens take.
+    """
     with OpenDirectories(root) as directories:
-        return [_read(directories, file, want_sha256, keep, stop) for file, want_sha256, keep in wanted]
+        files = _Files(directories, unlinks or OwnUnlinks(), pace)
+        return [_read(files, file, want_sha256, keep, stop) for file, want_sha256, keep in wanted]
 
 
-def open_file(root: str, file: LocalFile) -> int:
+def open_file(root: str, file: LocalFile, unlinks: OwnUnlinks | None = None) -> int:
     """A descriptor to read from, the caller's to close. Raises ContentProblem unless it is the file that was seen."""
     with OpenDirectories(root) as directories:
-        return _open(directories, file)
+        return _Files(directories, unlinks or OwnUnlinks(), None).open(file)
 
 
 def digest_part(descriptor: int, offset: int, length: int) -> bytes:
@@ -109,12 +124,37 @@ def digest_part(descriptor: int, offset: int, length: int) -> bytes:
     return digest.digest()
 
 
+def part_checksum(descriptor: int, offset: int, length: int, name: str) -> str:
+    """A checksum of a part, in base64; `name` is one of checksums.available(). Raises as digest_part()."""
+    checksum = Checksum(name)
+    for chunk in _chunks(descriptor, offset, length, _never):
+        checksum.update(chunk)
+    return checksum.base64()
+
+
 def digest_sha256(descriptor: int, length: int, stop: Callable[[], bool]) -> bytes:
     """The SHA-256 of the first bytes, raw; `stop` is asked before each MiB. Raises as digest_part(), or STOPPED."""
     digest = hashlib.sha256()
     for chunk in _chunks(descriptor, 0, length, stop):
         digest.update(chunk)
     return digest.digest()
+
+
+def checksum_of(descriptor: int, length: int, name: str, stop: Callable[[], bool]) -> str:
+    """A checksum of the first bytes, in base64; `name` is one of checksums.available(). Raises as digest_sha256()."""
+    checksum = Checksum(name)
+    for chunk in _chunks(descriptor, 0, length, stop):
+        checksum.update(chunk)
+    return checksum.base64()
+
+
+def digest_in_order(descriptor: int, offset: int, length: int, sha256: Any, name: str, stop: Callable[[], bool]) -> str:
+    """The checksum of a part, in base64, in the same pass in which its bytes go into the SHA-256 of the whole file."""
+    checksum = Checksum(name)
+    for chunk in _chunks(descriptor, offset, length, stop):
+        sha256.update(chunk)
+        checksum.update(chunk)
+    return checksum.base64()
 
 
 def disagreement(size: int, sha256: bytes | None, row: Row) -> str | None:
@@ -129,38 +169,54 @@ def disagreement(size: int, sha256: bytes | None, row: Row) -> str | None:
     return None
 
 
+class _Files:
+    """Opens files below one set of open directories."""
+
+    def __init__(self, directories: OpenDirectories, unlinks: OwnUnlinks, pace: FileSystemPace | None) -> None:
+        self._directories = directories
+        self._unlinks = unlinks
+        self._pace = pace
+
+    def open(self, file: LocalFile) -> int:
+        """Raises ContentProblem unless it is the file that was seen."""
+        try:
+            directory, name = self._directories.place_of(file.path)
+            began = time.perf_counter()
+            try:
+                descriptor = os.open(name, _UNNOTICED, dir_fd=directory)
+            except PermissionError:
+                # Only a file's owner may leave its access time alone.
+                descriptor = os.open(name, _READING, dir_fd=directory)
+        except OSError as error:
+            raise _problem(file, error) from error
+        if self._pace is not None:
+            self._pace.note(time.perf_counter() - began)
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and self.is_same(file, status):
+            return descriptor
+        os.close(descriptor)
+        raise _changed(file)
+
+    def is_same(self, file: LocalFile, status: os.stat_result) -> bool:
+        now = identity_of(status)
+        return now == file.identity or self._unlinks.is_same(file.identity, now)
+
+
 def _read(
-    directories: OpenDirectories, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool]
+    files: _Files, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool]
 ) -> Content | ContentProblem:
     try:
-        descriptor = _open(directories, file)
+        descriptor = files.open(file)
         try:
             content = _digested(descriptor, file, want_sha256, keep, stop)
             # Whoever wrote meanwhile has left a later time or another size behind.
-            return content if identity_of(os.fstat(descriptor)) == content.identity else _changed(file)
+            return content if files.is_same(file, os.fstat(descriptor)) else _changed(file)
         finally:
             os.close(descriptor)
     except ContentProblem as problem:
         return problem
     except OSError as error:
         return _problem(file, error)
-
-
-def _open(directories: OpenDirectories, file: LocalFile) -> int:
-    try:
-        directory, name = directories.place_of(file.path)
-        try:
-            descriptor = os.open(name, _UNNOTICED, dir_fd=directory)
-        except PermissionError:
-            # Only a file's owner may leave its access time alone.
-            descriptor = os.open(name, _READING, dir_fd=directory)
-    except OSError as error:
-        raise _problem(file, error) from error
-    status = os.fstat(descriptor)
-    if stat.S_ISREG(status.st_mode) and identity_of(status) == file.identity:
-        return descriptor
-    os.close(descriptor)
-    raise _changed(file)
 
 
 def _digested(descriptor: int, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool]) -> Content:

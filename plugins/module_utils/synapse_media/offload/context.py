@@ -6,17 +6,31 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from ..store import StoreSettings
-from .local_file import LocalFile, Proven
+from .content import CHANGED, Content, ContentProblem, open_file, read_batch
+from .local_file import LocalFile, identity_of
+from .outcome import unlinked
+from .overwrite import NewObjects
 from .own_unlinks import OwnUnlinks
-from .removal import Removals, Removed
-from .report import DELETED, Report
+from .pace import FileSystemPace
+from .removal import Removals
+from .report import Report
 from .rows import Rows
-from .s3 import S3
+from .s3 import S3, MultipartUpload
 from .settings import OffloadSettings
-from .transport.loop import Loop
+from .transport.loop import Loop, Semaphore, Task
+
+# No name of Synapse's.
+_ENCRYPTION_CHECK = ".synapse-s3-encryption-check"
+# Files that are read ahead of the connections, of a fast file system.
+_READ_AHEAD = 64
 
 
 @dataclass
@@ -32,15 +46,37 @@ class Context:
     report: Report
     rehearse: bool
     now: float
-    # Multipart uploads that are neither completed nor aborted: key and upload id.
-    unfinished: set[tuple[str, str]] = field(default_factory=set)
+    # Multipart uploads that are neither completed nor aborted, by key; and those to be aborted again at the end.
+    unfinished: set[tuple[str, MultipartUpload]] = field(default_factory=set)
+    abort_again: list[tuple[str, MultipartUpload]] = field(default_factory=list)
+    #: The name of the checksum that this store verifies parts by; empty where it verifies none, None until it is known.
+    part_checksum: str | None = None
+    #: Uploads whose answer is still to come; those of a run that ends early may have arrived.
+    unanswered: int = 0
+    #: Large files that are under way.
+    large_uploads: list[Task[None]] = field(default_factory=list)
     stopping: bool = False
-    own_unlinks: OwnUnlinks = field(default_factory=OwnUnlinks)
-    removals: Removals = field(init=False)
+    unlinks: OwnUnlinks = field(default_factory=OwnUnlinks)
 
     def __post_init__(self) -> None:
+        concurrency = self.settings.concurrency
+        #: How long this file system takes to open a file.
+        self.pace = FileSystemPace(concurrency)
+        self.new_objects = NewObjects(self.s3)
+        #: Whether an object that a listing names can be read with the keys there are.
+        self.listing_proves = not self.store.sse_customer_key
         grace = self.settings.grace.total_seconds()
-        self.removals = Removals(self.loop, self.root, self.own_unlinks, grace, self.removed)
+        self.removals = Removals(self.loop, self.root, self.unlinks, grace, partial(unlinked, self), concurrency)
+        #: Small files between their reading and the answer to their upload.
+        self.small_files = Semaphore(self.loop, concurrency + _READ_AHEAD)
+        self.batch_turn = Semaphore(self.loop, 1)
+        #: Batches of files that are being read, and batches that are being compared with their objects.
+        self.readers = Semaphore(self.loop, self.pace.threads)
+        self.settling = Semaphore(self.loop, concurrency)
+        #: Large files that are being uploaded, and their parts.
+        self.large_files = Semaphore(self.loop, concurrency)
+        self.parts = Semaphore(self.loop, concurrency)
+        self._encryption_check: Task[None] | None = None
 
     def key(self, file: LocalFile) -> str:
         return self.store.prefix + file.path
@@ -52,16 +88,62 @@ class Context:
     def fail(self, file: LocalFile, error: object) -> None:
         self.report.fail(file.path, self.key(file), str(error))
 
-    def removed(self, proven: Proven, outcome: Removed) -> None:
-        """Counts what became of a file that was to be taken off the disk."""
-        file = proven.file
-        if isinstance(outcome, OSError):
-            self.fail(
-                file,
-                f"It is in the bucket and could not be taken off the disk ({outcome.strerror}). "
-                "Give the file and its directory to Synapse's user.",
+    async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """As the loop's; slow file systems are given more threads."""
+        self.loop.allow_threads(self.pace.threads)
+        return await self.loop.in_thread(function, *arguments)
+
+    async def read(self, wanted: Sequence[tuple[LocalFile, bool, bool]]) -> list[Content | ContentProblem]:
+        """As read_batch()."""
+        async with self.readers:
+            contents: list[Content | ContentProblem] = await self.in_thread(
+                read_batch, self.root, wanted, self.is_stopping, self.unlinks, self.pace
             )
-        elif outcome == DELETED:
-            self.report.done(DELETED, file.path, file.size)
-        else:
-            self.report.skip(outcome, file.size)
+        threads = self.pace.threads
+        self.readers.allow(threads)
+        self.small_files.allow(self.settings.concurrency + max(_READ_AHEAD, threads * self.pace.batch))
+        return contents
+
+    async def open(self, file: LocalFile) -> int:
+        """As open_file()."""
+        descriptor: int = await self.in_thread(self.open_now, file)
+        return descriptor
+
+    def open_now(self, file: LocalFile) -> int:
+        """The same, for who is in a thread."""
+        return open_file(self.root, file, self.unlinks)
+
+    def check_unchanged(self, file: LocalFile, descriptor: int) -> None:
+        """Raises ContentProblem where an open file is not what the walk saw any more."""
+        now = identity_of(os.fstat(descriptor))
+        if now != file.identity and not self.unlinks.is_same(file.identity, now):
+            raise ContentProblem("The file changed while it was read. The next run looks at it again.", CHANGED)
+
+    @contextmanager
+    def awaiting_answer(self) -> Iterator[None]:
+        """Around an upload: whether its answer came is known afterwards, even if the run ends before."""
+        self.unanswered += 1
+        try:
+            yield
+        except GeneratorExit:
+            raise
+        except BaseException:
+            self.unanswered -= 1
+            raise
+        self.unanswered -= 1
+
+    async def check_encryption(self) -> None:
+        """Before the first upload: raises StoreError where the store ignores the customer key. Asks once a run.
+
+        Asked with an upload in parts, which is never completed, so that no media is stored in the clear to find out.
+        """
+        if not self.store.sse_customer_key:
+            return
+        if self._encryption_check is None:
+            self._encryption_check = self.loop.start(self._check_encryption())
+        await self._encryption_check
+
+    async def _check_encryption(self) -> None:
+        key = self.store.prefix + _ENCRYPTION_CHECK
+        upload = await self.s3.create_multipart(key)
+        await self.s3.abort_multipart(key, upload.upload_id)

@@ -173,6 +173,13 @@ def _drive(
             raise
         finally:
             report.database_rows = rows.sent
+            report.removed_directories = context.removals.removed_directories
+            report.unanswered = min(context.unanswered, settings.concurrency)
+            if report.unanswered:
+                report.warnings.append(
+                    f"Up to {report.unanswered} uploads were under way when the run ended. "
+                    "The next run finds out which of them have arrived."
+                )
             if observe:
                 observe(report)
 

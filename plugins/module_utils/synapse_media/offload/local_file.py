@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..layout import LOCAL_CONTENT, REMOTE_CONTENT, Media
+
+if TYPE_CHECKING:
+    from .presence import Found
 
 _ORIGINALS = (LOCAL_CONTENT + "/", REMOTE_CONTENT + "/")
 
@@ -51,7 +54,9 @@ class LocalFile(NamedTuple):
 
 
 class Proven(NamedTuple):
-    """A file that is proven in the bucket, and what it was when it was."""
+    """A file whose content is in the bucket, as `found` says; `uploaded` by this run, which is counted already."""
 
     file: LocalFile
     identity: Identity
+    uploaded: bool = False
+    found: Found | None = None

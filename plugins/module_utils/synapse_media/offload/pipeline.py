@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 
 from .context import Context
-from .multipart import abort_unfinished
+from .leftovers import abort_leftovers
+from .multipart import abort_again, abort_unfinished
 from .presence import Presence
 from .selection import Rules
 from .transfer import transfer
@@ -29,23 +30,33 @@ async def offload(context: Context) -> None:
     """
     settings = context.settings
     rules = Rules(settings.older_than, settings.grace, settings.store_remote)
-    windows = Windows(context.root, context.rows, rules, settings.shard, context.now)
+    windows = Windows(context.root, context.rows, rules, settings.shard, context.now, most_threads=settings.concurrency)
     presence = Presence(context.loop, context.s3)
     under_way: deque[Task[None]] = deque()
+    reading: Task[Window | None] = context.loop.start(context.in_thread(windows.next))
     while True:
-        window = await context.loop.in_thread(windows.next)
+        window = await reading
         if window is None:
             break
+        # The next one is read while the store is asked about this one.
+        reading = context.loop.start(context.in_thread(windows.next))
         _count(context, window)
-        if window.empty_directories and settings.delete_local and not context.rehearse:
-            await context.removals.prune(window.empty_directories)
         if window.candidates:
             answers = await presence.look_up([context.key(candidate.file) for candidate in window.candidates])
+            context.new_objects.nothing_there = presence.nothing_there
             under_way.append(context.loop.start(transfer(context, window.candidates, answers)))
+        if window.empty_directories and settings.delete_local and not context.rehearse:
+            await context.removals.prune(window.empty_directories)
         if len(under_way) >= _WINDOWS_IN_FLIGHT:
             await under_way.popleft()
+        context.large_uploads = [task for task in context.large_uploads if not task.finished]
     for task in under_way:
         await task
+    for task in context.large_uploads:
+        await task
+    if not context.rehearse:
+        await abort_again(context)
+        await abort_leftovers(context)
 
 
 async def abort_uploads(context: Context) -> None:

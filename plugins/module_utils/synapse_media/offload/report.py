@@ -68,6 +68,10 @@ class Report:
         # What the store said it took, found there since or not: it tells how far the run is, and that a run which is
         # stopped has changed the bucket. Bytes of a large file count part by part, the file itself at its end.
         self.sent = Tally()
+        # Uploads that were on their way when the run ended early: they may have arrived.
+        self.unanswered = 0
+        # Empty directories that were removed, those of earlier runs too.
+        self.removed_directories = 0
         self.skipped: dict[str, Tally] = {}
         self.failed: list[Failure] = []
         self.failures = 0
@@ -126,7 +130,7 @@ class Report:
         return max(self.sent.bytes, self.uploaded.bytes + self.repaired.bytes)
 
     def as_dict(self) -> dict[str, Any]:
-        """As `--json` prints it; "error" is there only where the run was ended early."""
+        """As `--json` prints it; "error" and "unanswered" are there only where the run was ended early."""
         report: dict[str, Any] = {
             "changed": self.changed,
             "dry_run": self.dry_run,
@@ -138,10 +142,13 @@ class Report:
             "skipped": {reason: tally.as_dict() for reason, tally in sorted(self.skipped.items())},
             "failed": [failure._asdict() for failure in self.failed],
             "failures": self.failures,
+            "removed_directories": self.removed_directories,
             "requests": dict(sorted(self.requests.items())),
             "database_rows": self.database_rows,
             "seconds": round(self.seconds, 3),
         }
+        if self.unanswered:
+            report["unanswered"] = self.unanswered
         if self.warnings:
             report["warnings"] = list(self.warnings)
         if self.error is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from .content import Content, open_file
+from .content import Content
 from .context import Context
 from .local_file import Identity, LocalFile
 from .transport.client import FilePart
@@ -24,18 +24,31 @@ class Uploaded(NamedTuple):
     repaired: bool
 
 
-async def upload_whole(context: Context, file: LocalFile, content: Content, *, repaired: bool) -> Uploaded:
-    """Raises RequestFailed, ContentProblem, or StoreError where the store refuses the whole run."""
-    key = context.key(file)
+async def upload_whole(
+    context: Context, file: LocalFile, content: Content, *, may_replace: bool, repaired: bool = False
+) -> Uploaded | None:
+    """None where there is an object already, which stays: only where it is `repaired` is it replaced.
+
+    `may_replace`: as in NewObjects.put(). Raises RequestFailed, ContentProblem, or StoreError where the store refuses
+    the whole run.
+    """
+    await context.check_encryption()
     if content.data is not None:
-        info = await context.s3.put(key, content.data, content.md5)
+        body: bytes | FilePart = content.data
     else:
-        descriptor = await context.loop.in_thread(open_file, context.root, file)
-        try:
-            # Should the file change now, its MD5 no longer fits and the store refuses the request.
-            info = await context.s3.put(key, FilePart(descriptor, 0, file.size), content.md5)
-        finally:
-            os.close(descriptor)
+        body = FilePart(await context.open(file), 0, file.size)
+    try:
+        # Should the file change now, its MD5 no longer fits and the store refuses the request.
+        with context.awaiting_answer():
+            if repaired:
+                info = await context.s3.put(context.key(file), body, content.md5)
+            else:
+                info = await context.new_objects.put(context.key(file), body, content.md5, may_replace=may_replace)
+    finally:
+        if isinstance(body, FilePart):
+            os.close(body.descriptor)
+    if info is None:
+        return None
     context.report.sent.add(file.size)
     # The ETag of an encrypted object is no digest, but the store has compared the MD5 that went along.
     etags = (content.md5.hex(), info.etag) if info.encrypted else (content.md5.hex(),)

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Contents of files in batches, as fast as the file system gives them, of files that agree with their row alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .conflict import Disagreement, refuse_disagreement
+from .content import Content, ContentProblem
+from .context import Context
+from .outcome import tell
+from .windows import Candidate
+
+# A thread is to be done soon with what it is given: larger files are read alone.
+_BATCH_BYTES = 4 * 1024 * 1024
+
+
+def read_batches(context: Context, candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+    """What one thread is given at a time: enough to make the hand-over cheap, little enough to keep the wire fed."""
+    start = size = 0
+    for end, candidate in enumerate(candidates):
+        size += candidate.file.size
+        if end > start and (end - start >= context.pace.batch or size > _BATCH_BYTES):
+            yield candidates[start:end]
+            start, size = end, candidate.file.size
+    if start < len(candidates):
+        yield candidates[start:]
+
+
+async def read_contents(context: Context, candidates: Sequence[Candidate], *, keep: int) -> list[Content | None]:
+    """Contents of up to `keep` bytes are kept. None, and told, where a file is not to be taken."""
+    wanted = [(file, row.sha256 is not None and file.is_original, file.size <= keep) for file, row in candidates]
+    contents: list[Content | None] = []
+    for (file, row), content in zip(candidates, await context.read(wanted)):
+        if isinstance(content, ContentProblem):
+            tell(context, file, content)
+            contents.append(None)
+            continue
+        try:
+            refuse_disagreement(file, content.sha256, row)
+        except Disagreement as error:
+            context.fail(file, error)
+            contents.append(None)
+            continue
+        contents.append(content)
+    return contents
