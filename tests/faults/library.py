@@ -82,6 +82,21 @@ class Library(MediaHost):
     def add_remote_row(self, origin: str, filesystem_id: str, size: int | None) -> None:
         self._insert([(origin, self._identifier(), age_ms(30), size, filesystem_id, None, None)], remote=True)
 
+    def add_thumbnail_row(self, item: Item, length: int) -> None:
+        """What Synapse's own tables say of one thumbnail's length; they are made with the first one."""
+        columns = "media_id text, thumbnail_length integer"
+        self.database.execute(f"CREATE TABLE IF NOT EXISTS local_media_repository_thumbnails ({columns})")
+        self.database.execute(
+            "CREATE TABLE IF NOT EXISTS remote_media_cache_thumbnails "
+            f"(media_origin text, filesystem_id text, {columns})"
+        )
+        if item.origin:
+            values = (item.origin, item.filesystem_id, item.media_id, length)
+            self.database.execute("INSERT INTO remote_media_cache_thumbnails VALUES (%s, %s, %s, %s)", values)
+        else:
+            values = (item.media_id, length)
+            self.database.execute("INSERT INTO local_media_repository_thumbnails VALUES (%s, %s)", values)
+
     def rewrite(self, relative: str, content: bytes, age_days: float = 30) -> None:
         """A new file in the place of another, as a program does that writes beside and renames."""
         path = self.media_path / relative

@@ -83,10 +83,17 @@ def test_a_file_that_changes_while_it_is_uploaded(
 
     then = time.time() - 30 * 86_400
     os.utime(library.media_path / thumbnail, (then, then))
+    stored = custody.in_bucket().get(thumbnail)
     again = engine.run()
-    assert (again.status, again.failed_paths) == (0, []), again.errors
-    custody.assert_all_moved()
-    assert (custody.bucket / thumbnail).read_bytes() == changed
+    if stored in (None, custody.known[thumbnail]):
+        assert (again.status, again.failed_paths) == (0, []), again.errors
+        custody.assert_all_moved()
+        assert (custody.bucket / thumbnail).read_bytes() == changed
+    else:
+        # The first content has arrived, and nothing in the database tells which of the two is right.
+        assert (again.status, again.failed_paths) == (1, [thumbnail]), again.errors
+        assert (library.media_path / thumbnail).read_bytes() == changed
+        assert custody.in_bucket()[thumbnail] == stored
 
 
 def test_files_that_vanish(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:

@@ -1,0 +1,410 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What counts as a copy that Synapse could fetch, and how old the store's word for it may be."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.checksums import Checksum
+from custody import Custody
+from fault_proxy import Answer
+from library import Library
+from offload_engine import Engine
+from s3_server import S3Server
+from wire_faults import changed, refuse
+from wire_proxy import COMPLETE, CREATE, GET, HEAD, LIST, PART, PUT, UPLOADS, Exchange, WireProxy
+
+FAST_CRCS = ("crc64nvme", "crc32")
+CUSTOMER_KEY = "0123456789abcdef0123456789abcdef"
+MIB = 1024 * 1024
+
+
+def fill(s3: S3Server, bucket: str, custody: Custody, library: Library) -> None:
+    """Everything that is on the disk is in the bucket too."""
+    custody.take_stock()
+    for path in custody.known:
+        s3.client().put_object(Bucket=bucket, Key=path, Body=(library.media_path / path).read_bytes())
+
+
+def adding(**headers: str):  # type: ignore[no-untyped-def]
+    """The store's own answer with more headers, whose names are given with underscores."""
+
+    def act(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        answer.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+        exchange.reply(answer)
+
+    return act
+
+
+def test_objects_that_need_a_key_are_no_copies(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+) -> None:
+    """Some stores list the plaintext's MD5 of objects under a customer key; other questions about them are refused."""
+    library.add([1000] * 10)
+    fill(s3, bucket, custody, library)
+    wire.add(HEAD, refuse(400))
+    wire.add(GET, refuse(400, "InvalidRequest"))
+    outcome = engine.run()
+    assert outcome.status in (1, 2), outcome.errors
+    assert outcome.files("deleted") == outcome.files("verified") == 0
+    assert custody.on_disk() == custody.known
+    assert wire.count(PUT) == 0
+
+
+def test_one_question_a_run_is_enough_where_objects_can_be_read(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+) -> None:
+    library.add([1000] * 30)
+    fill(s3, bucket, custody, library)
+    assert engine.run().status == 0
+    assert (wire.count(LIST), wire.count(HEAD), wire.count(GET)) == (1, 1, 0)
+    custody.assert_all_moved()
+
+
+def test_with_a_customer_key_each_object_is_asked_for_with_it(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+) -> None:
+    """The listing shows all; two of them answer only to another key."""
+    items = library.add([1000] * 10, thumbnails=0)
+    fill(s3, bucket, custody, library)
+    others = {items[3].original, items[7].original}
+    pattern = "|".join(re.escape(path) for path in others)
+    wire.add(HEAD, refuse(403), key=pattern)
+    engine.s3["sse_customer_key"] = CUSTOMER_KEY
+    outcome = engine.run()
+    assert (outcome.status, set(outcome.failed_paths)) == (1, others), outcome.errors
+    assert outcome.files("deleted") == 8
+    assert set(custody.on_disk()) == others
+    assert wire.count(HEAD) >= 10
+    assert CUSTOMER_KEY not in outcome.errors + outcome.output
+
+
+def test_a_store_that_ignores_the_customer_key_is_refused(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy
+) -> None:
+    """It takes everything and keeps it in the clear. Nothing of the media goes there to find that out."""
+
+    def without_echo(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        for name in list(answer.headers):
+            if name.lower().startswith("x-amz-server-side-encryption"):
+                del answer.headers[name]
+        exchange.reply(answer)
+
+    library.add([1000] * 10)
+    custody.take_stock()
+    wire.add("", without_echo)
+    engine.s3["sse_customer_key"] = CUSTOMER_KEY
+    outcome = engine.run()
+    assert (outcome.status, outcome.report["changed"]) == (2, False), outcome.errors
+    assert "ignores customer keys" in outcome.report["error"]
+    assert custody.on_disk() == custody.known
+    assert custody.in_bucket() == {} and wire.count(PUT) == 0
+
+
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+def test_an_archived_object_is_no_copy(
+    library: Library,
+    engine: Engine,
+    custody: Custody,
+    wire: WireProxy,
+    s3: S3Server,
+    bucket: str,
+    storage_class: str,
+) -> None:
+    items = library.add([1000] * 4, thumbnails=0)
+    fill(s3, bucket, custody, library)
+    archived = min(item.original for item in items)
+    mark = f"<StorageClass>{storage_class}</StorageClass></Contents>".encode()
+    wire.add(LIST, changed(lambda body: _without_classes(body).replace(b"</Contents>", mark, 1)))
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, [archived]), outcome.errors
+    assert storage_class in outcome.failures[archived]
+    assert list(custody.on_disk()) == [archived]
+
+
+def _without_classes(body: bytes) -> bytes:
+    return re.sub(rb"<StorageClass>[^<]*</StorageClass>", b"", body)
+
+
+def test_intelligent_tiering_tells_only_when_asked(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+) -> None:
+    items = library.add([1000] * 4, thumbnails=0)
+    fill(s3, bucket, custody, library)
+    archived = items[2].original
+    mark = b"<StorageClass>INTELLIGENT_TIERING</StorageClass></Contents>"
+    wire.add(LIST, changed(lambda body: _without_classes(body).replace(b"</Contents>", mark)))
+    wire.add(HEAD, adding(x_amz_archive_status="ARCHIVE_ACCESS"), key=re.escape(archived))
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, [archived]), outcome.errors
+    assert "ARCHIVE_ACCESS" in outcome.failures[archived]
+    assert list(custody.on_disk()) == [archived]
+
+
+def test_an_old_listing_justifies_no_unlink(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+) -> None:
+    """Between the listing and the unlink lie hours in a slow run: what is gone or has changed meanwhile is no copy."""
+    items = library.add([1000] * 10, thumbnails=0)
+    fill(s3, bucket, custody, library)
+    gone, replaced = items[4].original, items[5].original
+
+    def then_lose_two(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        s3.client().delete_object(Bucket=bucket, Key=gone)
+        s3.client().put_object(Bucket=bucket, Key=replaced, Body=b"?" * 1000)
+        exchange.reply(answer)
+
+    wire.add(LIST, then_lose_two, times=1)
+    engine.offload["evidence_age"] = "0s"
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, sorted([gone, replaced])), outcome.errors
+    assert sorted(custody.on_disk()) == sorted([gone, replaced])
+    custody.assert_nothing_lost()
+
+
+def test_recent_evidence_is_not_asked_for_again(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+) -> None:
+    library.add([1000] * 10, thumbnails=0)
+    fill(s3, bucket, custody, library)
+
+    def slowly(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        time.sleep(2.5)
+        exchange.reply(answer)
+
+    engine.offload["evidence_age"] = "2s"
+    wire.add(HEAD, slowly, times=1)
+    assert engine.run().status == 0
+    # The one that shows that the objects can be read took longer than the listing may be old.
+    assert wire.count(HEAD) == 11
+    custody.assert_all_moved()
+
+
+def leave_out(keep: int):  # type: ignore[no-untyped-def]
+    """A page in order that skips most of its keys, as stores have it that list directory by directory."""
+
+    def change(body: bytes) -> bytes:
+        head, *entries = body.split(b"<Contents>")
+        tail = entries[-1].partition(b"</Contents>")[2] if entries else b""
+        kept = [b"<Contents>" + entry.partition(b"</Contents>")[0] + b"</Contents>" for entry in entries[:keep]]
+        return head + b"".join(kept) + tail
+
+    return changed(change)
+
+
+@pytest.mark.parametrize("damage", [b"", b"damaged"], ids=["empty", "damaged"])
+def test_what_a_listing_left_out_is_not_overwritten(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str, damage: bytes
+) -> None:
+    """The thumbnails' objects are good, the listing does not name them, and the local thumbnails are damaged."""
+    items = library.add([1000] * 40, thumbnails=1)
+    custody.take_stock()
+    fill(s3, bucket, custody, library)
+    good = custody.in_bucket()
+    for item in items:
+        library.rewrite(item.paths[1], damage)
+    wire.add(LIST, leave_out(1))
+    outcome = engine.run()
+    thumbnails = sorted(item.paths[1] for item in items)
+    assert (outcome.status, outcome.failed_paths) == (1, thumbnails), outcome.errors
+    assert custody.in_bucket() == good
+    assert sorted(custody.on_disk()) == thumbnails
+
+
+def test_an_original_without_digest_is_not_put_over_what_a_listing_left_out(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+) -> None:
+    items = library.add([1000] * 5 + [17 * MIB], thumbnails=0, with_sha256=False)
+    fill(s3, bucket, custody, library)
+    good = custody.in_bucket()
+    for item in items:
+        library.rewrite(item.original, bytes((library.media_path / item.original).stat().st_size))
+    wire.add(LIST, leave_out(0))
+    outcome = engine.run()
+    assert (outcome.status, len(outcome.failures)) == (1, len(items)), outcome.errors
+    assert custody.in_bucket() == good
+    assert wire.count(PUT) == wire.count(CREATE) == 0
+
+
+def test_a_store_found_out_of_order_is_not_listed_again(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+) -> None:
+    library.add([100] * 1200, thumbnails=0)
+    fill(s3, bucket, custody, library)
+
+    def reverse(body: bytes) -> bytes:
+        head, *entries = body.split(b"<Contents>")
+        parts = [entry.partition(b"</Contents>") for entry in entries]
+        return head + b"".join(b"<Contents>" + part[0] + b"</Contents>" for part in reversed(parts)) + parts[-1][2]
+
+    wire.add(LIST, changed(reverse))
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    # The attempts at one page; nothing is uploaded again for it.
+    assert (wire.count(LIST), wire.count(PUT)) == (3, 0)
+    custody.assert_all_moved()
+
+
+def test_an_encrypted_upload_is_not_read_back(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy
+) -> None:
+    """With SSE-KMS by default the ETag is no digest; the beginning of the upload says so already."""
+    etag = '"0123456789abcdef0123456789abcdef-3"'
+    library.add([20 * MIB], thumbnails=0)
+    custody.take_stock()
+    encrypted = {"x_amz_server_side_encryption": "aws:kms"}
+    wire.add(CREATE, adding(**encrypted))
+    wire.add(HEAD, adding(ETag=etag, **encrypted))
+
+    def complete(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        answer.body = re.sub(rb"<ETag>[^<]*</ETag>", f"<ETag>{etag}</ETag>".encode(), answer.body)
+        exchange.reply(answer)
+
+    wire.add(COMPLETE, complete)
+    outcome = engine.run()
+    assert (outcome.status, outcome.files("deleted")) == (0, 1), outcome.errors
+    assert wire.count(GET) == 0
+    custody.assert_all_moved()
+
+
+def test_unfinished_uploads_of_a_killed_run_are_aborted_by_a_later_one(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, bucket: str
+) -> None:
+    """Those of Synapse's media under our prefix, and older than a day; everybody else's are left alone."""
+    library.add([100], thumbnails=0)
+    custody.take_stock()
+    engine.s3["prefix"] = "media"
+    now = time.time()
+    uploads = [
+        ("media/local_content/aa/bb/killed", "1", now - 90_000),
+        ("media/remote_content/example.org/aa/bb/killed", "2", now - 90_000),
+        ("media/local_content/aa/bb/young", "3", now - 80_000),
+        ("media/backup.tar", "4", now - 900_000),
+        ("media/local_content/aa/bb/a/b", "5", now - 900_000),
+        ("local_content/aa/bb/elsewhere", "6", now - 900_000),
+    ]
+
+    def tell(exchange: Exchange) -> None:
+        entries = "".join(
+            f"<Upload><Key>{key}</Key><UploadId>{number}</UploadId><Initiated>"
+            f"{time.strftime('%Y-%m-%dT%H:%M:%S.000Z', time.gmtime(then))}</Initiated></Upload>"
+            for key, number, then in uploads
+        )
+        body = f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{entries}</ListMultipartUploadsResult>"
+        exchange.reply(Answer(200, {"Content-Type": "application/xml"}, body.encode()))
+
+    wire.add(UPLOADS, tell)
+    aborted: list[str] = []
+
+    def note(exchange: Exchange) -> None:
+        aborted.append(exchange.key)
+        exchange.reply(Answer(204, {}, b""))
+
+    wire.add("AbortMultipartUpload", note)
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    assert sorted(aborted) == [uploads[0][0], uploads[1][0]]
+    engine.run("--dry-run")
+    assert len(aborted) == 2
+
+
+def test_a_store_that_lists_no_unfinished_uploads_is_no_failure(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy
+) -> None:
+    library.add([100])
+    custody.take_stock()
+    wire.add(UPLOADS, refuse(403, "AccessDenied"))
+    assert engine.run().status == 0
+    custody.assert_all_moved()
+
+
+@pytest.mark.parametrize("count", [8, 48])
+def test_large_files_go_side_by_side(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, count: int
+) -> None:
+    """Files of 20 MiB are the normal case of videos: as many requests are in flight as may be."""
+    library.add([17 * MIB] * count, thumbnails=0)
+    custody.take_stock()
+    under_way: list[int] = [0, 0]
+
+    def slowly(exchange: Exchange) -> None:
+        exchange.body()
+        under_way[0] += 1
+        under_way[1] = max(under_way)
+        time.sleep(0.5)
+        answer = exchange.forward()
+        under_way[0] -= 1
+        exchange.reply(answer)
+
+    wire.add(PUT, slowly)
+    wire.add(PART, slowly)
+    engine.offload["concurrency"] = 24
+    assert engine.run().status == 0
+    assert under_way[1] >= 12
+    custody.assert_all_moved()
+
+
+def test_a_damaged_large_file_is_aborted_before_it_is_an_object(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy
+) -> None:
+    (item,) = library.add([70 * MIB], thumbnails=0)
+    path: Path = library.media_path / item.original
+    content = bytearray(path.read_bytes())
+    content[50 * MIB] ^= 1
+    library.rewrite(item.original, bytes(content))
+    custody.take_stock()
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, [item.original]), outcome.errors
+    assert "SHA-256" in outcome.failures[item.original]
+    assert (wire.count(COMPLETE), custody.in_bucket()) == (0, {})
+    assert wire.count("AbortMultipartUpload") == 1
+
+
+@pytest.mark.parametrize("verifies", [True, False], ids=["verifies", "hands back"])
+def test_a_checksum_replaces_the_md5_only_where_the_store_verifies_it(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, verifies: bool
+) -> None:
+    """The proxy plays a store that knows CRC32: it checks each part, or takes any value, as some stores do."""
+    library.add([70 * MIB], thumbnails=0)
+    custody.take_stock()
+    with_md5: list[bool] = []
+    refused: list[str] = []
+
+    def create(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        answer.headers["x-amz-checksum-algorithm"] = exchange.header("x-amz-checksum-algorithm") or ""
+        exchange.reply(answer)
+
+    def part(exchange: Exchange) -> None:
+        body = exchange.body()
+        name = next((name for name in FAST_CRCS if exchange.header(f"x-amz-checksum-{name}")), None)
+        if name is not None and verifies:
+            checksum = Checksum(name)
+            checksum.update(body)
+            if checksum.base64() != exchange.header(f"x-amz-checksum-{name}"):
+                refused.append(exchange.path)
+                text = b"<Error><Code>BadDigest</Code><Message>not the announced one</Message></Error>"
+                exchange.reply(Answer(400, {"Content-Type": "application/xml"}, text))
+                return
+        if len(body) > 1:
+            with_md5.append(exchange.header("content-md5") is not None)
+        exchange.reply(exchange.forward())
+
+    wire.add(CREATE, create)
+    wire.add(PART, part)
+    outcome = engine.run()
+    assert (outcome.status, outcome.files("deleted")) == (0, 1), outcome.errors
+    assert with_md5 == [not verifies] * 9
+    assert bool(refused) == verifies
+    custody.assert_all_moved()
