@@ -113,6 +113,83 @@ def test_threads_run_beside_each_other_and_report_in_order_of_completion(loop: L
     assert ended == [0.05, 0.3]
 
 
+def most_at_once(loop: Loop, jobs: int, counts: tuple[int, ...]) -> int:
+    """The most jobs that ran at one time while the loop was allowed these numbers of threads, one after the other."""
+    lock = threading.Lock()
+    running = most = 0
+
+    def job() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.1)
+        with lock:
+            running -= 1
+
+    async def main() -> None:
+        tasks = [loop.start(loop.in_thread(job)) for dummy in range(jobs)]
+        await loop.sleep(0.02)
+        for count in counts:
+            loop.allow_threads(count)
+        for task in tasks:
+            await task
+
+    loop.run(main())
+    return most
+
+
+def test_more_threads_are_allowed_while_jobs_wait(loop: Loop) -> None:
+    assert most_at_once(loop, 24, (12,)) == 12
+    # Threads that were started stay, and a larger number is needed for more.
+    assert most_at_once(loop, 24, (3,)) == 12
+    assert most_at_once(loop, 24, (3, 16)) == 16
+
+
+def test_no_more_threads_than_jobs_are_started(loop: Loop) -> None:
+    loop.allow_threads(64)
+    before = threading.active_count()
+    assert most_at_once(loop, 5, ()) == 5
+    assert threading.active_count() - before <= 5
+
+
+def test_a_system_that_gives_no_more_threads_is_used_as_it_is(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert most_at_once(loop, 2, ()) == 2
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert most_at_once(loop, 6, (8,)) == 2
+
+
+def test_waiting_jobs_are_dropped_and_a_closed_loop_ends_all_threads() -> None:
+    loop = Loop(threads=1)
+    release = threading.Event()
+    begun: list[int] = []
+
+    def job(number: int) -> None:
+        begun.append(number)
+        release.wait(10)
+
+    async def main() -> None:
+        for number in range(6):
+            loop.start(loop.in_thread(job, number))
+        loop.allow_threads(3)
+        while len(begun) < 3:
+            await loop.sleep(0.005)
+
+    names = {thread.name for thread in threading.enumerate()}
+    loop.run(main())
+    release.set()
+    loop.close()
+    deadline = time.monotonic() + 5
+    while {thread.name for thread in threading.enumerate()} - names and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert {thread.name for thread in threading.enumerate()} <= names
+    assert sorted(begun) == [0, 1, 2]
+
+
 def test_an_error_in_a_thread_is_raised_where_it_is_awaited(loop: Loop) -> None:
     async def main() -> None:
         await loop.in_thread(int, "no number")

@@ -138,6 +138,10 @@ class Loop:
         result: R = await suspend()
         return result
 
+    def allow_threads(self, count: int) -> None:
+        """Lets in_thread() use up to ``count`` threads, also for jobs that wait already; never ends one that runs."""
+        self._threads.allow(count)
+
     def interrupt(self, error: BaseException) -> None:
         """Safe from a signal handler. The first one counts until run() has raised it."""
         if self._interruption is None:

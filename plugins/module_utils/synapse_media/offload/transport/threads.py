@@ -37,10 +37,27 @@ class Threads:
 
     def submit(self, ticket: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self._unfinished += 1
-        if self._started < min(self._count, self._unfinished):
-            self._started += 1
-            threading.Thread(target=self._work, name=f"offload-{self._started}", daemon=True).start()
+        if self._started < self._count and self._started < self._unfinished:
+            self._start_one()
         self._jobs.put((ticket, function, arguments))
+
+    def allow(self, count: int) -> None:
+        """From now on up to ``count`` threads, which jobs that wait already get too. Those that run go on running."""
+        self._count = count
+        while self._started < min(self._count, self._unfinished):
+            self._start_one()
+
+    def _start_one(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"offload-{self._started + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system gives no more threads; those there are do the work.
+            if not self._started:
+                raise
+            self._count = self._started
+            return
+        self._started += 1
 
     def outcomes(self) -> list[Outcome]:
         """What has ended since the last call, in that order."""
