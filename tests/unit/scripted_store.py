@@ -64,6 +64,7 @@ class ScriptedStore:
         self.most_at_once = 0
         self._at_once = 0
         self._replies = list(replies)
+        self._choose: Callable[[Request], Reply] | None = None
         self._context = context
         self._before_reading: Callable[[socket.socket], None] | None = None
         self._before_handshake: Callable[[socket.socket], None] | None = None
@@ -91,6 +92,10 @@ class ScriptedStore:
     def script(self, *replies: Reply) -> None:
         """Takes the place of what was to be said."""
         self._replies = list(replies)
+
+    def choose(self, choose: Callable[[Request], Reply]) -> None:
+        """From now on the reply depends on the request."""
+        self._choose = choose
 
     def before_reading(self, reply: Callable[[socket.socket], None]) -> None:
         """What the next connection gets in place of being read."""
@@ -169,6 +174,8 @@ class ScriptedStore:
             self.requests.append(request)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
+            if self._choose is not None:
+                return self._choose(request)
             return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
 
 

@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.version import USER_AGENT
 from offload_client import get, md5, put, with_s3
 from scripted_store import answer, cut_after, done, error, scripted_store
 
@@ -180,7 +182,7 @@ def test_a_refusal_in_the_middle_of_a_body_is_heard() -> None:
 
     with scripted_store(done()) as store:
         store.before_reading(refuse)
-        with pytest.raises(StoreError, match="not allowed"):
+        with pytest.raises(RequestFailed, match="not allowed"):
             put(store.settings(), b"x" * 30_000_000)
 
 
@@ -278,6 +280,85 @@ def test_a_narrow_cap_has_fewer_requests_in_flight() -> None:
         assert with_s3(store.settings(), main, concurrency=64, bandwidth_limit=1_000) == 1
 
 
+def test_requests_carry_our_name_and_version() -> None:
+    with scripted_store(done()) as store:
+        put(store.settings())
+    assert store.requests[0].headers["user-agent"] == USER_AGENT
+    assert "user-agent" not in store.requests[0].headers["authorization"]
+
+
+DRIBBLED = done("dribbled")
+
+
+def dribble(link: socket.socket) -> None:
+    """Ten bytes a second, which is never silence."""
+    for position in range(len(DRIBBLED)):
+        link.sendall(DRIBBLED[position : position + 1])
+        time.sleep(0.1)
+
+
+def test_an_answer_that_dribbles_is_given_up() -> None:
+    with scripted_store(dribble, done("whole")) as store:
+        begun = time.monotonic()
+        assert put(store.settings(), read_timeout=0.5) == "whole"
+        assert 0.5 <= time.monotonic() - begun < 0.1 * len(DRIBBLED)
+
+
+def test_an_object_that_dribbles_is_given_up() -> None:
+    def dribble_the_body(link: socket.socket) -> None:
+        link.sendall(answer(200, b"x" * 100)[:-100])
+        for dummy in range(100):
+            link.sendall(b"x")
+            time.sleep(0.1)
+
+    with scripted_store(dribble_the_body, answer(200, b"y" * 100)) as store:
+        begun = time.monotonic()
+        assert get(store.settings(), read_timeout=0.5) == (100, b"y" * 100)
+        assert time.monotonic() - begun < 5
+
+
+def test_a_body_that_is_taken_a_little_at_a_time_is_given_up() -> None:
+    def take_a_little(link: socket.socket) -> None:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        with suppress(OSError):
+            while link.recv(100):
+                time.sleep(0.1)
+
+    with scripted_store(done("whole")) as store:
+        store.before_reading(take_a_little)
+        begun = time.monotonic()
+        assert put(store.settings(), b"x" * 30_000_000, read_timeout=0.5, concurrency=1) == "whole"
+        assert time.monotonic() - begun < 20
+
+
+def test_a_slow_line_is_not_cut_off() -> None:
+    """Longer than the timeout for silence, as long as bytes come at the rate of a slow line."""
+
+    def slowly(link: socket.socket) -> None:
+        reply = answer(200, b"z" * 16_000)
+        for position in range(0, len(reply), 800):
+            link.sendall(reply[position : position + 800])
+            time.sleep(0.1)
+
+    with scripted_store(slowly) as store:
+        begun = time.monotonic()
+        assert get(store.settings(), read_timeout=0.5) == (16_000, b"z" * 16_000)
+        assert time.monotonic() - begun >= 2
+        assert len(store.requests) == 1
+
+
+def test_our_own_cap_on_the_bandwidth_cuts_nothing_off() -> None:
+    async def main(s3: S3, client: Client, loop: Loop) -> None:
+        for task in [loop.start(s3.put(f"{number}", b"x" * 10_000, md5(b"x" * 10_000))) for number in range(4)]:
+            await task
+
+    with scripted_store(done()) as store:
+        begun = time.monotonic()
+        with_s3(store.settings(), main, bandwidth_limit=20_000, read_timeout=0.3)
+        assert time.monotonic() - begun >= 1.5
+        assert len(store.requests) == 4
+
+
 class Stopped(BaseException):
     pass
 
@@ -321,9 +402,10 @@ def test_a_signal_in_the_middle_leaves_a_client_that_can_clean_up(after: float) 
 class Tunnel:
     """An HTTP proxy that knows CONNECT, and passes plain requests on to nobody but answers them itself."""
 
-    def __init__(self, reply: bytes) -> None:
+    def __init__(self, reply: bytes, target: tuple[str, int] | None = None) -> None:
         self.heads: list[bytes] = []
         self._reply = reply
+        self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://user:word@127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -338,7 +420,7 @@ class Tunnel:
         ours.sendall(self._reply)
         if head.startswith(b"CONNECT ") and b" 200 " in self._reply:
             host, dummy, port = head.split()[1].decode().partition(":")
-            theirs = socket.create_connection((host, int(port)))
+            theirs = socket.create_connection(self._target or (host, int(port)))
             other = threading.Thread(target=_pump, args=(theirs, ours), daemon=True)
             other.start()
             _pump(ours, theirs)
@@ -370,6 +452,20 @@ def test_tls_goes_through_the_proxys_tunnel(
         assert tunnel.heads[0].startswith(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % store.port)
     assert b"proxy-authorization: Basic dXNlcjp3b3Jk\r\n" in tunnel.heads[0]
     assert "proxy-authorization" not in store.requests[0].headers
+    tunnel.close()
+
+
+def test_an_ipv6_address_goes_through_the_tunnel_in_brackets(
+    context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scripted_store(done("x"), context=context) as store:
+        tunnel = Tunnel(b"HTTP/1.1 200 Connection established\r\n\r\n", ("127.0.0.1", store.port))
+        monkeypatch.setenv("HTTPS_PROXY", tunnel.url)
+        # The certificate is for 127.0.0.1; what counts here is what the proxy was asked for.
+        with pytest.raises(StoreError, match="for another name"):
+            put(store.settings(endpoint_url=f"https://[::1]:{store.port}", ca_bundle=str(certificate)))
+        assert tunnel.heads[0].startswith(b"CONNECT [::1]:%d HTTP/1.1\r\nhost: [::1]:%d\r\n" % (store.port, store.port))
+    assert f"user-agent: {USER_AGENT}\r\n".encode() in tunnel.heads[0]
     tunnel.close()
 
 

@@ -7,7 +7,13 @@ from typing import Any, NamedTuple
 import boto3
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
-from offload_client import put
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
+    Client,
+    RequestFailed,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
+from offload_client import md5, put, with_s3
 from scripted_store import answer, done, error, scripted_store
 
 
@@ -69,9 +75,25 @@ def test_keys_that_stay_refused_end_the_run(monkeypatch: pytest.MonkeyPatch, wit
 
 def test_keys_of_the_settings_are_not_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch)
-    with scripted_store(error(403, "AccessDenied")) as store, pytest.raises(StoreError, match="not allowed"):
+    with scripted_store(error(403, "AccessDenied")) as store, pytest.raises(RequestFailed, match="not allowed"):
         put(store.settings())
     assert len(store.requests) == 1
+
+
+def test_objects_that_are_refused_do_not_have_keys_looked_for_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, without_keys: dict[str, str]
+) -> None:
+    use(monkeypatch, "old", "new", *[f"newer-{number}" for number in range(20)])
+
+    async def main(s3: S3, client: Client, loop: Loop) -> None:
+        for number in range(10):
+            with pytest.raises(RequestFailed, match="not allowed"):
+                await s3.put(f"{number}", b"x", md5(b"x"))
+
+    with scripted_store(error(403, "AccessDenied")) as store:
+        with_s3(store.settings(**without_keys), main)
+        assert {request.headers["x-amz-security-token"] for request in store.requests} == {"token-old", "token-new"}
+        assert len(store.requests) == 11
 
 
 def test_a_host_without_any_keys_is_told_so(monkeypatch: pytest.MonkeyPatch, without_keys: dict[str, str]) -> None:

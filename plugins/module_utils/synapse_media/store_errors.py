@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import email.utils
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import store_reasons
@@ -21,8 +21,20 @@ LEAST_PRIVILEGE = (
 )
 
 
-def explain(error: Exception, settings: StoreSettings, doing: str, *, permission: str = LEAST_PRIVILEGE) -> StoreError:
-    """The error as a sentence: what was being done ("listing the bucket"), why it failed, and what to change."""
+def explain(
+    error: Exception,
+    settings: StoreSettings,
+    doing: str,
+    *,
+    permission: str = LEAST_PRIVILEGE,
+    sent: Sequence[str] = (),
+    bodyless: bool = False,
+) -> StoreError:
+    """The error as a sentence: what was being done ("listing the bucket"), why it failed, and what to change.
+
+    ``sent`` names the settings that went with the request and may be what was refused: "storage_class" and
+    "sse_customer_key". ``bodyless`` says that the answer, one to HEAD, could not hold the store's own code.
+    """
     if isinstance(error, StoreError):
         return error
     error = _innermost(error)
@@ -30,6 +42,14 @@ def explain(error: Exception, settings: StoreSettings, doing: str, *, permission
     answer = _answer(error)
     reason = _reason_without_answer(error) if answer is None else _reason_of_answer(code, answer, settings)
     words = {**_words(error, settings), "code": code, "permission": permission}
+    # HEAD has no body, so no code but the status.
+    if bodyless and code in ("400", "403"):
+        reason = store_reasons.REFUSED_WITHOUT_WORDS
+    elif sent and answer is not None and _is_of_setting(code, answer):
+        reason = store_reasons.SETTING_REFUSED
+        words["sent"] = "; ".join(store_reasons.SENT[name].format(**words) for name in sent)
+    message = words["message"] if answer is not None and answer.get("Error", {}).get("Message") else ""
+    words["code_and_message"] = f"{code}: {message}" if message else code
     text = f"{doing} failed: {reason.cause.format(**words)}. {reason.remedy.format(**words)}"
     return StoreError(text[0].upper() + text[1:], code)
 
@@ -96,14 +116,24 @@ def _status(answer: Mapping[str, Any]) -> int:
 
 
 def _reason_of_answer(code: str, answer: Mapping[str, Any], settings: StoreSettings) -> Reason:
+    # Stores put the service in front: KMS.DisabledException.
+    name = code.rpartition(".")[2]
     for codes, reason in store_reasons.ANSWERS.items():
-        if code in codes:
+        if name in codes:
             return reason
     if code in store_reasons.DENIED_CODES:
         return store_reasons.DENIED_TO_KEY if settings.access_key_id else store_reasons.DENIED_TO_ROLE
     if _status(answer) == 400 and settings.sse_customer_key:
         return store_reasons.CUSTOMER_KEY_REFUSED
     return store_reasons.STORE_AT_FAULT if _status(answer) >= 500 else store_reasons.REFUSED
+
+
+def _is_of_setting(code: str, answer: Mapping[str, Any]) -> bool:
+    return code in store_reasons.SETTING_CODES or (_status(answer) in (400, 501) and not _has_reason(code))
+
+
+def _has_reason(code: str) -> bool:
+    return any(code in codes for codes in store_reasons.ANSWERS)
 
 
 def _reason_without_answer(error: Exception) -> Reason:

@@ -18,12 +18,51 @@ class Reason(NamedTuple):
 
 DENIED_CODES = ("AccessDenied", "AccessForbidden", "AllAccessDisabled", "Forbidden", "Unauthorized", "401", "403")
 
+# The store is there and asks for fewer requests.
+THROTTLING_CODES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "Busy",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RateExceeded",
+        "RateLimitExceeded",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "ServerBusy",
+        "ServiceUnavailable",
+        "SlowDown",
+        "SlowDownRead",
+        "SlowDownWrite",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+        "TooManyRequestsException",
+    }
+)
+# What stores say of a setting that was sent with a request and that they do not have or do not take.
+SETTING_CODES = frozenset(
+    {
+        "InvalidArgument",
+        "InvalidEncryptionAlgorithmError",
+        "InvalidRequest",
+        "InvalidSSECustomerKey",
+        "InvalidStorageClass",
+        "MethodNotAllowed",
+        "NotImplemented",
+    }
+)
+
 DENIED_TO_KEY = Reason(
-    "the access key is not allowed to ({code})",
+    "the access key is not allowed to ({code_and_message})",
     "Grant it {permission}, or set synapse_s3_access_key_id and synapse_s3_secret_access_key to a key that has it.",
 )
 DENIED_TO_ROLE = Reason(
-    "the role of this instance is not allowed to ({code})",
+    "the role of this instance is not allowed to ({code_and_message})",
     "Grant the role {permission}, or set synapse_s3_access_key_id and synapse_s3_secret_access_key in its place.",
 )
 WRONG_REGION = Reason(
@@ -33,6 +72,19 @@ WRONG_REGION = Reason(
 CUSTOMER_KEY_REFUSED = Reason(
     "{endpoint} refuses the request with a key of our own ({code}: {message})",
     "Check synapse_s3_sse_customer_key and synapse_s3_sse_customer_algo; many stores take such keys over https only.",
+)
+# By the setting that was sent with the request.
+SENT: dict[str, str] = {
+    "storage_class": "synapse_s3_storage_class is {storage_class}; set it to one the store has, STANDARD works everywhere",
+    "sse_customer_key": "synapse_s3_sse_customer_key is set; many stores take such keys over https only, some not at all",
+}
+SETTING_REFUSED = Reason(
+    "{endpoint} refuses the request ({code_and_message})", "It may be for what was sent with it: {sent}."
+)
+REFUSED_WITHOUT_WORDS = Reason(
+    "{endpoint} refuses to tell of the object (HTTP {code}; an answer to HEAD says no more)",
+    "Grant {permission}. An object that was stored with a synapse_s3_sse_customer_key that is not the one set now "
+    "is refused in this way too.",
 )
 STORE_AT_FAULT = Reason(
     "{endpoint} has an error of its own ({code}: {message})",
@@ -86,10 +138,25 @@ ANSWERS: dict[tuple[str, ...], Reason] = {
         "Set synapse_s3_storage_class to one the store has; STANDARD works everywhere.",
     ),
     ("InvalidEncryptionAlgorithmError", "InvalidSSECustomerKey"): CUSTOMER_KEY_REFUSED,
+    ("InvalidObjectState",): Reason(
+        "the object is in an archive ({code_and_message}), from where neither this nor Synapse can read it",
+        "Restore it to a storage class that is read at once, and keep lifecycle rules from archiving {bucket!r}.",
+    ),
+    (
+        "DisabledException",
+        "InvalidKeyUsageException",
+        "InvalidStateException",
+        "KMSInvalidStateException",
+        "KeyUnavailableException",
+        "NotFoundException",
+    ): Reason(
+        "the KMS key of the object or of the bucket cannot be used ({code_and_message})",
+        "Enable that key, and grant kms:Decrypt and kms:GenerateDataKey with it.",
+    ),
     ("QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "InsufficientCapacity", "507"): Reason(
         "the store is full or its quota is used up", "Make room in the bucket {bucket!r} or raise its quota."
     ),
-    ("SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded", "429", "503"): Reason(
+    (*sorted(THROTTLING_CODES), "429", "503"): Reason(
         "{endpoint} is overloaded or asks for fewer requests", "Run this again later."
     ),
     ("NotImplemented", "MethodNotAllowed", "405", "501"): Reason(

@@ -10,26 +10,33 @@ import hashlib
 import ssl
 from collections.abc import Callable, Sequence
 
+from ...errors import ConfigurationError
 from ...store import StoreSettings
+from ...version import USER_AGENT
 from .address import address_of, proxy_for
 from .bandwidth import SHARE, Bandwidth
 from .connection import Body, Connection, FilePart
 from .credentials import Credentials, Keys
-from .descriptors import allow_descriptors
-from .faults import ClosedBeforeAnswer, Fault, RequestFailed
+from .descriptors import PATIENCE_WITHOUT, NoDescriptorLeft, allow_descriptors, too_few
+from .faults import ClosedBeforeAnswer, Fault, RefusedError, RequestFailed
 from .http_answer import Answer
 from .loop import Loop
 from .opening import Opener, tls_context
 from .reading import Sink
-from .retry import PATIENCE, Retries
+from .retry import PATIENCE, Operation, Outcome, Retries, Trial, retry_after
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer, canonical_query
 from .slots import Slots
-from .verdict import Verdicts, refuses_keys, wants_fewer
+from .verdict import Verdicts, may_be_of_object, refuses_keys
 
 __all__ = ["Answer", "Body", "Client", "FilePart", "RequestFailed", "Sink"]
 
 # Putting the parts of a large file together takes a store longer than any other answer.
 _COMPLETION = 5
+# Bytes a second that a slow line still gives to all connections together; half of a connection's share is the least
+# that a request is allowed to move on average.
+_SLOWEST_LINE = 32 * 1024
+# Seconds until a connection is tried for again where this process has no descriptor left.
+_WAIT_FOR_DESCRIPTOR = 0.1
 KINDS = (
     "list",
     "head",
@@ -45,7 +52,8 @@ KINDS = (
 class Client:
     """Raises ConfigurationError for settings it cannot work with. Timeouts in seconds, the bandwidth in bytes a second.
 
-    ``requests`` counts what was sent, by kind, attempts that failed included.
+    ``requests`` counts what was sent, by kind, attempts that failed included. ``warnings`` are sentences for the
+    operator about what this host does not give.
     """
 
     def __init__(
@@ -67,23 +75,33 @@ class Client:
         self._signer = Signer(self._address.authority, self._address.region)
         self._credentials = Credentials(loop, settings)
         self._verdicts = Verdicts(settings)
-        self._retries = Retries(patience)
+        self._retries = Retries(loop, KINDS, patience)
         self._read_timeout = read_timeout
+        self.warnings: list[str] = []
         self._bandwidth: Bandwidth | None = None
         if bandwidth_limit is not None:
             self._bandwidth = Bandwidth(loop, bandwidth_limit)
             concurrency = min(concurrency, max(1, bandwidth_limit // SHARE))
+        room = allow_descriptors(concurrency)
+        if room < concurrency:
+            self.warnings.append(too_few(room, concurrency))
+            concurrency = room
         self._slots = Slots(loop, concurrency)
-        allow_descriptors(concurrency)
+        self._slowest = min(_SLOWEST_LINE, bandwidth_limit or _SLOWEST_LINE) / concurrency / 2
         self._idle: list[Connection] = []
         # Over plain HTTP a proxy takes the whole URL in place of the path, and the keys to itself with each request.
         self._target_prefix = ""
-        self._proxy_header = ""
+        self._last_lines = f"user-agent: {USER_AGENT}\r\n"
         if proxy is not None and not self._address.tls:
             self._target_prefix = f"http://{self._address.authority}"
             if proxy.authorization:
-                self._proxy_header = f"proxy-authorization: {proxy.authorization}\r\n"
+                self._last_lines += f"proxy-authorization: {proxy.authorization}\r\n"
         self.requests = dict.fromkeys(KINDS, 0)
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests may be in flight at most: what was asked for, or less where this host gives no more."""
+        return self._slots.count
 
     @property
     def allowed_in_flight(self) -> int:
@@ -114,39 +132,60 @@ class Client:
         """
         encoded_query = canonical_query(query) if query else ""
         path = self._address.path(key)
-        attempts = 0
-        renewed = False
-        while True:
-            keys = await self._credentials.keys()
-            try:
-                answer = await self._attempt(kind, method, path, encoded_query, headers, body, make_sink, keys)
-                if self._verdicts.is_passed_on(answer):
-                    if check is not None and answer.status < 300:
-                        check(answer)
-                    self._retries.succeeded()
-                    self._slots.succeeded()
-                    return answer
-                if not renewed and self._credentials.renewable and refuses_keys(answer):
-                    renewed = True
-                    self._credentials.forget(keys)
-                    continue
-                fault: Fault = self._verdicts.fault_of(answer, kind, key)
-            except ssl.SSLError as error:
-                raise self._verdicts.fatal(error, kind, key) from error
-            except Fault as error:
-                fault = error
-            attempts += 1
-            self._consider(fault, attempts, kind, key)
-            await self._loop.sleep(self._retries.delay(attempts))
+        operation = self._retries.operation(kind)
+        trial: Trial | None = None
+        renewed = waited = False
+        try:
+            while True:
+                if operation.troubled and not waited:
+                    await operation.gate.enter()
+                    waited = True
+                keys = await self._credentials.keys()
+                try:
+                    async with self._slots:
+                        if self._slots.pausing:
+                            await self._slots.paused()
+                        if operation.troubled and not waited:
+                            # Since it began to wait for its turn.
+                            continue
+                        answer = await self._attempt(kind, method, path, encoded_query, headers, body, make_sink, keys)
+                    if self._verdicts.is_passed_on(answer, kind):
+                        if check is not None and answer.status < 300:
+                            check(answer)
+                        operation.successes += 1
+                        if operation.troubled:
+                            operation.end_trouble()
+                        if self._slots.reduced:
+                            self._slots.succeeded()
+                        return answer
+                    if not renewed and refuses_keys(answer):
+                        renewed = self._credentials.replace(keys, certain=not may_be_of_object(answer))
+                        if renewed:
+                            continue
+                    fault: Fault = self._verdicts.fault_of(answer, kind, key)
+                except ssl.SSLError as error:
+                    raise self._verdicts.fatal(error, kind, key) from error
+                except Fault as error:
+                    fault = error
+                if trial is None:
+                    trial = Trial(operation)
+                await self._again(fault, trial, operation, kind, key)
+        finally:
+            if waited:
+                operation.gate.leave()
 
-    def _consider(self, fault: Fault, attempts: int, kind: str, key: str) -> None:
-        """Returns where the request is to be tried again."""
-        if wants_fewer(fault):
+    async def _again(self, fault: Fault, trial: Trial, operation: Operation, kind: str, key: str) -> None:
+        """Returns when the request is to be tried again; raises where it is not."""
+        if fault.throttled:
             self._slots.slow_down()
-        if not fault.own and self._retries.is_store_lost(fault, attempts):
-            raise self._verdicts.fatal(fault, kind, key) from fault
-        if self._retries.is_spent(fault, attempts):
+        outcome = self._retries.judge(fault, trial, kind, key)
+        if outcome is Outcome.LOST:
+            raise self._verdicts.lost(fault, kind, key, len(operation.failed)) from fault
+        if outcome is Outcome.GIVEN_UP:
             raise self._verdicts.failed(fault, kind, key) from fault
+        if isinstance(fault, RefusedError) and fault.retry_after:
+            self._slots.pause(retry_after(fault.retry_after))
+        await self._loop.sleep(self._retries.delay(trial.attempts + trial.throttled))
 
     async def _attempt(
         self,
@@ -159,24 +198,23 @@ class Client:
         make_sink: Callable[[], Sink] | None,
         keys: Keys,
     ) -> Answer:
-        async with self._slots:
-            while True:
-                connection = self._idle_connection() or await self._new_connection()
-                was_used = connection.used
-                try:
-                    head = self._head(method, path, query, headers, body, keys)
-                    self.requests[kind] += 1
-                    connection.timeout = self._read_timeout * (_COMPLETION if kind == "complete_multipart" else 1)
-                    return await connection.exchange(head, body, method == "HEAD", make_sink)
-                except ClosedBeforeAnswer:
-                    # The store gave the kept connection up before it saw this request.
-                    if not was_used:
-                        raise
-                finally:
-                    if connection.usable:
-                        self._idle.append(connection)
-                    else:
-                        connection.close()
+        while True:
+            connection = self._idle_connection() or await self._new_connection()
+            was_used = connection.used
+            try:
+                head = self._head(method, path, query, headers, body, keys)
+                self.requests[kind] += 1
+                connection.timeout = self._read_timeout * (_COMPLETION if kind == "complete_multipart" else 1)
+                return await connection.exchange(head, body, method == "HEAD", make_sink)
+            except ClosedBeforeAnswer:
+                # The store gave the kept connection up before it saw this request.
+                if not was_used:
+                    raise
+            finally:
+                if connection.usable:
+                    self._idle.append(connection)
+                else:
+                    connection.close()
 
     def _idle_connection(self) -> Connection | None:
         while self._idle:
@@ -187,7 +225,27 @@ class Client:
         return None
 
     async def _new_connection(self) -> Connection:
-        return Connection(self._loop, await self._opener.open(), self._bandwidth)
+        without_since: float | None = None
+        while True:
+            try:
+                link = await self._opener.open()
+            except NoDescriptorLeft as error:
+                if self._slots.count > 1:
+                    self._slots.keep_to_fewer()
+                    self._warn_once(too_few(self._slots.count))
+                without_since = without_since or self._loop.now
+                if self._loop.now - without_since > PATIENCE_WITHOUT:
+                    raise ConfigurationError(too_few(0)) from error
+                await self._loop.sleep(_WAIT_FOR_DESCRIPTOR)
+                connection = self._idle_connection()
+                if connection is not None:
+                    return connection
+            else:
+                return Connection(self._loop, link, self._bandwidth, self._slowest)
+
+    def _warn_once(self, warning: str) -> None:
+        if not self.warnings:
+            self.warnings.append(warning)
 
     def _head(
         self, method: str, path: str, query: str, headers: Sequence[tuple[str, str]], body: Body, keys: Keys
@@ -206,4 +264,4 @@ class Client:
         signed = self._signer.signed_headers(keys, method, path, query, headers, payload)
         target = f"{self._target_prefix}{path}?{query}" if query else self._target_prefix + path
         size = f"content-length: {length}\r\n" if length or method in ("PUT", "POST") else ""
-        return f"{method} {target} HTTP/1.1\r\n{signed}{size}{self._proxy_header}\r\n".encode("latin-1")
+        return f"{method} {target} HTTP/1.1\r\n{signed}{size}{self._last_lines}\r\n".encode("latin-1")

@@ -35,8 +35,8 @@ Body = Union[bytes, FilePart]
 class Connection(Reader):
     """Whoever holds it closes it once it is not ``usable``."""
 
-    def __init__(self, loop: Loop, link: Link, bandwidth: Bandwidth | None) -> None:
-        super().__init__(loop, link, bandwidth)
+    def __init__(self, loop: Loop, link: Link, bandwidth: Bandwidth | None, slowest: float) -> None:
+        super().__init__(loop, link, bandwidth, slowest)
         self._is_tls = isinstance(link.socket, ssl.SSLSocket)
         self._closed = False
         self.used = False
@@ -72,7 +72,10 @@ class Connection(Reader):
         """
         whole = False
         try:
+            self._channel.limit = self._loop.now + self.timeout
             sent = await self._send(head, body)
+            # Not so that a long body which went out fast leaves hours for the answer.
+            self._channel.limit = self._loop.now + self.timeout
             answer = await self._read_answer(is_head, make_sink)
             if not sent:
                 self.usable = False
@@ -137,10 +140,13 @@ class Connection(Reader):
     async def _send_view(self, view: memoryview, flags: int) -> bool:
         while view:
             try:
-                view = view[self._socket.send(view, 0 if self._is_tls else flags) :]
+                sent = self._socket.send(view, 0 if self._is_tls else flags)
             except WOULD_BLOCK:
                 if not await self._may_go_on():
                     return False
+            else:
+                view = view[sent:]
+                self._channel.limit += sent * self._seconds_a_byte
         return True
 
     async def _send_file(self, part: FilePart) -> bool:
@@ -164,6 +170,7 @@ class Connection(Reader):
                     raise
                 if not sent:
                     raise _file_ended()
+                self._channel.limit += sent * self._seconds_a_byte
                 offset += sent
                 left -= sent
                 step -= sent

@@ -35,6 +35,7 @@ class Credentials:
         self._keys: Keys | None = None
         self._fresh_until = float("inf")
         self._chain: Any = None
+        self._replaced_at = float("-inf")
         if settings.access_key_id and settings.secret_access_key:
             self._keys = Keys(settings.access_key_id, settings.secret_access_key, settings.session_token)
 
@@ -49,11 +50,21 @@ class Credentials:
             self._fresh_until = time.monotonic() + _FRESH
         return self._keys
 
-    def forget(self, refused: Keys) -> None:
-        """The store refuses these: the next keys() looks for others. Does nothing when that has happened meanwhile."""
-        if self.renewable and self._keys == refused:
+    def replace(self, refused: Keys, *, certain: bool) -> bool:
+        """The store refuses these: whether the next keys() gives others, which are worth another attempt.
+
+        Where it is not ``certain`` that the keys are what was refused, newer ones are looked for once a minute at most.
+        """
+        if not self.renewable:
+            return False
+        if self._keys is not None and self._keys == refused:
+            now = time.monotonic()
+            if not certain and now - self._replaced_at < _FRESH:
+                return False
+            self._replaced_at = now
             self._keys = None
             self._chain = None
+        return True
 
     def _look_up(self) -> Keys:
         # Not above: boto3 takes a third of a second, and those who name their keys do without.

@@ -11,10 +11,19 @@ import resource
 
 # For the files that are read, the database, locks and libraries.
 _OTHERS = 512
+# Seconds that a request waits for a descriptor, while the others of this process may be given back.
+PATIENCE_WITHOUT = 60.0
 
 
-def allow_descriptors(connections: int) -> None:
-    """Raises the soft limit of this process as far as its hard limit lets it; never lowers it."""
+class NoDescriptorLeft(Exception):
+    """This process, or this host, may open no more files. It says nothing about the store."""
+
+
+def allow_descriptors(connections: int) -> int:
+    """How many of these connections there is room for, at least 1.
+
+    Raises the soft limit of this process as far as its hard limit lets it; never lowers it.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _OTHERS
     if hard != resource.RLIM_INFINITY:
@@ -22,3 +31,21 @@ def allow_descriptors(connections: int) -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    # Where there is little, half of it is for all else.
+    return min(connections, max(1, soft - min(_OTHERS, soft // 2)))
+
+
+def too_few(connections: int, wanted: int | None = None) -> str:
+    """In words: there is room for so many connections only. 0 for none at all."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    room = "there is none left for a connection to the store"
+    if connections:
+        asked = f" of {wanted}" if wanted else ""
+        room = f"{connections}{asked} connections to the store are used"
+    return (
+        f"This process may have {limit} files open, so {room}. "
+        "Raise LimitNOFILE of the systemd unit, or the hard limit of the shell (ulimit -Hn), or set a lower concurrency."
+    )

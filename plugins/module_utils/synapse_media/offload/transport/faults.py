@@ -36,6 +36,10 @@ class Fault(Exception):
     unreachable = False
     # Whether it may be the request's own doing, so that it tells nothing about the store.
     own = False
+    # Whether the store only asks for fewer requests, and will do this one later.
+    throttled = False
+    # Whether it may be a setting that was sent with the request, and so meets every other one as well.
+    of_setting = False
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
@@ -96,11 +100,36 @@ class RefusedError(Fault):
         details = error_details(answer.body)
         self.code = details.get("Code") or str(answer.status)
         self.status = answer.status
+        self.retry_after = answer.headers.get("retry-after")
         self.response: Mapping[str, Any] = {
             "Error": {**details, "Code": self.code},
             "ResponseMetadata": {"HTTPStatusCode": answer.status, "HTTPHeaders": answer.headers},
         }
         super().__init__(f"{self.code}: {details.get('Message', 'no message')}")
+
+
+class ThrottledError(RefusedError):
+    """The store does this later, when fewer requests come. It is waited for in time, not in attempts."""
+
+    throttled = True
+
+
+class RefusedForGood(RefusedError):
+    """Not this request, however often it comes. Others may fare better."""
+
+    attempts = 1
+
+
+class SettingRefused(RefusedForGood):
+    """What was asked for with the request, such as a storage class, is nothing that this store has."""
+
+    of_setting = True
+
+
+class ObjectRefused(RefusedForGood):
+    """For the state or the form of this one object, which says nothing about others."""
+
+    own = True
 
 
 class BadDigest(RefusedError):

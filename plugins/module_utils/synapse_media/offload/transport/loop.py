@@ -70,12 +70,14 @@ class Task(Generic[T]):
 class Channel:
     """One socket as the loop sees it. Readiness comes as edges: those that nobody waited for are kept in ``events``."""
 
-    __slots__ = ("deadline", "descriptor", "events", "hung", "task")
+    __slots__ = ("deadline", "descriptor", "events", "hung", "limit", "task")
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.task: Task[Any] | None = None
         self.deadline = 0.0
+        # No wait lasts beyond this moment, whatever its timeout is: on the clock of Loop.now.
+        self.limit = float("inf")
         self.events = 0
         self.hung = False
 
@@ -90,8 +92,9 @@ class Loop:
         self._timers: list[tuple[float, int, Task[Any]]] = []
         self._order = itertools.count()
         self._channels: dict[int, Channel] = {}
-        self._now = time.monotonic()
-        self._next_sweep = self._now + SWEEP_INTERVAL
+        # When this turn began: cheaper than to look at the clock once a request.
+        self.now = time.monotonic()
+        self._next_sweep = self.now + SWEEP_INTERVAL
         self._interruption: BaseException | None = None
         self._unheard: BaseException | None = None
         self._closed = False
@@ -173,6 +176,12 @@ class Loop:
             with contextlib.suppress(OSError):
                 self._poller.unregister(channel.descriptor)
 
+    def end_wait(self, channel: Channel) -> None:
+        """Whoever waits for this socket gets a TimeoutError now."""
+        if channel.task is not None:
+            self._ready.append((channel.task, None, TimeoutError()))
+            channel.task = None
+
     def wait(self, channel: Channel, timeout: float) -> Awaitable[None]:
         """Until something has happened on the socket since the last wait(); TimeoutError after ``timeout`` seconds."""
         return self._wait(channel, timeout)
@@ -183,7 +192,8 @@ class Loop:
             channel.events = 0
             return
         channel.task = self.current
-        channel.deadline = self._now + timeout
+        deadline = self.now + timeout
+        channel.deadline = deadline if deadline < channel.limit else channel.limit
         yield
         channel.events = 0
 
@@ -195,7 +205,7 @@ class Loop:
                 self._note(channel, events)
             elif descriptor == self._wake_reader:
                 self._take_outcomes()
-        self._now = now = time.monotonic()
+        self.now = now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
             ready.append((heapq.heappop(self._timers)[2], None, None))
         if now >= self._next_sweep:
@@ -230,8 +240,7 @@ class Loop:
     def _sweep(self, now: float) -> None:
         for channel in self._channels.values():
             if channel.task is not None and channel.deadline <= now:
-                self._ready.append((channel.task, None, TimeoutError()))
-                channel.task = None
+                self.end_wait(channel)
 
     def _step(self, task: Task[Any], value: Any, error: BaseException | None) -> None:
         if task.finished:
@@ -298,8 +307,17 @@ class Semaphore:
                 self.leave()
             raise
 
+    def allow(self, count: int) -> None:
+        """Another number from now on; those who are inside stay."""
+        self._allowed = count
+        self._let_in()
+
     def leave(self) -> None:
         self._inside -= 1
+        if self._waiting:
+            self._let_in()
+
+    def _let_in(self) -> None:
         while self._waiting and self._inside < self._allowed:
             place = self._waiting.popleft()
             if not place.task.finished:

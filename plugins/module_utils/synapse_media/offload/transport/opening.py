@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import ssl
@@ -14,14 +13,18 @@ from pathlib import Path
 
 from ...errors import ConfigurationError
 from ...store import StoreSettings
+from ...version import USER_AGENT
 from .address import Address, Proxy
 from .faults import ConnectTimeoutError, EndpointConnectionError, Fault, ProxyConnectionError, SSLError
 from .http_answer import BrokenAnswer, parse_head
 from .loop import Loop
+from .race import Race, drop
 from .reading import WOULD_BLOCK, Link
 from .resolver import Place, Resolver
 
 _TUNNEL_HEAD_LIMIT = 16 * 1024
+# Of the tunnel and the handshake together, in which each step may last as long as the timeout.
+_STEPS = 3
 
 
 def tls_context(settings: StoreSettings) -> ssl.SSLContext:
@@ -53,10 +56,11 @@ class Opener:
         self._resolver = Resolver(loop, target.host, target.port)
 
     async def open(self) -> Link:
-        """Raises Faults, and ssl.SSLError where the certificate is refused or no TLS is spoken."""
+        """Raises Faults, NoDescriptorLeft, and ssl.SSLError where the certificate is refused or no TLS is spoken."""
         link = await self._connect()
         if self._context is None:
             return link
+        link.channel.limit = self._loop.now + _STEPS * self._timeout
         try:
             if self._proxy is not None:
                 await self._tunnel(link, self._proxy)
@@ -67,19 +71,20 @@ class Opener:
             link = Link(wrapped, link.channel)
             await self._handshake(link, wrapped)
         except BaseException:
-            self._drop(link)
+            drop(self._loop, link)
             raise
         return link
 
     async def _connect(self) -> Link:
-        trouble: Fault = EndpointConnectionError("it has no address")
-        for place in await self._places():
-            try:
-                return await self._connect_to(place)
-            except TimeoutError:
-                trouble = ConnectTimeoutError()
-            except OSError as error:
-                trouble = EndpointConnectionError(error.strerror.lower() if error.strerror else str(error))
+        try:
+            connected = await Race(self._loop, await self._places(), self._timeout).run()
+        except TimeoutError:
+            trouble: Fault = ConnectTimeoutError()
+        except OSError as error:
+            trouble = EndpointConnectionError(error.strerror.lower() if error.strerror else str(error))
+        else:
+            self._resolver.prefer(connected.family)
+            return connected.link
         raise ProxyConnectionError(str(trouble)) if self._proxy else trouble
 
     async def _places(self) -> list[Place]:
@@ -89,29 +94,6 @@ class Opener:
             if self._proxy:
                 raise ProxyConnectionError(str(error)) from error
             raise
-
-    async def _connect_to(self, place: Place) -> Link:
-        plain = socket.socket(place.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            error = plain.connect_ex(place.address)
-        except BaseException:
-            plain.close()
-            raise
-        # Watched from here on only: a socket that has not begun to connect counts as hung up.
-        link = Link(plain, self._loop.watch(plain.fileno()))
-        try:
-            if error == errno.EINPROGRESS:
-                await self._loop.wait(link.channel, self._timeout)
-                error = plain.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        except BaseException:
-            self._drop(link)
-            raise
-        if error:
-            self._drop(link)
-            raise OSError(error, os.strerror(error))
-        return link
 
     async def _handshake(self, link: Link, wrapped: ssl.SSLSocket) -> None:
         while True:
@@ -131,10 +113,12 @@ class Opener:
                 return
 
     async def _tunnel(self, link: Link, proxy: Proxy) -> None:
-        target = f"{self._address.host}:{self._address.port}"
+        host = self._address.host
+        target = f"[{host}]:{self._address.port}" if ":" in host else f"{host}:{self._address.port}"
         authorization = f"proxy-authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
+        head = f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\nuser-agent: {USER_AGENT}\r\n"
         # So short that a fresh socket takes it at once.
-        link.socket.send(f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n{authorization}\r\n".encode("latin-1"))
+        link.socket.send(f"{head}{authorization}\r\n".encode("latin-1"))
         data = b""
         # TLS has the client speak first, so nothing of it can follow the proxy's head.
         while not data.endswith(b"\r\n\r\n"):
@@ -160,7 +144,3 @@ class Opener:
             await self._loop.wait(link.channel, self._timeout)
         except TimeoutError as error:
             raise ConnectTimeoutError from error
-
-    def _drop(self, link: Link) -> None:
-        self._loop.unwatch(link.channel)
-        link.socket.close()

@@ -34,14 +34,16 @@ class Link(NamedTuple):
 class Reader:
     """``usable`` turns false when no other answer may be read from here.
 
-    ``timeout`` is how many seconds the store may neither take nor send a byte in the middle of a request.
+    ``timeout`` is how many seconds the store may neither take nor send a byte in the middle of a request. After as
+    many seconds, what it has taken or sent must amount to ``slowest`` bytes a second.
     """
 
-    def __init__(self, loop: Loop, link: Link, bandwidth: Bandwidth | None) -> None:
+    def __init__(self, loop: Loop, link: Link, bandwidth: Bandwidth | None, slowest: float) -> None:
         self._loop = loop
         self._socket = link.socket
         self._channel = link.channel
         self._bandwidth = bandwidth
+        self._seconds_a_byte = 1 / slowest
         self._data = b""
         self.timeout = 60.0
         self.usable = True
@@ -96,6 +98,7 @@ class Reader:
             except (ConnectionResetError, ssl.SSLError):
                 return b""
             else:
+                self._channel.limit += len(data) * self._seconds_a_byte
                 if self._bandwidth is not None:
                     await self._bandwidth.take(len(data))
                 return data

@@ -2,51 +2,205 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a request is tried again, and when the store is given up."""
+"""When a request is tried again, when it is given up, and when the run is."""
 
 from __future__ import annotations
 
+import datetime
+import email.utils
+import enum
 import random
 import time
+from collections.abc import Iterable
 
 from .faults import Fault
+from .loop import Loop, Semaphore
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 20.0
-# Seconds without one success after which the run ends.
+# Seconds without one success of an operation after which the run ends.
 PATIENCE = 600.0
+# Seconds that a store may ask to be left alone for; one that asks for more is asked again after these.
+LONGEST_RETRY_AFTER = 60.0
+# Objects in a row that an operation fails for, with no success of it in between, that are their own failures. With
+# one more the run ends: it is not the objects.
+MOST_IN_A_ROW = 20
+# The same for what looks like a setting that was sent with each of them.
+MOST_OF_A_SETTING = 5
 # Seconds without a fault, longer than any attempt lasts, after which nothing was asked for in between.
 _QUIET = 400.0
+# Requests of an operation that are failing side by side from which on only so many of them go on trying at a time.
+_TROUBLED = 8
+# Of the requests since a request was first throttled, the store has done so many times more than it has throttled.
+_SERVED_OTHERS = 4
+_NO_LIMIT = 1 << 30
+# An object may be refused to be read for what it is, such as one that was stored under another key.
+_READING = frozenset({"head", "get"})
+
+
+class Outcome(enum.Enum):
+    """What a fault means."""
+
+    AGAIN = enum.auto()
+    # This request has failed, and others go on.
+    GIVEN_UP = enum.auto()
+    # The run ends.
+    LOST = enum.auto()
+
+
+class Operation:
+    """One kind of request. What it has met counts from its last success on."""
+
+    __slots__ = (
+        "failed",
+        "failing",
+        "gate",
+        "last",
+        "misfits",
+        "requests",
+        "seen",
+        "since",
+        "successes",
+        "throttles",
+        "troubled",
+    )
+
+    def __init__(self, loop: Loop) -> None:
+        # The only field that a successful request writes; the others are brought up to date with the next fault.
+        self.successes = 0
+        self.seen = 0
+        self.throttles = 0
+        self.since = 0.0
+        self.last = float("-inf")
+        self.requests = 0
+        # Keys: of all faults, of requests that were given up, and of those that were for a setting.
+        self.failing: set[str] = set()
+        self.failed: set[str] = set()
+        self.misfits: set[str] = set()
+        # While nothing works, few requests go on trying, so that a store in trouble is not asked by all at once.
+        self.troubled = False
+        self.gate = Semaphore(loop, _NO_LIMIT)
+
+    def note(self, key: str, now: float, *, first: bool) -> None:
+        """A fault, which is the first of its request or not."""
+        if self.successes != self.seen or now - self.last > _QUIET:
+            self.seen = self.successes
+            self.since = now
+            self.requests = 0
+            self.failing.clear()
+            self.failed.clear()
+            self.misfits.clear()
+        self.last = now
+        self.requests += first
+        self.failing.add(key)
+
+    def begin_trouble(self) -> None:
+        self.troubled = True
+        self.gate.allow(_TROUBLED)
+
+    def end_trouble(self) -> None:
+        self.troubled = False
+        self.gate.allow(_NO_LIMIT)
+
+
+class Trial:
+    """One request that has met a fault, over all its attempts."""
+
+    __slots__ = ("attempts", "began", "successes", "throttled", "throttles")
+
+    def __init__(self, operation: Operation) -> None:
+        self.attempts = 0
+        self.throttled = 0
+        self.began = time.monotonic()
+        # Of the whole operation, when this began.
+        self.successes = operation.successes
+        self.throttles = operation.throttles
 
 
 class Retries:
-    """The faults of a whole run, so that a store that is gone ends it in bounded time."""
+    """The faults of a whole run, so that a store that is gone ends it in bounded time. ``patience`` in seconds."""
 
-    def __init__(self, patience: float = PATIENCE) -> None:
+    def __init__(self, loop: Loop, kinds: Iterable[str], patience: float = PATIENCE) -> None:
         self._patience = patience
-        self._ever_succeeded = False
-        self._failing_since: float | None = None
-        self._last_fault = 0.0
+        self._operations = {kind: Operation(loop) for kind in kinds}
+        self._unreachable = Operation(loop)
 
-    def succeeded(self) -> None:
-        self._ever_succeeded = True
-        self._failing_since = None
+    def operation(self, kind: str) -> Operation:
+        return self._operations[kind]
 
-    def is_store_lost(self, fault: Fault, attempts: int) -> bool:
-        """Whether the run must end: nothing has worked for long, or nothing ever has and this request is spent."""
+    def judge(self, fault: Fault, trial: Trial, kind: str, key: str) -> Outcome:
+        """What this fault of a request means for it and for the run."""
+        if fault.throttled:
+            trial.throttled += 1
+        else:
+            trial.attempts += 1
+        if fault.own:
+            return Outcome.GIVEN_UP if trial.attempts >= fault.attempts else Outcome.AGAIN
         now = time.monotonic()
-        if self._failing_since is None or now - self._last_fault > _QUIET:
-            self._failing_since = now
-        self._last_fault = now
-        if now - self._failing_since >= self._patience:
-            return True
-        return not self._ever_succeeded and attempts >= fault.attempts
+        first = trial.attempts + trial.throttled == 1
+        if fault.unreachable:
+            return self._judge_way(fault, trial, key, now)
+        operation = self._operations[kind]
+        operation.note(key, now, first=first)
+        if fault.throttled:
+            operation.throttles += 1
+        elif fault.attempts > 1 and not operation.troubled and operation.requests >= _TROUBLED:
+            operation.begin_trouble()
+        # One object alone is no reason to give up all others.
+        if now - operation.since >= self._patience and len(operation.failing) > 1:
+            return Outcome.LOST
+        if not self._is_spent(fault, trial, operation, now):
+            return Outcome.AGAIN
+        if kind == "list" and not self._successes():
+            return Outcome.LOST
+        operation.failed.add(key)
+        if fault.of_setting and kind not in _READING:
+            operation.misfits.add(key)
+        if len(operation.failed) > MOST_IN_A_ROW or len(operation.misfits) > MOST_OF_A_SETTING:
+            return Outcome.LOST
+        return Outcome.GIVEN_UP
 
-    def is_spent(self, fault: Fault, attempts: int) -> bool:
-        """Whether this request is given up. A store that was there and is gone is waited for, within the patience."""
-        return attempts >= fault.attempts and not fault.unreachable
+    def _judge_way(self, fault: Fault, trial: Trial, key: str, now: float) -> Outcome:
+        """Of a store that is not reached at all. One that was there and is gone is waited for, within the patience."""
+        way = self._unreachable
+        way.successes = self._successes()
+        way.note(key, now, first=False)
+        if now - way.since >= self._patience or (not way.successes and trial.attempts >= fault.attempts):
+            return Outcome.LOST
+        return Outcome.AGAIN
+
+    def _is_spent(self, fault: Fault, trial: Trial, operation: Operation, now: float) -> bool:
+        if not fault.throttled:
+            return trial.attempts >= fault.attempts
+        if now - trial.began >= self._patience:
+            return True
+        # A store that does all others means this object, whatever it calls that.
+        served = operation.successes - trial.successes
+        throttles = operation.throttles - trial.throttles
+        return trial.throttled >= fault.attempts and served >= _SERVED_OTHERS * throttles
+
+    def _successes(self) -> int:
+        return sum(operation.successes for operation in self._operations.values())
 
     @staticmethod
     def delay(attempts: int) -> float:
         """Seconds until the next attempt: doubling, with full jitter, so that requests do not come back in step."""
         return random.uniform(0.0, min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(attempts - 1, 16)))  # noqa: S311
+
+
+def retry_after(value: str | None) -> float:
+    """The seconds that a Retry-After header asks for, between 0 and LONGEST_RETRY_AFTER; 0 for one without meaning."""
+    text = (value or "").strip()
+    if not text:
+        return 0.0
+    if text.isascii() and text.isdigit():
+        # Not of any length: to make a number of a million digits takes long.
+        return min(LONGEST_RETRY_AFTER, float(text[:9]))
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=datetime.timezone.utc)
+        seconds = (moment - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return min(LONGEST_RETRY_AFTER, max(0.0, seconds))

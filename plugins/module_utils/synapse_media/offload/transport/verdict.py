@@ -9,49 +9,88 @@ from __future__ import annotations
 from ...errors import StoreError
 from ...store import StoreSettings
 from ...store_errors import explain
-from .faults import BadDigest, DisorderedListing, Fault, RefusedError, RequestFailed
+from ...store_reasons import SETTING_CODES, THROTTLING_CODES
+from .faults import (
+    BadDigest,
+    DisorderedListing,
+    Fault,
+    ObjectRefused,
+    RefusedError,
+    RefusedForGood,
+    RequestFailed,
+    SettingRefused,
+    ThrottledError,
+)
 from .http_answer import Answer
 
-# Asked for by name, so that every caller sees them as an answer.
+# Asked for by name, so that every caller sees them as an answer; a 404 only where there may be nothing.
 _PASSED_ON = frozenset({304, 404, 412})
-_AGAIN_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_MAY_BE_MISSING = frozenset({"head", "get", "upload_part", "complete_multipart", "abort_multipart"})
+_AGAIN_STATUSES = frozenset({408, 500, 502, 504})
 _AGAIN_CODES = frozenset(
     {
+        "ConditionalRequestConflict",
+        "IncompleteBody",
         "InternalError",
         "OperationAborted",
         "RequestTimeout",
-        "ServiceUnavailable",
-        "SlowDown",
         "TemporarilyUnavailable",
-        "TooManyRequests",
-        "IncompleteBody",
     }
 )
-_SLOWER_CODES = frozenset({"SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded", "503", "429"})
+_THROTTLING_STATUSES = frozenset({429, 503})
 _DIGEST_CODES = frozenset({"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"})
-# These would meet every other request too, so one error is better than one a file.
-_FATAL_STATUSES = frozenset({301, 302, 307, 308, 401, 403, 405, 407, 501, 507})
+# Keys, bucket, clock, region or room: these meet every other request too, so one error is better than one a file.
+_FATAL_STATUSES = frozenset({301, 302, 307, 308, 401, 507})
 _FATAL_CODES = frozenset(
     {
+        "AccountProblem",
+        "AllAccessDisabled",
         "AuthorizationHeaderMalformed",
         "ExpiredToken",
         "ExpiredTokenException",
         "IllegalLocationConstraintException",
+        "InsufficientCapacity",
         "InsufficientStorage",
-        "InvalidEncryptionAlgorithmError",
+        "InvalidAccessKey",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
         "InvalidRegion",
-        "InvalidSSECustomerKey",
-        "InvalidStorageClass",
+        "InvalidSecurity",
+        "InvalidSignature",
         "InvalidToken",
         "NoSuchBucket",
-        "NotImplemented",
+        "NotSignedUp",
         "QuotaExceeded",
         "RequestExpired",
         "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
         "TokenRefreshRequired",
         "XMinioStorageFull",
     }
 )
+# A listing concerns no single object, so what it is not allowed, nothing else needs to be tried for.
+_FATAL_FOR_LIST = frozenset({403, 405, 501})
+# The object's own: its storage class, its size, its name, its unfinished upload.
+_OBJECT_STATUSES = frozenset({413, 414})
+_OBJECT_CODES = frozenset(
+    {
+        "EntityTooLarge",
+        "EntityTooSmall",
+        "InvalidObjectName",
+        "InvalidObjectState",
+        "InvalidPart",
+        "InvalidPartOrder",
+        "KeyTooLongError",
+        "NoSuchKey",
+        "NoSuchUpload",
+        "ObjectLocked",
+        "XMinioInvalidObjectName",
+    }
+)
+_SETTING_STATUSES = frozenset({405, 501})
+# What the operator's settings have added to a request, by its kind.
+_CARRIES_STORAGE_CLASS = frozenset({"put", "create_multipart"})
+_CARRIES_CUSTOMER_KEY = frozenset({"head", "put", "get", "create_multipart", "upload_part", "complete_multipart"})
 _KEYS_REFUSED = frozenset(
     {
         "AccessDenied",
@@ -88,21 +127,42 @@ class Verdicts:
         self._settings = settings
 
     @staticmethod
-    def is_passed_on(answer: Answer) -> bool:
+    def is_passed_on(answer: Answer, kind: str) -> bool:
         """Whether this answer goes to the caller: done, or one of the refusals that callers ask for."""
         status = answer.status
-        return 200 <= status < 300 or (status in _PASSED_ON and b"NoSuchBucket" not in answer.body)
+        if 200 <= status < 300:
+            return True
+        if status not in _PASSED_ON or (status == 404 and kind not in _MAY_BE_MISSING):
+            return False
+        return b"NoSuchBucket" not in answer.body
 
     def fault_of(self, answer: Answer, kind: str, key: str) -> RefusedError:
-        """The fault to try again. Raises StoreError where the run ends with it, RequestFailed where only this does."""
+        """What this refusal means for the request. Raises StoreError where the run ends with it."""
         refusal = RefusedError(answer)
-        if refusal.code in _DIGEST_CODES:
+        # Stores put the service in front: KMS.ThrottlingException.
+        code = refusal.code.rpartition(".")[2]
+        status = answer.status
+        if code in _DIGEST_CODES:
             return BadDigest(answer)
-        if refusal.code in _FATAL_CODES or answer.status in _FATAL_STATUSES:
+        if code in _FATAL_CODES or status in _FATAL_STATUSES or (kind == "list" and status in _FATAL_FOR_LIST):
             raise self.fatal(refusal, kind, key)
-        if answer.status in _AGAIN_STATUSES or refusal.code in _AGAIN_CODES:
+        if code in THROTTLING_CODES or status in _THROTTLING_STATUSES:
+            return ThrottledError(answer)
+        if status in _AGAIN_STATUSES or code in _AGAIN_CODES:
             return refusal
-        raise self.failed(refusal, kind, key)
+        if status in _OBJECT_STATUSES or code in _OBJECT_CODES:
+            return ObjectRefused(answer)
+        if status in _SETTING_STATUSES or code in SETTING_CODES:
+            return SettingRefused(answer)
+        return RefusedForGood(answer)
+
+    def lost(self, fault: Fault, kind: str, key: str, in_a_row: int) -> StoreError:
+        """The end of the run, after so many objects in a row for which this operation has failed."""
+        error = self.fatal(fault, kind, key)
+        if in_a_row > 1:
+            text = f"{error} This run ends, as the same was refused or failed for {in_a_row} objects in a row."
+            return StoreError(text, error.code)
+        return error
 
     def fatal(self, error: Exception, kind: str, key: str) -> StoreError:
         """The end of the run, in an operator's words."""
@@ -112,7 +172,18 @@ class Verdicts:
             self._settings,
             doing,
             permission=_PERMISSIONS.get(kind, "s3:PutObject on its objects"),
+            sent=self._sent(kind),
+            bodyless=kind == "head",
         )
+
+    def _sent(self, kind: str) -> tuple[str, ...]:
+        """Settings of the operator that each request of this kind carries."""
+        sent = []
+        if kind in _CARRIES_STORAGE_CLASS and self._settings.storage_class != "STANDARD":
+            sent.append("storage_class")
+        if kind in _CARRIES_CUSTOMER_KEY and self._settings.sse_customer_key:
+            sent.append("sse_customer_key")
+        return tuple(sent)
 
     def failed(self, error: Exception, kind: str, key: str) -> RequestFailed:
         """The end of this request, in the same words."""
@@ -130,17 +201,25 @@ class Verdicts:
         return RequestFailed(str(fatal), fatal.code, status)
 
 
-def wants_fewer(fault: Fault) -> bool:
-    """Whether the store asks for fewer requests."""
-    return isinstance(fault, RefusedError) and fault.code in _SLOWER_CODES
-
-
 def refuses_keys(answer: Answer) -> bool:
     """Whether newer keys of the same role may be accepted."""
     if answer.status not in (400, 401, 403):
         return False
     # A HEAD's answer has no body that would say why.
     return not answer.body or RefusedError(answer).code in _KEYS_REFUSED
+
+
+def may_be_of_object(answer: Answer) -> bool:
+    """Whether keys that are good enough for all others may be refused in this way for one object."""
+    return not answer.body or RefusedError(answer).code == "AccessDenied"
+
+
+def status_of_late_error(code: str) -> int:
+    """The HTTP status for an error that a store sends in the body of a 200, so that it is judged like any other."""
+    name = code.rpartition(".")[2]
+    if name in THROTTLING_CODES:
+        return 503
+    return 500 if name in _AGAIN_CODES else 400
 
 
 def _capitalised(text: str) -> str:
