@@ -52,8 +52,7 @@ KINDS = (
 class Client:
     """Raises ConfigurationError for settings it cannot work with. Timeouts in seconds, the bandwidth in bytes a second.
 
-    ``requests`` counts what was sent, by kind, attempts that failed included. ``warnings`` are sentences for the
-    operator about what this host does not give.
+    ``requests`` counts what was sent, by kind, attempts that failed included.
     """
 
     def __init__(
@@ -77,18 +76,17 @@ class Client:
         self._verdicts = Verdicts(settings)
         self._retries = Retries(loop, KINDS, patience)
         self._read_timeout = read_timeout
-        self.warnings: list[str] = []
         self._bandwidth: Bandwidth | None = None
         if bandwidth_limit is not None:
             self._bandwidth = Bandwidth(loop, bandwidth_limit)
             concurrency = min(concurrency, max(1, bandwidth_limit // SHARE))
-        room = allow_descriptors(concurrency)
-        if room < concurrency:
-            self.warnings.append(too_few(room, concurrency))
-            concurrency = room
+        self._wanted = concurrency
+        concurrency = allow_descriptors(concurrency)
         self._slots = Slots(loop, concurrency)
         self._slowest = min(_SLOWEST_LINE, bandwidth_limit or _SLOWEST_LINE) / concurrency / 2
         self._idle: list[Connection] = []
+        # Connections, those that are being opened included.
+        self._open = 0
         # Over plain HTTP a proxy takes the whole URL in place of the path, and the keys to itself with each request.
         self._target_prefix = ""
         self._last_lines = f"user-agent: {USER_AGENT}\r\n"
@@ -104,13 +102,19 @@ class Client:
         return self._slots.count
 
     @property
+    def warnings(self) -> list[str]:
+        """Sentences for the operator about what this host does not give; they may change until the run has ended."""
+        count = self._slots.count
+        return [too_few(count, self._wanted)] if count < self._wanted else []
+
+    @property
     def allowed_in_flight(self) -> int:
         """How many requests may be in flight just now; less than asked for after SlowDown."""
         return self._slots.allowed
 
     def close(self) -> None:
         while self._idle:
-            self._idle.pop().close()
+            self._drop(self._idle.pop())
 
     async def request(
         self,
@@ -214,38 +218,41 @@ class Client:
                 if connection.usable:
                     self._idle.append(connection)
                 else:
-                    connection.close()
+                    self._drop(connection)
 
     def _idle_connection(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
             if connection.is_alive():
                 return connection
-            connection.close()
+            self._drop(connection)
         return None
+
+    def _drop(self, connection: Connection) -> None:
+        self._open -= 1
+        connection.close()
 
     async def _new_connection(self) -> Connection:
         without_since: float | None = None
         while True:
+            self._open += 1
             try:
                 link = await self._opener.open()
             except NoDescriptorLeft as error:
-                if self._slots.count > 1:
-                    self._slots.keep_to_fewer()
-                    self._warn_once(too_few(self._slots.count))
+                self._open -= 1
+                self._slots.keep_to(self._open)
                 without_since = without_since or self._loop.now
                 if self._loop.now - without_since > PATIENCE_WITHOUT:
-                    raise ConfigurationError(too_few(0)) from error
-                await self._loop.sleep(_WAIT_FOR_DESCRIPTOR)
-                connection = self._idle_connection()
-                if connection is not None:
-                    return connection
+                    raise ConfigurationError(too_few(0, self._wanted)) from error
+            except BaseException:
+                self._open -= 1
+                raise
             else:
                 return Connection(self._loop, link, self._bandwidth, self._slowest)
-
-    def _warn_once(self, warning: str) -> None:
-        if not self.warnings:
-            self.warnings.append(warning)
+            await self._loop.sleep(_WAIT_FOR_DESCRIPTOR)
+            connection = self._idle_connection()
+            if connection is not None:
+                return connection
 
     def _head(
         self, method: str, path: str, query: str, headers: Sequence[tuple[str, str]], body: Body, keys: Keys

@@ -38,13 +38,12 @@ def allow_descriptors(connections: int) -> int:
     return min(connections, max(1, soft - min(_OTHERS, soft // 2)))
 
 
-def too_few(connections: int, wanted: int | None = None) -> str:
-    """In words: there is room for so many connections only. 0 for none at all."""
+def too_few(connections: int, wanted: int) -> str:
+    """In words: there is room for so many connections only, in place of those that were wanted."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    room = "there is none left for a connection to the store"
-    if connections:
-        asked = f" of {wanted}" if wanted else ""
-        room = f"{connections}{asked} connections to the store are used"
+    room = f"{connections} of {wanted} connections to the store are used"
+    if not connections:
+        room = "there is none left for a connection to the store"
     return (
         f"This process may have {limit} files open, so {room}. "
         "Raise LimitNOFILE of the systemd unit, or the hard limit of the shell (ulimit -Hn), or set a lower concurrency."

@@ -66,8 +66,8 @@ class Slots(Semaphore):
                 return
             await self._loop.sleep(left * (1 + random.uniform(0.0, _SPREAD)))  # noqa: S311
 
-    def keep_to_fewer(self) -> None:
-        """For good: one less than are inside, as this host gives no more connections than those have."""
-        self.count = max(1, min(self.count, self._inside) - 1)
+    def keep_to(self, count: int) -> None:
+        """At most so many for good, and at least one: this host gives no more connections."""
+        self.count = max(1, min(self.count, count))
         self._allowed = min(self._allowed, self.count)
         self.reduced = self._allowed < self.count
