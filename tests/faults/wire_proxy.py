@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -106,6 +107,16 @@ class Exchange:
             handler.wfile.write(answer.body if only is None else answer.body[:only])
         if only is not None:
             self.close()
+
+    def dribble(self, answer: Answer, pause: float) -> None:
+        """One byte at a time, with a pause after each."""
+        own = ("content-length", "connection", "keep-alive", "transfer-encoding")
+        lines = [f"HTTP/1.1 {answer.status} Words", f"Content-Length: {len(answer.body)}"]
+        lines += [f"{name}: {value}" for name, value in answer.headers.items() if name.lower() not in own]
+        for byte in "\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body:
+            self._handler.connection.sendall(bytes([byte]))
+            time.sleep(pause)
+        self.close()
 
     def close(self) -> None:
         handler = self._handler

@@ -28,10 +28,10 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     RequestFailed,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.version import USER_AGENT
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.version import USER_AGENT
 from offload_client import get, md5, put, with_s3
 from scripted_store import answer, cut_after, done, error, scripted_store
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import resource
 import socket
 import subprocess
@@ -19,9 +18,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import (
     client as client_module,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import (
-    race as race_module,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import resolver
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import Client
@@ -167,12 +163,12 @@ def test_an_address_that_does_not_answer_costs_a_moment(loop: Loop, silent: Sile
 
 
 def test_the_losers_of_a_race_are_closed(loop: Loop, silent: Silent) -> None:
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = sorted(Path("/proc/self/fd").iterdir())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         connected = race(loop, silent.place, silent.place, (IPV4, listener.getsockname()))
         loop.run(_turns(loop))
         drop(loop, connected.link)
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
 async def _turns(loop: Loop) -> None:
@@ -198,9 +194,7 @@ def test_no_address_that_answers_times_out(loop: Loop, silent: Silent) -> None:
     assert 0.5 <= time.monotonic() - begun < 5
 
 
-def test_later_connections_begin_with_the_family_that_worked(
-    monkeypatch: pytest.MonkeyPatch, silent: Silent
-) -> None:
+def test_later_connections_begin_with_the_family_that_worked(monkeypatch: pytest.MonkeyPatch, silent: Silent) -> None:
     async def main(s3: S3, client: Client, loop: Loop) -> list[float]:
         seconds = []
         for number in range(3):
@@ -287,15 +281,14 @@ def test_descriptors_that_run_out_on_the_way_are_no_failure_of_the_store() -> No
 
 
 def test_no_descriptor_at_all_ends_the_run_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: Any) -> Any:
+    async def refuse(*arguments: Any) -> Any:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(client_module, "PATIENCE_WITHOUT", 0.2)
     with scripted_store(done()) as store:
-        monkeypatch.setattr(race_module.socket, "socket", refuse)
+        monkeypatch.setattr(Race, "_connect", refuse)
         with pytest.raises(ConfigurationError, match=r"files open, so there is none left.*LimitNOFILE"):
             put(store.settings())
-        monkeypatch.undo()
 
 
 @pytest.mark.parametrize(("soft", "hard", "expected"), [(256, 4096, 1536), (256, 1000, 1000), (4000, 4096, 4000)])

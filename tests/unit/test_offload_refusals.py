@@ -1,4 +1,4 @@
-"""What one object is refused for is its own failure; what every object is refused for ends the run, soon and in words."""
+"""A refusal of one object is its own failure; one of every object ends the run, soon and in words."""
 
 from __future__ import annotations
 

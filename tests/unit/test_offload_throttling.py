@@ -1,4 +1,4 @@
-"""A store that asks for fewer requests gets fewer, waits as it says, and is waited for; one in trouble is not flooded."""
+"""A store that asks for fewer requests gets fewer and is waited for; one in trouble is asked by few at a time."""
 
 from __future__ import annotations
 

@@ -12,4 +12,4 @@ GALAXY = Path(__file__).parents[2] / "galaxy.yml"
 
 def test_the_package_and_the_collection_have_one_version() -> None:
     assert yaml.safe_load(GALAXY.read_text(encoding="utf-8"))["version"] == VERSION
-    assert USER_AGENT == f"matrix_ops.synapse_s3/{VERSION}"
+    assert f"matrix_ops.synapse_s3/{VERSION}" == USER_AGENT

@@ -47,7 +47,7 @@ def explain(
         reason = store_reasons.REFUSED_WITHOUT_WORDS
     elif sent and answer is not None and _is_of_setting(code, answer):
         reason = store_reasons.SETTING_REFUSED
-        words["sent"] = "; ".join(store_reasons.SENT[name].format(**words) for name in sent)
+        words["sent"] = ", and ".join(store_reasons.SENT[name].format(**words) for name in sent)
     message = words["message"] if answer is not None and answer.get("Error", {}).get("Message") else ""
     words["code_and_message"] = f"{code}: {message}" if message else code
     text = f"{doing} failed: {reason.cause.format(**words)}. {reason.remedy.format(**words)}"

@@ -75,11 +75,11 @@ CUSTOMER_KEY_REFUSED = Reason(
 )
 # By the setting that was sent with the request.
 SENT: dict[str, str] = {
-    "storage_class": "synapse_s3_storage_class is {storage_class}; set it to one the store has, STANDARD works everywhere",
-    "sse_customer_key": "synapse_s3_sse_customer_key is set; many stores take such keys over https only, some not at all",
+    "storage_class": "synapse_s3_storage_class is {storage_class} (set it to one the store has, such as STANDARD)",
+    "sse_customer_key": "synapse_s3_sse_customer_key is set (many stores take such keys over https only, some never)",
 }
 SETTING_REFUSED = Reason(
-    "{endpoint} refuses the request ({code_and_message})", "It may be for what was sent with it: {sent}."
+    "{endpoint} refuses the request ({code_and_message})", "Compare the settings that were sent with it: {sent}."
 )
 REFUSED_WITHOUT_WORDS = Reason(
     "{endpoint} refuses to tell of the object (HTTP {code}; an answer to HEAD says no more)",

@@ -46,5 +46,5 @@ def too_few(connections: int, wanted: int) -> str:
         room = "there is none left for a connection to the store"
     return (
         f"This process may have {limit} files open, so {room}. "
-        "Raise LimitNOFILE of the systemd unit, or the hard limit of the shell (ulimit -Hn), or set a lower concurrency."
+        "Raise LimitNOFILE of the systemd unit or the hard limit of the shell (ulimit -Hn), or lower the concurrency."
     )

@@ -73,8 +73,9 @@ class Resolver:
 
 def _look_up(host: str, port: int) -> dict[int, list[Place]]:
     families: dict[int, list[Place]] = {}
-    for family, dummy, dummy, dummy, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        places = families.setdefault(family, [])
-        if Place(family, address) not in places:
-            places.append(Place(family, address))
+    for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        place = Place(info[0], info[4])
+        places = families.setdefault(place.family, [])
+        if place not in places:
+            places.append(place)
     return families

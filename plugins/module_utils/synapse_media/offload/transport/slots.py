@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How many requests may be in flight: fewer for a while when the store asks for it, and none when it asks for a pause."""
+"""How many requests may be in flight: fewer for a while when the store asks for it, none when it asks for a pause."""
 
 from __future__ import annotations
 

@@ -1,0 +1,151 @@
+"""How long the engine waits: for a store that asks for it long, for one that only ever fails no longer than it must."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from custody import Custody
+from fault_proxy import Answer
+from library import MIB, Library
+from offload_engine import Engine
+from wire_faults import refuse
+from wire_proxy import LIST, PUT, Exchange, WireProxy
+
+# Attempts that one request has, and objects in a row that an operation may fail for.
+_ATTEMPTS = 8
+_IN_A_ROW = 20
+_CONCURRENCY = 64
+
+
+@pytest.fixture
+def filled(library: Library, custody: Custody) -> Library:
+    library.add([2_000] * 120, thumbnails=1)
+    custody.take_stock()
+    return library
+
+
+@pytest.mark.usefixtures("filled")
+def test_every_put_fails_while_every_list_works(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """240 files cost 1,920 PUTs when an answered LIST counted as a sign of life."""
+    before = custody.on_disk()
+    wire.add(PUT, refuse(500, "InternalError"))
+    outcome = engine.run()
+    assert outcome.status in (1, 2), outcome.errors
+    assert "InternalError" in outcome.report["error"]
+    assert wire.count(LIST) >= 1
+    assert wire.count(PUT) <= (_IN_A_ROW + 1) * _ATTEMPTS + 2 * _CONCURRENCY + 8 * _ATTEMPTS
+    assert outcome.report["seconds"] < 150
+    assert (custody.on_disk(), custody.in_bucket()) == (before, {})
+
+
+class Throttle:
+    """Refuses for so many seconds from its first request on."""
+
+    def __init__(self, seconds: float, refusal: Answer) -> None:
+        self._seconds = seconds
+        self._refusal = refusal
+        self._lock = threading.Lock()
+        self.times: list[float] = []
+
+    def __call__(self, exchange: Exchange) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self.times.append(now)
+            over = now - self.times[0] >= self._seconds
+        if over:
+            exchange.reply(exchange.forward())
+            return
+        exchange.body()
+        exchange.reply(self._refusal)
+
+
+def refusal(status: int, code: str, **headers: str) -> Answer:
+    body = f"<Error><Code>{code}</Code><Message>injected</Message></Error>" if code else ""
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body.encode())
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    "answer",
+    [refusal(503, "SlowDownWrite"), refusal(429, ""), refusal(400, "ThrottlingException")],
+    ids=["SlowDownWrite", "429", "ThrottlingException"],
+)
+def test_a_throttle_that_lasts_longer_than_all_attempts(
+    engine: Engine, wire: WireProxy, custody: Custody, answer: Answer
+) -> None:
+    throttle = Throttle(25, answer)
+    wire.add(PUT, throttle)
+    outcome = engine.run()
+    assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
+    custody.assert_all_moved()
+    assert 25 <= outcome.report["seconds"] < 120
+    first = throttle.times[0]
+    # What 96 waiting requests would send in ten attempts each, if none waited longer and longer.
+    assert sum(moment - first < 25 for moment in throttle.times) < 960
+
+
+@pytest.mark.usefixtures("filled")
+def test_nothing_is_sent_while_the_store_wants_to_be_left_alone(
+    engine: Engine, wire: WireProxy, custody: Custody
+) -> None:
+    engine.offload["concurrency"] = 4
+    throttle = Throttle(0.05, refusal(503, "SlowDown", Retry_After="5"))
+    wire.add(PUT, throttle)
+    outcome = engine.run()
+    assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
+    custody.assert_all_moved()
+    first = throttle.times[0]
+    waits = [later - earlier for earlier, later in zip(throttle.times, throttle.times[1:])]
+    # Those that were under way come within moments; then there is silence.
+    assert max(waits) > 4
+    assert all(moment - first < 1 or moment - first > 4.5 for moment in throttle.times)
+
+
+@pytest.mark.usefixtures("filled")
+def test_half_of_all_requests_are_throttled(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    count = 0
+
+    def every_other(exchange: Exchange) -> None:
+        nonlocal count
+        count += 1
+        if count % 2:
+            refuse(503, "SlowDown")(exchange)
+        else:
+            exchange.reply(exchange.forward())
+
+    wire.add("", every_other)
+    outcome = engine.run()
+    assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
+    custody.assert_all_moved()
+
+
+def dribble(exchange: Exchange) -> None:
+    """The store's own answer, a byte a second: 150 s and more."""
+    exchange.dribble(exchange.forward(), 1.0)
+
+
+@pytest.mark.parametrize("kind", [LIST, PUT])
+def test_an_answer_that_dribbles(
+    library: Library, engine: Engine, wire: WireProxy, custody: Custody, kind: str
+) -> None:
+    library.add([1000] * 4, thumbnails=0)
+    custody.take_stock()
+    fault = wire.add(kind, dribble, times=1)
+    outcome = engine.run()
+    assert (outcome.status, fault.struck) == (0, 1), outcome.errors
+    assert outcome.report["seconds"] < 90
+    custody.assert_all_moved()
+
+
+def test_a_narrow_line_is_not_cut_off(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """Our own cap makes a part last longer than an answer may be silent."""
+    library.add([3 * MIB] * 2, thumbnails=0)
+    custody.take_stock()
+    engine.offload["bandwidth_limit"] = "80K"
+    outcome = engine.run()
+    assert outcome.status == 0, outcome.errors
+    assert outcome.report["seconds"] > 65
+    assert wire.count(PUT) == 2
+    custody.assert_all_moved()

@@ -1,0 +1,111 @@
+"""Refusals that last: one object's are its own failure, those of all objects end the run after a bounded number."""
+
+from __future__ import annotations
+
+import pytest
+from custody import Custody
+from library import Library
+from offload_engine import Engine
+from wire_faults import refuse
+from wire_proxy import HEAD, PUT, WireProxy
+
+# The number of objects in a row after which a run ends, and the number of those that may be under way then.
+_IN_A_ROW = 20
+_OF_A_SETTING = 5
+_UNDER_WAY = 64
+
+
+@pytest.fixture
+def filled(library: Library, custody: Custody) -> Library:
+    library.add([2_000] * 120, thumbnails=1)
+    custody.take_stock()
+    return library
+
+
+ONE_OBJECT = {
+    "archived": (403, "InvalidObjectState"),
+    "denied": (403, "AccessDenied"),
+    "without a word": (403, ""),
+    "KMS key": (400, "KMS.DisabledException"),
+    "setting": (400, "InvalidRequest"),
+    "conflict": (409, "SomethingNew"),
+    "not implemented": (501, "NotImplemented"),
+}
+
+
+@pytest.mark.usefixtures("filled")
+def test_objects_that_are_refused_stop_no_other(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """Each for its own reason, spread over the run."""
+    victims = sorted(custody.known)[5 :: len(custody.known) // len(ONE_OBJECT)][: len(ONE_OBJECT)]
+    for victim, refusal in zip(victims, ONE_OBJECT.values(), strict=True):
+        wire.add(PUT, refuse(*refusal), key=victim)
+    outcome = engine.run()
+    assert (outcome.status, outcome.failed_paths) == (1, victims), outcome.errors
+    assert "error" not in outcome.report or not outcome.report["error"]
+    assert outcome.files("deleted") == len(custody.known) - len(victims)
+    for victim, (dummy, code) in zip(victims, ONE_OBJECT.values(), strict=True):
+        assert code in outcome.failures[victim]
+    custody.assert_nothing_lost()
+    wire.faults.clear()
+    assert engine.run().status == 0
+    custody.assert_all_moved()
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("refusal", [(403, "InvalidObjectState"), (403, ""), (400, "")], ids=str)
+def test_one_object_that_may_not_be_asked_for(
+    engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]
+) -> None:
+    """As an object of an older customer key: all else is moved, night after night."""
+    engine.offload["delete_local"] = False
+    assert engine.run().status == 0
+    engine.offload["delete_local"] = True
+    victim = sorted(custody.known)[0]
+    wire.add(PUT, refuse(*refusal), key=victim)
+    wire.add(HEAD, refuse(*refusal), key=victim)
+    outcome = engine.run()
+    assert outcome.status in (0, 1), outcome.errors
+    assert set(outcome.failed_paths) <= {victim}
+    assert outcome.files("deleted") >= len(custody.known) - 1
+    custody.assert_nothing_lost()
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("concurrency", [1, 64])
+@pytest.mark.parametrize("refusal", [(403, "AccessDenied"), (403, ""), (400, "KMS.DisabledException")], ids=str)
+def test_a_store_that_refuses_every_put(
+    engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str], concurrency: int
+) -> None:
+    engine.offload["concurrency"] = concurrency
+    before = custody.on_disk()
+    wire.add(PUT, refuse(*refusal))
+    outcome = engine.run()
+    assert outcome.status in (1, 2), outcome.errors
+    assert "objects in a row" in outcome.report["error"]
+    assert _IN_A_ROW < wire.count(PUT) <= _IN_A_ROW + 1 + 2 * concurrency
+    assert len(outcome.failed_paths) <= _IN_A_ROW + 1
+    assert (custody.on_disk(), custody.in_bucket()) == (before, {})
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("refusal", "setting", "value"),
+    [
+        ((400, "InvalidArgument"), "storage_class", "ONEZONE_IA"),
+        ((400, "InvalidStorageClass"), "storage_class", "ONEZONE_IA"),
+        ((501, "NotImplemented"), "storage_class", "STANDARD_IA"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_the_store_does_not_take(
+    engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str], setting: str, value: str
+) -> None:
+    engine.s3[setting] = value
+    before = custody.on_disk()
+    wire.add(PUT, refuse(*refusal))
+    outcome = engine.run()
+    assert outcome.status in (1, 2), outcome.errors
+    assert f"synapse_s3_{setting} is {value}" in outcome.report["error"]
+    assert _OF_A_SETTING < wire.count(PUT) <= _OF_A_SETTING + 1 + 2 * _UNDER_WAY
+    assert len(outcome.errors.strip().splitlines()) <= _OF_A_SETTING + 2, outcome.errors
+    assert (custody.on_disk(), custody.in_bucket()) == (before, {})
