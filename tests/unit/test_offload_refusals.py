@@ -6,7 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError, StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import (
+    S3,
+    MultipartUpload,
+    PartDigest,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
     Client,
@@ -125,7 +129,7 @@ def test_parts_of_one_upload_count_once() -> None:
         failed = 0
         for number in range(50):
             try:
-                await s3.upload_part("a", "id", number + 1, b"x", md5(b"x"))
+                await s3.upload_part("a", MultipartUpload("id", False, ""), number + 1, b"x", PartDigest(md5(b"x")))
             except RequestFailed:
                 failed += 1
         return failed

@@ -173,6 +173,7 @@ def _drive(
             raise
         finally:
             report.database_rows = rows.sent
+            report.warnings += client.warnings
             report.removed_directories = context.removals.removed_directories
             report.unanswered = min(context.unanswered, settings.concurrency)
             if report.unanswered:

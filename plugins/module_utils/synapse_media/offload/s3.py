@@ -24,8 +24,8 @@ from .s3_xml import (
     parse_uploads,
 )
 from .transport.client import Answer, Body, Client, FilePart, RequestFailed, Sink
-from .transport.faults import DisorderedListing, RefusedError, ResponseParserError
-from .transport.verdict import Verdicts
+from .transport.faults import DisorderedListing, RefusedError, ResponseParserError, error_details
+from .transport.verdict import Verdicts, status_of_late_error
 
 __all__ = ["S3", "Listed", "MultipartUpload", "ObjectInfo", "Page", "PartDigest", "is_archive_class"]
 
@@ -202,11 +202,9 @@ class S3:
         def check(answer: Answer) -> None:
             if b"<Error" in answer.body:
                 # S3 says 200 first and finds out afterwards; such a no is judged as one of the same code.
-                raise self._verdicts.fault_of(
-                    Answer(_status_of_late_error(answer), answer.headers, answer.body, answer.length),
-                    "complete_multipart",
-                    key,
-                )
+                status = status_of_late_error(error_details(answer.body).get("Code", ""))
+                late = Answer(status, answer.headers, answer.body, answer.length)
+                raise self._verdicts.fault_of(late, "complete_multipart", key)
             found.append(parse_completed(answer.body))
 
         headers = [_XML_TYPE, *self._customer_key]
@@ -322,10 +320,6 @@ def _is_encrypted(answer: Answer) -> bool:
 
 def _etag(answer: Answer) -> str:
     return answer.headers.get("etag", "").removeprefix("W/").strip('" ')
-
-
-def _status_of_late_error(answer: Answer) -> int:
-    return 500 if b"<Code>InternalError<" in answer.body or b"<Code>SlowDown<" in answer.body else 400
 
 
 def _base64(data: bytes) -> str:

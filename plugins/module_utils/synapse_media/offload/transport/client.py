@@ -46,6 +46,7 @@ KINDS = (
     "upload_part",
     "complete_multipart",
     "abort_multipart",
+    "list_uploads",
 )
 
 

@@ -25,7 +25,7 @@ from .http_answer import Answer
 
 # Asked for by name, so that every caller sees them as an answer; a 404 only where there may be nothing.
 _PASSED_ON = frozenset({304, 404, 412})
-_MAY_BE_MISSING = frozenset({"head", "get", "upload_part", "complete_multipart", "abort_multipart"})
+_MAY_BE_MISSING = frozenset({"head", "get", "upload_part", "complete_multipart", "abort_multipart", "list_uploads"})
 _AGAIN_STATUSES = frozenset({408, 500, 502, 504})
 _AGAIN_CODES = frozenset(
     {
@@ -111,12 +111,14 @@ _DOING = {
     "upload_part": "uploading a part of {!r}",
     "complete_multipart": "completing the upload of {!r}",
     "abort_multipart": "aborting the upload of {!r}",
+    "list_uploads": "listing the unfinished uploads",
 }
 _PERMISSIONS = {
     "list": "s3:ListBucket on the bucket",
     "head": "s3:GetObject on its objects and s3:ListBucket on the bucket",
     "get": "s3:GetObject on its objects",
     "abort_multipart": "s3:AbortMultipartUpload on its objects",
+    "list_uploads": "s3:ListBucketMultipartUploads on the bucket",
 }
 
 
