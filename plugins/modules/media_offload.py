@@ -19,6 +19,8 @@ description:
     database stays where it is, and is named.
   - May be killed at any moment. Each media is then whole on the disk or whole in the bucket, and the next run goes on.
   - Costs requests, database rows and memory by what is on the disk, not by what was ever moved.
+  - Refuses to delete where Synapse's configuration shows that Synapse could not fetch the media from this bucket and
+    prefix again. Each run reads it anew.
   - Leaves alone media without a row, URL previews, files that are young or change meanwhile, symbolic links, and
     whatever lies outside of the media store.
   - Started as root it becomes O(user) before it makes any file. It stays root only where the media store is root's own.
@@ -45,6 +47,13 @@ options:
       - Synapse's database and its media store are read from there unless O(database) and O(media_path) are given.
     type: list
     elements: path
+  synapse_configs:
+    description:
+      - For each process of Synapse that may serve media, the files and directories of its configuration as a list of
+        their own, in the order of its C(-c) options. Processes that serve no media are ignored.
+      - O(homeserver_config) alone where it is left out.
+    type: list
+    elements: list
   working_directory:
     description: Synapse's working directory, from which relative paths in its configuration are taken.
     type: path
@@ -71,6 +80,14 @@ options:
     default: 60s
   delete_local:
     description: Whether files that are proven to be in the bucket are deleted from the disk.
+    type: bool
+    default: true
+  provider_check:
+    description:
+      - Whether O(delete_local) needs an entry in C(media_storage_providers) of each process that serves media, with the
+        module C(s3_storage_provider.S3StorageProviderBackend) and this bucket, prefix, endpoint and customer key.
+      - Turn it off only where Synapse fetches the media in another way, such as by a module of your own.
+      - Where neither O(homeserver_config) nor O(synapse_configs) is given, nothing is checked, and a warning says so.
     type: bool
     default: true
   concurrency:
@@ -116,7 +133,7 @@ options:
       - By default the owner of the media store. V(root) is refused where the media store belongs to somebody else.
     type: str
 requirements:
-  - PyYAML, where O(homeserver_config) is given
+  - PyYAML, where O(homeserver_config) or O(synapse_configs) is given
   - psycopg2, where Synapse's database is PostgreSQL
   - boto3, where no keys or no O(endpoint_url) are given
 notes:
@@ -266,7 +283,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.database_option import harmless_values
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import HAS_YAML, SourceSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import (
+    HAS_YAML,
+    SourceSettings,
+    path_lists,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.forked import call_as
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.command import (
@@ -293,6 +314,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "older_than": {"type": "str", "default": DEFAULT_OLDER_THAN},
     "grace": {"type": "str", "default": DEFAULT_GRACE},
     "delete_local": {"type": "bool", "default": True},
+    "provider_check": {"type": "bool", "default": True},
     "concurrency": {"type": "int", "default": DEFAULT_CONCURRENCY},
     "bandwidth_limit": {"type": "str"},
     "store_remote": {"type": "bool", "default": True},
@@ -307,6 +329,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     **SETTINGS,
     "media_path": {"type": "path"},
     "homeserver_config": {"type": "list", "elements": "path"},
+    "synapse_configs": {"type": "list", "elements": "list"},
     "working_directory": {"type": "path"},
     "database": {"type": "dict", "no_log": True},
     "user": {"type": "str"},
@@ -322,7 +345,7 @@ def main() -> None:
         required_one_of=[("media_path", "homeserver_config"), ("database", "homeserver_config")],
     )
     module.no_log_values -= harmless_values(module.params["database"])
-    if not HAS_YAML and module.params["homeserver_config"]:
+    if not HAS_YAML and (module.params["homeserver_config"] or module.params["synapse_configs"]):
         module.fail_json(msg=missing_required_lib("PyYAML"))
     try:
         answer = _perform(module.params, rehearse=module.check_mode, keep_names=module._diff)
@@ -354,6 +377,7 @@ def _perform(params: dict[str, Any], *, rehearse: bool, keep_names: bool) -> dic
     source = SourceSettings(
         media_path=params["media_path"],
         homeserver_config=tuple(params["homeserver_config"] or ()),
+        synapse_configs=path_lists(params["synapse_configs"], "the task"),
         working_directory=params["working_directory"],
         database=params["database"],
     )

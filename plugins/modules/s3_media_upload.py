@@ -18,6 +18,8 @@ description:
   - Deletes no file that is not proven to be in the bucket. With O(delete) each object is compared with its file first,
     by size and ETag, and by reading it back where the ETag is no digest (SSE-C, SSE-KMS, unknown part sizes). Where
     one differs, or cannot be compared, nothing at all is deleted and the files are named.
+  - Refuses O(delete) where Synapse's configuration shows that Synapse could not fetch the media from this bucket and
+    prefix again. Each run reads it anew.
   - Offers media again that the script has given up for ever, namely media that is back on the disk, and remote media
     that Synapse has fetched anew under another filesystem id.
   - Refuses a media store that is none, such as the empty mount point of a disk that is not mounted. The script would
@@ -64,6 +66,14 @@ options:
       - Synapse's database and its media store are read from there unless O(database) and O(media_path) are given.
     type: list
     elements: path
+  synapse_configs:
+    description:
+      - For each process of Synapse that may serve media, the files and directories of its configuration as a list of
+        their own, in the order of its C(-c) options. Processes that serve no media are ignored.
+      - Read for O(delete) only.
+      - O(homeserver_config) alone where it is left out.
+    type: list
+    elements: list
   working_directory:
     description: Synapse's working directory, from which relative paths in its configuration are taken.
     type: path
@@ -82,6 +92,14 @@ options:
     description: Whether O(command=upload) deletes the local files of media that is proven to be in the bucket.
     type: bool
     default: false
+  provider_check:
+    description:
+      - Whether O(delete) needs an entry in C(media_storage_providers) of each process that serves media, with the
+        module C(s3_storage_provider.S3StorageProviderBackend) and this bucket, prefix, endpoint and customer key.
+      - Turn it off only where Synapse fetches the media in another way, such as by a module of your own.
+      - Where neither O(homeserver_config) nor O(synapse_configs) is given, nothing is checked, and a warning says so.
+    type: bool
+    default: true
   bucket:
     description: Name of the bucket. Required for O(command=upload).
     required: false
@@ -251,7 +269,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.database_option import harmless_values
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import HAS_YAML, SourceSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import (
+    HAS_YAML,
+    SourceSettings,
+    path_lists,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.source import resolve
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_client import BOTO3_IMPORT_ERROR
@@ -273,10 +295,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "state_dir": {"type": "path", "required": True},
     "media_path": {"type": "path"},
     "homeserver_config": {"type": "list", "elements": "path"},
+    "synapse_configs": {"type": "list", "elements": "list"},
     "working_directory": {"type": "path"},
     "database": {"type": "dict", "no_log": True},
     "older_than": {"type": "str", "default": "1d"},
     "delete": {"type": "bool", "default": False},
+    "provider_check": {"type": "bool", "default": True},
     "script": {"type": "path"},
     "user": {"type": "str"},
 }
@@ -301,6 +325,8 @@ def main() -> None:
         report = _perform(module.params, rehearse=module.check_mode)
     except MediaError as error:
         report = report_of_error(error)
+    for warning in report.pop("warnings", []):
+        module.warn(warning)
     if report.get("failed"):
         module.fail_json(**report)
     diff = report.pop("diff")
@@ -310,15 +336,21 @@ def main() -> None:
 
 
 def _perform(params: dict[str, Any], *, rehearse: bool) -> dict[str, Any]:
-    command = Command(params["command"], params["older_than"], params["delete"])
+    deletes = params["delete"] and params["command"] == "upload"
+    command = Command(params["command"], params["older_than"], deletes, params["provider_check"])
     source = SourceSettings(
         media_path=params["media_path"],
         homeserver_config=tuple(params["homeserver_config"] or ()),
+        synapse_configs=path_lists(params["synapse_configs"], "the task"),
         working_directory=params["working_directory"],
         database=params["database"],
     )
     settings = SessionSettings(
-        source=resolve(source, with_database=command.name == "update-db"),
+        source=resolve(
+            source,
+            with_database=command.name == "update-db",
+            with_processes=command.delete and command.provider_check,
+        ),
         store=settings_from(params) if command.name == "upload" else None,
         state_dir=params["state_dir"],
         script=params["script"] or default_path(),

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 from library import Library
+from media_host import synapse_config
 
 PACKAGE = Path(__file__).absolute().parents[2] / "plugins" / "module_utils"
 TIMEOUT = 180.0
@@ -67,10 +68,18 @@ class Engine:
         self.database: dict[str, Any] = library.database.section()
         self.media_path = library.media_path
         self.content: dict[str, Any] = {}
+        # The configuration of a Synapse that fetches from where the engine puts media, unless a test writes another.
+        self.synapse = library.directory / "synapse.yaml"
+        self.synapse_config: dict[str, Any] | None = None
 
     def write(self) -> Path:
+        config = synapse_config(self.s3) if self.synapse_config is None else self.synapse_config
+        self.synapse.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+        self.synapse.chmod(0o600)
+        self.library.own(self.synapse)
         content = {
             "media_path": str(self.media_path),
+            "synapse_configs": [[str(self.synapse)]],
             "database": self.database,
             "s3": self.s3,
             "offload": self.offload,

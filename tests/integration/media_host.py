@@ -41,6 +41,24 @@ def worker_account() -> pwd.struct_passwd:
     raise AssertionError("there is no user synapse or nobody to work as")
 
 
+def provider_entry(connection: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    """The entry of Synapse's configuration that leads to this place; a change to None leaves a key out."""
+    keys = ("bucket", "prefix", "endpoint_url", "sse_customer_key")
+    config = {**{key: connection[key] for key in keys if connection.get(key)}, **changes}
+    return {
+        "module": "s3_storage_provider.S3StorageProviderBackend",
+        "store_local": True,
+        "config": {key: value for key, value in config.items() if value is not None},
+    }
+
+
+def synapse_config(connection: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a Synapse that fetches its media from this place."""
+    prefix = str(connection.get("prefix") or "").strip("/")
+    entry = provider_entry({**connection, "prefix": f"{prefix}/" if prefix else ""})
+    return {"server_name": "synapse.example", "media_storage_providers": [entry]}
+
+
 class MediaHost:
     def __init__(self, directory: Path, database: HomeserverDatabase, bucket: str) -> None:
         self.directory = directory
@@ -58,6 +76,17 @@ class MediaHost:
         self.config.write_text(yaml.safe_dump(content))
         self.own(self.media_path, *self.media_path.iterdir(), self.config)
         self.config.chmod(0o600)
+        # Beside the host's own files, which tests compare before and after.
+        self._synapse = tempfile.TemporaryDirectory(prefix="synapse-")
+        Path(self._synapse.name).chmod(0o755)
+
+    def fetches_from(self, connection: Mapping[str, Any]) -> list[list[str]]:
+        """The synapse_configs of a Synapse that fetches its media from this place."""
+        path = Path(self._synapse.name) / "homeserver.yaml"
+        path.write_text(yaml.safe_dump(synapse_config(connection)))
+        self.own(path)
+        path.chmod(0o600)
+        return [[str(path)]]
 
     def own(self, *paths: Path) -> None:
         for path in paths:
@@ -147,7 +176,10 @@ class MediaHost:
     def upload(self, s3: S3Server, *, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
         environment = options.pop("environment", None)
         connection = s3.connection(options.pop("bucket", self.bucket), region_name="us-east-1")
-        return self.run("upload", check=check, diff=diff, environment=environment, **{**connection, **options})
+        arguments = {**connection, **options}
+        if arguments.get("delete"):
+            arguments.setdefault("synapse_configs", self.fetches_from(arguments))
+        return self.run("upload", check=check, diff=diff, environment=environment, **arguments)
 
 
 def age_ms(days: float) -> int:

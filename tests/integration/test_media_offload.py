@@ -24,6 +24,7 @@ def arguments(host: MediaHost, s3: S3Server, **options: Any) -> dict[str, Any]:
         "homeserver_config": [str(host.config)],
         **options,
     }
+    given.setdefault("synapse_configs", host.fetches_from(given))
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -32,6 +32,7 @@ class Command:
         self.environment: dict[str, str] = {}
 
     def write(self) -> Path:
+        self.content.setdefault("synapse_configs", self.host.fetches_from(self.content["s3"]))
         self.config.write_text(yaml.safe_dump(self.content))
         self.config.chmod(0o600)
         self.host.own(self.config)

@@ -23,7 +23,16 @@ try:
 except ImportError:
     HAS_YAML = False
 
-SECTIONS = ("media_path", "homeserver_config", "working_directory", "database", "s3", "migrate", "offload")
+SECTIONS = (
+    "media_path",
+    "homeserver_config",
+    "synapse_configs",
+    "working_directory",
+    "database",
+    "s3",
+    "migrate",
+    "offload",
+)
 
 # What the file may leave out so that a secret lies on the host only once: in the unit's environment file.
 SECRETS_FROM_ENVIRONMENT = {
@@ -37,12 +46,17 @@ _KEY_PAIR = ("access_key_id", "secret_access_key", "session_token")
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """Where the media and the rows about it are: said outright, or to be read from Synapse's configuration."""
+    """Where the media and the rows about it are: said outright, or to be read from Synapse's configuration.
+
+    `homeserver_config` is that of the main process. `synapse_configs` names the files of each process that may serve
+    media; where it is empty, the main process is taken for the only one.
+    """
 
     media_path: str | None = None
     homeserver_config: tuple[str, ...] = ()
     working_directory: str | None = None
     database: dict[str, Any] | None = field(default=None, repr=False)
+    synapse_configs: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,20 @@ def with_secrets(section: Mapping[str, Any], environment: Mapping[str, str]) -> 
     return complete
 
 
+def path_lists(value: Any, where: str) -> tuple[tuple[str, ...], ...]:
+    """A list of paths for each of Synapse's processes, as synapse_configs has it. Raises ConfigurationError."""
+    processes = value or []
+    if not isinstance(processes, list) or not all(
+        isinstance(paths, list) and paths and all(isinstance(path, str) and path for path in paths)
+        for paths in processes
+    ):
+        raise ConfigurationError(
+            f"synapse_configs in {where} is no list of lists of paths. Write one list a process, such as "
+            "'- [/etc/matrix-synapse/homeserver.yaml, /etc/matrix-synapse/conf.d]'."
+        )
+    return tuple(tuple(paths) for paths in processes)
+
+
 def _source(content: Mapping[str, Any], path: str) -> SourceSettings:
     homeserver_config = content.get("homeserver_config") or []
     if isinstance(homeserver_config, str):
@@ -123,6 +151,7 @@ def _source(content: Mapping[str, Any], path: str) -> SourceSettings:
     return SourceSettings(
         media_path=text(content, "media_path", path),
         homeserver_config=tuple(homeserver_config),
+        synapse_configs=path_lists(content.get("synapse_configs"), path),
         working_directory=text(content, "working_directory", path),
         database=mapping(content, "database", path) or None,
     )

@@ -13,6 +13,7 @@ from typing import Any
 from .config import SourceSettings
 from .errors import ConfigurationError
 from .homeserver import DEFAULT_MEDIA_STORE, DatabaseSettings, database_settings, media_store_path, read_merged
+from .media_providers import MediaProcess, read_media_process
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,26 @@ class Source:
     """Where the media is, and the rows about it; some steps need no rows.
 
     `keeps_local_media` is false where Synapse's configuration was read and says that media goes to S3 alone.
+    `processes` is what Synapse's processes say of where they fetch media; empty where it is not known, or not needed.
     """
 
     media_path: str
     database: DatabaseSettings | None = None
     keeps_local_media: bool = True
+    processes: tuple[MediaProcess, ...] = ()
 
 
-def resolve(settings: SourceSettings, *, with_database: bool = True, read_always: bool = False) -> Source:
+def resolve(
+    settings: SourceSettings,
+    *,
+    with_database: bool = True,
+    read_always: bool = False,
+    with_processes: bool = False,
+) -> Source:
     """What is said outright wins over Synapse's configuration, which is read only where something is missing.
 
-    With `read_always` it is read wherever it is named. Raises ConfigurationError.
+    With `read_always` it is read wherever it is named, and `with_processes` that of Synapse's other processes too, for
+    a run that deletes. Raises ConfigurationError.
     """
     needs_database = with_database and settings.database is None
     needed = needs_database or not settings.media_path or (read_always and settings.homeserver_config)
@@ -42,7 +52,13 @@ def resolve(settings: SourceSettings, *, with_database: bool = True, read_always
     if with_database:
         section = {"database": settings.database} if settings.database else config
         database = database_settings(section, settings.working_directory)
-    return Source(media_path, database, config.get("enable_local_media_storage") is not False)
+    processes = _processes(settings) if with_processes else ()
+    return Source(media_path, database, config.get("enable_local_media_storage") is not False, processes)
+
+
+def _processes(settings: SourceSettings) -> tuple[MediaProcess, ...]:
+    named = settings.synapse_configs or ((settings.homeserver_config,) if settings.homeserver_config else ())
+    return tuple(read_media_process(paths) for paths in named)
 
 
 def _media_path(config: Mapping[str, Any], working_directory: str | None) -> str:

@@ -66,7 +66,8 @@ class Job:
 
 def job_of(source: SourceSettings, store: StoreSettings, settings: OffloadSettings, *, rehearse: bool) -> Job:
     """With what Synapse's configuration says filled in. Raises ConfigurationError."""
-    return Job(resolve(source, read_always=True), store, settings, rehearse)
+    deletes = settings.delete_local and settings.provider_check
+    return Job(resolve(source, read_always=True, with_processes=deletes), store, settings, rehearse)
 
 
 def attempt(

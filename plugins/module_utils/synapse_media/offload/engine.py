@@ -26,6 +26,7 @@ from .location import Location
 from .metrics import write_metrics
 from .pipeline import abort_uploads, offload
 from .preflight import check_content, check_metrics_file, check_state_dir, media_store_root
+from .provider_check import check_provider
 from .report import Failure, Report
 from .rows import Rows, open_rows
 from .s3 import S3
@@ -105,6 +106,11 @@ def _run(
         check_metrics_file(settings.metrics_file)
     if source.database is None:
         raise ConfigurationError("No database is named. Set homeserver_config or database.")
+    unchecked = check_provider(
+        source, store, delete_local=settings.delete_local, enabled=settings.provider_check, rehearse=rehearse
+    )
+    if unchecked:
+        report.warnings.append(unchecked)
     alone = settings.shard.count == 1
     lock = RunLock(
         f"{settings.state_dir}/{LOCK_NAME}", create=not rehearse, part=None if alone else settings.shard.index

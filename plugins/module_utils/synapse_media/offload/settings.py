@@ -33,12 +33,16 @@ _WHOLE = Shard(1, 1)
 
 @dataclasses.dataclass(frozen=True)
 class OffloadSettings:
-    """`state_dir` and `metrics_file` are absolute paths, `bandwidth_limit` is in bytes a second, None for no limit."""
+    """`state_dir` and `metrics_file` are absolute paths, `bandwidth_limit` is in bytes a second, None for no limit.
+
+    `provider_check` is whether deleting needs a Synapse whose configuration leads to the same place in S3.
+    """
 
     state_dir: str
     older_than: timedelta = timedelta(days=1)
     grace: timedelta = timedelta(seconds=60)
     delete_local: bool = True
+    provider_check: bool = True
     concurrency: int = DEFAULT_CONCURRENCY
     bandwidth_limit: int | None = None
     store_remote: bool = True
@@ -62,6 +66,7 @@ class OffloadSettings:
             older_than=parse_duration(older_than, f"older_than in {where}"),
             grace=parse_duration(given.get("grace", DEFAULT_GRACE), f"grace in {where}"),
             delete_local=flag(given, "delete_local", where, default=True),
+            provider_check=flag(given, "provider_check", where, default=True),
             concurrency=_concurrency(given.get("concurrency", DEFAULT_CONCURRENCY), where),
             bandwidth_limit=None if limit is None else parse_size(limit, f"bandwidth_limit in {where}"),
             store_remote=flag(given, "store_remote", where, default=True),

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..forked import call_as
+from ..offload.provider_check import check_provider
 from ..privileges import worker
 from ..state_directory import make_state_dir
 from .job import Job
@@ -28,10 +29,30 @@ class Command:
     name: str
     older_than: str = "1d"
     delete: bool = False
+    provider_check: bool = True
 
 
 def perform(command: Command, settings: SessionSettings, user: str | None) -> dict[str, Any]:
     """A report for exit_json or fail_json. Raises only where nothing could be started."""
+    unchecked = check_synapse(command, settings)
+    report = _perform(command, settings, user)
+    return {**report, "warnings": [unchecked]} if unchecked else report
+
+
+def check_synapse(command: Command, settings: SessionSettings) -> str | None:
+    """Refuses to delete what Synapse could not fetch; returns a warning where that was not checked."""
+    if settings.store is None:
+        return None
+    return check_provider(
+        settings.source,
+        settings.store,
+        delete_local=command.delete,
+        enabled=command.provider_check,
+        rehearse=settings.rehearse,
+    )
+
+
+def _perform(command: Command, settings: SessionSettings, user: str | None) -> dict[str, Any]:
     account = worker(user, settings.source.media_path)
     if not settings.rehearse:
         make_state_dir(settings.state_dir, account)

@@ -19,14 +19,14 @@ from ..errors import ConfigurationError
 from ..privileges import become, worker
 from ..source import resolve
 from ..state_directory import make_state_dir
-from .command import COMMANDS, Command, run_step
+from .command import COMMANDS, Command, check_synapse, run_step
 from .report import report_of_error, report_of_result
 from .script import default_path
 from .session import SessionSettings, open_job, prepare
 from .summary import combined, summary_line
 
 _PROGRAM = "synapse-s3-migrate"
-_KEYS = ("older_than", "delete_local", "state_dir", "script")
+_KEYS = ("older_than", "delete_local", "provider_check", "state_dir", "script")
 
 
 def migrate(options: argparse.Namespace) -> int:
@@ -37,7 +37,12 @@ def migrate(options: argparse.Namespace) -> int:
     try:
         config = read_config(options.config, os.environ)
         commands = _commands(config)
-        settings = _settings(config, rehearse=options.dry_run, show_progress=options.progress)
+        deletes = any(command.delete and command.provider_check for command in commands)
+        settings = _settings(config, deletes=deletes, rehearse=options.dry_run, show_progress=options.progress)
+        for command in commands:
+            unchecked = check_synapse(command, settings)
+            if unchecked:
+                sys.stderr.write(f"{_PROGRAM}: {unchecked}\n")
         _start(settings, options.user)
         with open_job(settings) as job:
             for command in commands:
@@ -58,14 +63,16 @@ def prepare_by_hand(options: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(config: ConfigFile, *, rehearse: bool = False, show_progress: bool = False) -> SessionSettings:
+def _settings(
+    config: ConfigFile, *, deletes: bool = False, rehearse: bool = False, show_progress: bool = False
+) -> SessionSettings:
     where = f"migrate in {config.path}"
     refuse_unknown(config.migrate, _KEYS, where)
     state_dir = text(config.migrate, "state_dir", where)
     if state_dir is None or not state_dir.startswith("/"):
         raise ConfigurationError(f"state_dir of {where} is {state_dir!r}. Write the directory in full.")
     return SessionSettings(
-        source=resolve(config.source),
+        source=resolve(config.source, with_processes=deletes),
         store=config.store,
         state_dir=state_dir,
         script=text(config.migrate, "script", where) or default_path(),
@@ -80,7 +87,8 @@ def _commands(config: ConfigFile) -> list[Command]:
     # Refused before the first step, not in the middle.
     parse_duration(older_than, f"older_than of {where}")
     delete = flag(config.migrate, "delete_local", where, default=True)
-    return [Command(name, older_than, delete) for name in COMMANDS]
+    provider_check = flag(config.migrate, "provider_check", where, default=True)
+    return [Command(name, older_than, delete and name == "upload", provider_check) for name in COMMANDS]
 
 
 def _start(settings: SessionSettings, user: str | None) -> None:
