@@ -79,6 +79,7 @@ def test_the_defaults_are_those_of_the_engine(operator: Operator) -> None:
     section = told["offload"]
     taken = OffloadSettings.from_mapping(section, "the role's configuration")
     assert taken == OffloadSettings(state_dir="/var/lib/synapse-s3")
+    assert told["synapse_configs"] == [["/etc/homeserver.yaml"]]
     # For the commands that work in the same directory by hand.
     assert told["migrate"] == {"state_dir": section["state_dir"]}
 
@@ -88,6 +89,8 @@ def test_each_setting_reaches_the_engine_and_each_host_a_share_of_its_own(operat
         migrate_older_than="2w",
         migrate_grace="1h",
         migrate_delete_local=False,
+        migrate_provider_check=False,
+        migrate_worker_configs=[["/etc/homeserver.yaml", "/etc/media.yaml"]],
         migrate_concurrency=256,
         migrate_bandwidth_limit="10M",
         migrate_verify="size",
@@ -102,6 +105,7 @@ def test_each_setting_reaches_the_engine_and_each_host_a_share_of_its_own(operat
         older_than=timedelta(weeks=2),
         grace=timedelta(hours=1),
         delete_local=False,
+        provider_check=False,
         concurrency=256,
         bandwidth_limit=10 * 1024**2,
         store_remote=False,
@@ -109,10 +113,17 @@ def test_each_setting_reaches_the_engine_and_each_host_a_share_of_its_own(operat
         metrics_file="/var/lib/metrics/synapse-s3.prom",
         shard=Shard(1, 3),
     )
+    processes = [["/etc/homeserver.yaml"], ["/etc/homeserver.yaml", "/etc/media.yaml"]]
+    assert told["media-1"]["synapse_configs"] == processes
     assert [taken[host].shard for host in sorted(HOSTS)] == [Shard(1, 3), Shard(2, 3), Shard(3, 3)]
 
 
 def test_upstreams_script_gets_its_own_section_alone(operator: Operator) -> None:
     told = operator.settings(migrate_engine="s3_media_upload", migrate_older_than="1m")["media-1"]
     assert "offload" not in told
-    assert told["migrate"] == {"older_than": "1m", "delete_local": True, "state_dir": "/var/lib/synapse-s3"}
+    assert told["migrate"] == {
+        "older_than": "1m",
+        "delete_local": True,
+        "provider_check": True,
+        "state_dir": "/var/lib/synapse-s3",
+    }
