@@ -161,3 +161,28 @@ def test_customer_key_goes_along_with_its_algorithm() -> None:
         "SSECustomerKey": SSE_KEY,
         "SSECustomerAlgorithm": "AES256",
     }
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://s3.example.org", "HTTP://10.0.0.1:9000", "http://localhost.example.org", "http://[::2]:9000"]
+)
+def test_customer_key_is_never_sent_over_plain_http(endpoint: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"synapse_s3_endpoint_url begins with 'http://'.*https://") as refusal:
+        StoreSettings(bucket="media", endpoint_url=endpoint, sse_customer_key=SSE_KEY)
+    assert SSE_KEY not in str(refusal.value)
+    assert StoreSettings(bucket="media", endpoint_url=endpoint).endpoint_url == endpoint
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://s3.example.org",
+        "http://127.0.0.1:9000",
+        "http://127.1.2.3",
+        "http://localhost:9000",
+        "http://[::1]:9000",
+        None,
+    ],
+)
+def test_customer_key_over_tls_or_to_this_host(endpoint: str | None) -> None:
+    assert StoreSettings(bucket="media", endpoint_url=endpoint, sse_customer_key=SSE_KEY).sse_customer_key == SSE_KEY

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -72,6 +73,7 @@ class StoreSettings:
         _check_endpoint(self.endpoint_url)
         _check_credentials(self)
         _check_sse(self)
+        _check_sse_transport(self)
         _check_choice("storage_class", self.storage_class, STORAGE_CLASSES)
         _check_choice("addressing_style", self.addressing_style, ADDRESSING_STYLES)
         object.__setattr__(self, "prefix", normalise_prefix(self.prefix))
@@ -142,6 +144,27 @@ def _check_sse(settings: StoreSettings) -> None:
             f"synapse_s3_sse_customer_key is {len(key.encode())} bytes long, and AES256 takes {_AES256_KEY_BYTES}. "
             "Give the key itself as 32 characters, not its base64 or hexadecimal form."
         )
+
+
+def _check_sse_transport(settings: StoreSettings) -> None:
+    """A customer key goes along with every request: over plain HTTP anybody on the way could read it."""
+    if not settings.sse_customer_key or settings.endpoint_url is None:
+        return
+    parts = urlsplit(settings.endpoint_url)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise ConfigurationError(
+            "synapse_s3_sse_customer_key is set and synapse_s3_endpoint_url begins with 'http://', so the key would be "
+            "sent over the network for anybody to read. Use the store's https:// endpoint, or leave the key out."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
