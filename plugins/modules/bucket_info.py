@@ -15,6 +15,9 @@ description:
   - Nothing is left behind, even where the keys may not delete. Writing is tried with an upload of a few bytes that is
     aborted before it becomes an object. Only where the store has no multipart uploads, or the keys may not abort one,
     a small object is stored and deleted again.
+  - With O(sse_customer_key) it fails where the store ignores the key and keeps everything in the clear. Where that
+    shows only in a whole object, a small one is stored; if the keys may not delete it, it stays and is named in
+    RV(bucket.left_behind).
   - Where media is in the bucket already, one byte of one media is read too, so that a lost or changed encryption key is
     noticed.
   - Fails, with the setting to change, where the bucket does not exist, the keys are wrong, the store cannot be reached,
@@ -105,7 +108,9 @@ bucket:
       type: bool
       returned: always
     write_proof:
-      description: How writing was proven, V(aborted_upload) or V(deleted_object).
+      description:
+        - How writing was proven, V(aborted_upload) or V(deleted_object). With O(sse_customer_key) also V(stored_object),
+          which is removed again where the keys may delete.
       type: str
       returned: always
       sample: aborted_upload
@@ -119,7 +124,7 @@ bucket:
       type: dict
       returned: always
     left_behind:
-      description: What could not be removed again; empty unless the bucket keeps versions.
+      description: What could not be removed again; empty unless the bucket keeps versions or a test object stays.
       type: list
       elements: str
       returned: always
@@ -175,7 +180,7 @@ def described(report: ProbeReport, settings: StoreSettings) -> dict[str, Any]:
 
 def warnings(report: ProbeReport) -> list[str]:
     """What the operator should know although nothing required is refused."""
-    texts = [f"The probe could not remove {left}; the keys may not delete versions." for left in report.left_behind]
+    texts = [f"The probe could not remove {left}; the keys may not delete it." for left in report.left_behind]
     skew = report.clock_skew_seconds
     if skew is not None and abs(skew) > WORRYING_SKEW_SECONDS:
         direction = "ahead of" if skew > 0 else "behind"

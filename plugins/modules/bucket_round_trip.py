@@ -14,6 +14,7 @@ description:
   - With O(access_token), uploads a small media through Synapse, waits until it is in the bucket at the key where the
     storage provider puts it, compares its bytes there, downloads it through Synapse and compares them again.
   - Without O(access_token), stores a small object with the keys alone, finds it in the bucket and compares its bytes.
+  - With O(sse_customer_key) it fails where the store ignores the key, so that the object can be read without it.
   - Removes what it stored. What the keys or the token may not remove is named in RV(round_trip.left_behind) and in a
     warning.
 extends_documentation_fragment:

@@ -46,6 +46,7 @@ class RefusingProxy:
 
     def __init__(self, upstream_port: int, refusals: Mapping[str, Refusal]) -> None:
         self.requests: list[Request] = []
+        self._refusals = refusals
         proxy = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,11 +56,10 @@ class RefusingProxy:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 operation = operation_of(self.command, self.path)
                 headers = dict(self.headers.items())
-                proxy.requests.append(
-                    Request(operation, self.path, {name.lower(): value for name, value in headers.items()})
-                )
-                refusal = refusals.get(operation)
-                if refusal and refusal.only_below in self.path:
+                request = Request(operation, self.path, {name.lower(): value for name, value in headers.items()})
+                proxy.requests.append(request)
+                refusal = proxy.refusal_of(request)
+                if refusal:
                     text = f"<Error><Code>{refusal.code}</Code><Message>refused</Message></Error>".encode()
                     self.reply(refusal.status, {"Content-Type": "application/xml"}, text)
                     return
@@ -68,7 +68,8 @@ class RefusingProxy:
                 connection.request(self.command, self.path, body, headers)
                 response = connection.getresponse()
                 content = response.read()
-                self.reply(response.status, dict(response.headers.items()), content)
+                answered = dict(response.headers.items())
+                self.reply(response.status, {**answered, **proxy.more_headers(request, response.status)}, content)
                 connection.close()
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
@@ -100,6 +101,15 @@ class RefusingProxy:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def refusal_of(self, request: Request) -> Refusal | None:
+        """What is answered instead of asking the store; None asks it."""
+        refusal = self._refusals.get(request.operation)
+        return refusal if refusal and refusal.only_below in request.path else None
+
+    def more_headers(self, request: Request, status: int) -> dict[str, str]:
+        """What the store's own answer lacks."""
+        return {}
 
     def asked(self, operation: str) -> list[Request]:
         return [request for request in self.requests if request.operation == operation]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from certificates import make_certificate
+from encrypting_proxy import DIGEST, EncryptingProxy
 from refusing_proxy import DENIED, NOT_IMPLEMENTED, Refusal, RefusingProxy
 from run_module import run_module, run_module_process
 from s3_server import S3Server, free_port
@@ -309,16 +310,57 @@ def test_nothing_is_written_that_could_not_be_taken_away(filled: S3Server, bucke
 
 
 def test_customer_key_and_storage_class_are_used_as_the_provider_uses_them(s3: S3Server, bucket: str) -> None:
-    with RefusingProxy(s3.port, {}) as proxy:
+    with EncryptingProxy(s3.port) as proxy:
         args = s3.connection(bucket, sse_customer_key=SSE_KEY, storage_class="STANDARD_IA")
         result = run_module("bucket_info", {**args, "endpoint_url": proxy.endpoint_url})
     assert result["bucket"]["can_write"] is True
     header = "x-amz-server-side-encryption-customer-algorithm"
-    for operation in ("GetObject", "CreateMultipartUpload", "UploadPart"):
+    for operation in ("GetObject", "CreateMultipartUpload"):
         (request,) = proxy.asked(operation)
         assert request.headers[header] == "AES256"
+    # The second part is without the key, and refused.
+    assert [header in request.headers for request in proxy.asked("UploadPart")] == [True, False]
+    assert proxy.asked("PutObject") == [] and result["bucket"]["write_proof"] == "aborted_upload"
     assert header not in proxy.asked("ListObjectsV2")[0].headers
     assert proxy.asked("CreateMultipartUpload")[0].headers["x-amz-storage-class"] == "STANDARD_IA"
+
+
+def test_store_that_ignores_the_customer_key(filled: S3Server, bucket: str) -> None:
+    """rclone takes the headers and keeps everything in the clear."""
+    result = refused("bucket_info", filled.connection(bucket, sse_customer_key=SSE_KEY, prefix="new"))
+    assert result["code"] == "CustomerKeyIgnored" and result["bucket"]["can_write"] is False
+    assert "ignores synapse_s3_sse_customer_key" in result["msg"] and "supports SSE-C" in result["msg"]
+    assert "UploadPart" in result["msg"] and SSE_KEY not in result["msg"]
+
+
+@pytest.mark.parametrize("refusals", [{}, {"CreateMultipartUpload": NOT_IMPLEMENTED}, {"DeleteObject": DENIED}])
+def test_store_that_confirms_a_key_it_does_not_use(filled: S3Server, bucket: str, refusals: dict[str, Any]) -> None:
+    with EncryptingProxy(filled.port, refusals, enforces=False) as proxy:
+        args = filled.connection(bucket, sse_customer_key=SSE_KEY, prefix="media")
+        result = refused("bucket_info", {**args, "endpoint_url": proxy.endpoint_url})
+    assert result["code"] == "CustomerKeyIgnored" and "can be read without it" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("refusals", "left"),
+    [
+        ({}, []),
+        ({"CreateMultipartUpload": NOT_IMPLEMENTED}, []),
+        ({"DeleteObject": DENIED}, ["media/.synapse-s3-test"]),
+    ],
+)
+def test_store_that_needs_the_key_for_whole_objects_alone(
+    filled: S3Server, bucket: str, refusals: dict[str, Any], left: list[str]
+) -> None:
+    """As SeaweedFS: an object is stored to see it, and where it cannot be deleted it is the one of the round trip."""
+    with EncryptingProxy(filled.port, refusals, parts_need_key=False) as proxy:
+        args = filled.connection(bucket, sse_customer_key=SSE_KEY, prefix="media")
+        result = run_module("bucket_info", {**args, "endpoint_url": proxy.endpoint_url})
+        assert [bool(request.headers.get(DIGEST)) for request in proxy.asked("HeadObject")] == [True, False]
+    assert not result.get("failed"), result
+    assert result["bucket"]["can_write"] is True
+    assert [key in str(result["bucket"]["left_behind"]) for key in left] == [True for key in left]
+    assert len(result["bucket"]["left_behind"]) == len(left)
 
 
 @pytest.mark.parametrize("break_it", [{}, {"bucket": "absent"}, {"access_key_id": "unknown"}])

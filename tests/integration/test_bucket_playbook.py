@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.matrix_ops.synapse_s3 import plugins
+from encrypting_proxy import EncryptingProxy
 from s3_server import S3Server
 
 COLLECTIONS = Path(next(iter(plugins.__path__))).parents[3]
@@ -17,8 +19,16 @@ SSE_KEY = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
-def playbook(tmp_path: Path, s3: S3Server, bucket: str) -> Path:
+def encrypting(s3: S3Server) -> Iterator[EncryptingProxy]:
+    proxy = EncryptingProxy(s3.port)
+    with proxy:
+        yield proxy
+
+
+@pytest.fixture
+def playbook(tmp_path: Path, s3: S3Server, bucket: str, encrypting: EncryptingProxy) -> Path:
     connection = s3.connection(bucket, prefix="media", sse_customer_key=SSE_KEY, session_token="")
+    connection["endpoint_url"] = encrypting.endpoint_url
     tasks = [
         {"name": "The bucket is sound", "matrix_ops.synapse_s3.bucket_info": {"require": ["list"]}},
         {"name": "The round trip is proven", "matrix_ops.synapse_s3.bucket_round_trip": {"access_token": ""}},

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from encrypting_proxy import EncryptingProxy
 from refusing_proxy import DENIED, RefusingProxy
 from run_module import run_module, run_module_process
 from s3_server import S3Server
@@ -83,7 +84,7 @@ def test_read_only_store(tmp_path: Path, bucket: str) -> None:
 
 
 def test_customer_key_and_storage_class_go_along(s3: S3Server, bucket: str) -> None:
-    with RefusingProxy(s3.port, {}) as proxy:
+    with EncryptingProxy(s3.port) as proxy:
         args = s3.connection(bucket, sse_customer_key=SSE_KEY, storage_class="STANDARD_IA")
         result = run_module("bucket_round_trip", {**args, "endpoint_url": proxy.endpoint_url})
     assert not result.get("failed"), result
@@ -91,6 +92,22 @@ def test_customer_key_and_storage_class_go_along(s3: S3Server, bucket: str) -> N
         (request,) = proxy.asked(operation)
         assert request.headers["x-amz-server-side-encryption-customer-algorithm"] == "AES256"
     assert proxy.asked("PutObject")[0].headers["x-amz-storage-class"] == "STANDARD_IA"
+
+
+def test_store_that_ignores_the_customer_key(s3: S3Server, bucket: str) -> None:
+    result = run_module("bucket_round_trip", s3.connection(bucket, sse_customer_key=SSE_KEY))
+    assert result["failed"] and result["code"] == "CustomerKeyIgnored"
+    assert "PutObject does not confirm the key" in result["msg"]
+    assert s3.keys(bucket) == []
+
+
+def test_store_that_confirms_a_key_it_does_not_use(s3: S3Server, bucket: str) -> None:
+    with EncryptingProxy(s3.port, enforces=False) as proxy:
+        args = s3.connection(bucket, sse_customer_key=SSE_KEY)
+        result = run_module("bucket_round_trip", {**args, "endpoint_url": proxy.endpoint_url})
+    assert result["failed"] and result["code"] == "CustomerKeyIgnored"
+    assert "can be read without it" in result["msg"]
+    assert s3.keys(bucket) == []
 
 
 @pytest.mark.parametrize(

@@ -74,5 +74,5 @@ def test_unknown_clock_is_no_reason_to_warn() -> None:
 
 def test_leavings_are_warned_of() -> None:
     assert warnings(report(["delete"], [], left=["a delete marker at a/b"])) == [
-        "The probe could not remove a delete marker at a/b; the keys may not delete versions."
+        "The probe could not remove a delete marker at a/b; the keys may not delete it."
     ]

@@ -15,8 +15,9 @@ from .errors import HomeserverError, StoreError
 from .layout import LOCAL, Media, content_path
 from .store import StoreSettings
 from .store_client import CLIENT_EXCEPTIONS
+from .store_encryption import require_echo, require_key_to_read
 from .store_errors import explain, is_answer, is_denied
-from .store_objects import put_object, read_object, remove_object, unique_key
+from .store_objects import fixed_key, put_object, read_object, remove_object, unique_key
 
 POLL_SECONDS = 0.5
 
@@ -66,22 +67,23 @@ class RoundTripper:
         """Stores an object with the keys alone."""
         body = _unique_body()
         may_delete = self._may_delete()
-        # Where nothing can be deleted, every round trip overwrites the same object, so that one stays at most.
-        key = unique_key(self._settings) if may_delete else f"{self._settings.prefix}.synapse-s3-test"
+        key = unique_key(self._settings) if may_delete else fixed_key(self._settings)
         started = time.monotonic()
         try:
-            version = put_object(self._client, self._settings, key, body)
+            stored = put_object(self._client, self._settings, key, body)
         except CLIENT_EXCEPTIONS as error:
             if may_delete and not is_answer(error):
                 self._remove(key, None)  # it may have arrived all the same
             raise self._explained(error, f"storing {key}", "s3:PutObject on the bucket's objects") from error
         try:
+            require_echo(stored, self._settings, "PutObject")
             self._wait_until_listed(key, "Look into the store's log, and for a cache in front of it.")
             seen_after = time.monotonic() - started
             self._compare(self._read(key)[0], body, f"The object {key} came back from the bucket")
+            self._require_key_to_read(key)
         finally:
             if may_delete:
-                self._remove(key, version)
+                self._remove(key, stored.get("VersionId"))
             else:
                 self.left_behind.append(f"the object {key}, which the next round trip uses again")
         return RoundTrip("bucket", key, len(body), seen_after)
@@ -102,6 +104,7 @@ class RoundTripper:
             seen_after = time.monotonic() - started
             content, version = self._read(key)
             self._compare(content, body, f"The object {key}, which Synapse stored, came back from the bucket")
+            self._require_key_to_read(key)
             self._compare(homeserver.download(media), body, f"The media {media} came back from Synapse")
         finally:
             self._delete_media(homeserver, media)
@@ -140,6 +143,12 @@ class RoundTripper:
     def _read(self, key: str) -> tuple[bytes, str | None]:
         try:
             return read_object(self._client, self._settings, key)
+        except CLIENT_EXCEPTIONS as error:
+            raise self._explained(error, f"reading {key}", "s3:GetObject on the bucket's objects") from error
+
+    def _require_key_to_read(self, key: str) -> None:
+        try:
+            require_key_to_read(self._client, self._settings, key)
         except CLIENT_EXCEPTIONS as error:
             raise self._explained(error, f"reading {key}", "s3:GetObject on the bucket's objects") from error
 

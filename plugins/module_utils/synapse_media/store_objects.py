@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from .store import StoreSettings, sse_arguments
@@ -19,16 +20,22 @@ def unique_key(settings: StoreSettings) -> str:
     return f"{settings.prefix}.synapse-s3-test-{secrets.token_hex(16)}"
 
 
+def fixed_key(settings: StoreSettings) -> str:
+    """The key that every test uses where nothing can be deleted, so that one object stays at most."""
+    return f"{settings.prefix}.synapse-s3-test"
+
+
 def new_object_arguments(settings: StoreSettings) -> dict[str, str]:
     """What the storage provider sends along with each new object."""
     return {"StorageClass": settings.storage_class, **sse_arguments(settings)}
 
 
-def put_object(client: Any, settings: StoreSettings, key: str, body: bytes) -> str | None:
-    """Returns the version the bucket gave to the object, if it keeps versions."""
-    answer = client.put_object(Bucket=settings.bucket, Key=key, Body=body, **new_object_arguments(settings))
-    version: str | None = answer.get("VersionId")
-    return version
+def put_object(client: Any, settings: StoreSettings, key: str, body: bytes) -> Mapping[str, Any]:
+    """Returns the store's answer, with the object's "VersionId" where the bucket keeps versions."""
+    answer: Mapping[str, Any] = client.put_object(
+        Bucket=settings.bucket, Key=key, Body=body, **new_object_arguments(settings)
+    )
+    return answer
 
 
 def read_object(client: Any, settings: StoreSettings, key: str) -> tuple[bytes, str | None]:

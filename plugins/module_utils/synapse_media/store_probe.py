@@ -14,6 +14,7 @@ from .errors import StoreError
 from .layout import LOCAL_CONTENT
 from .store import StoreSettings, sse_arguments
 from .store_client import CLIENT_EXCEPTIONS
+from .store_encryption import EncryptionError, require_echo, require_key_to_read
 from .store_errors import (
     LEAST_PRIVILEGE,
     answer_headers,
@@ -24,7 +25,7 @@ from .store_errors import (
     is_answer,
     is_denied,
 )
-from .store_objects import new_object_arguments, put_object, remove_object, unique_key
+from .store_objects import fixed_key, new_object_arguments, put_object, remove_object, unique_key
 
 LIST, READ, WRITE, DELETE = ABILITIES = ("list", "read", "write", "delete")
 
@@ -96,7 +97,7 @@ class _Probe:
         self._report.tried.append(ability)
         try:
             action()
-        except _Refusal as told:
+        except (_Refusal, EncryptionError) as told:
             self._report.refusals[ability] = told
         except CLIENT_EXCEPTIONS as error:
             refusal = explain(error, self._settings, doing, permission=permission)
@@ -169,13 +170,17 @@ class _Probe:
         self._report.left_behind += remove_object(self._client, self._settings, self._key)
 
     def _write(self) -> None:
-        upload_id = self._start_upload() if self._may_abort_uploads() else None
-        if upload_id is None:
+        started = self._start_upload() if self._may_abort_uploads() else None
+        if started is None:
             self._write_and_delete()
             self._report.write_proof = "deleted_object"
-        else:
-            self._write_part_and_abort(upload_id)
+        elif self._write_parts_and_abort(started):
             self._report.write_proof = "aborted_upload"
+        else:
+            # The store takes parts with another key than their upload's. That proves nothing against it: what counts is
+            # whether a whole object can be read without its key.
+            self._write_and_read_without_key()
+            self._report.write_proof = "stored_object"
 
     def _may_abort_uploads(self) -> bool:
         try:
@@ -186,28 +191,51 @@ class _Probe:
             return not is_denied(error) and error_code(error) not in _NOT_OFFERED
         return True
 
-    def _start_upload(self) -> str | None:
+    def _start_upload(self) -> Mapping[str, Any] | None:
         try:
-            started = self._client.create_multipart_upload(
+            started: Mapping[str, Any] = self._client.create_multipart_upload(
                 Bucket=self._settings.bucket, Key=self._key, **new_object_arguments(self._settings)
             )
         except CLIENT_EXCEPTIONS as error:
             if error_code(error) in _NOT_OFFERED:
                 return None
             raise
-        upload_id: str = started["UploadId"]
-        return upload_id
+        return started
 
-    def _write_part_and_abort(self, upload_id: str) -> None:
-        upload = {"Bucket": self._settings.bucket, "Key": self._key, "UploadId": upload_id}
+    def _write_parts_and_abort(self, started: Mapping[str, Any]) -> bool:
+        """False where the store has not shown that it uses the customer key."""
+        upload = {"Bucket": self._settings.bucket, "Key": self._key, "UploadId": started["UploadId"]}
         try:
             # A read-only store starts an upload gladly and refuses its first part.
-            self._client.upload_part(**upload, PartNumber=1, Body=b"test", **sse_arguments(self._settings))
+            part = self._client.upload_part(**upload, PartNumber=1, Body=b"test", **sse_arguments(self._settings))
+            # SeaweedFS confirms the key in its answer to the part alone.
+            require_echo({**started, **part}, self._settings, "CreateMultipartUpload and UploadPart")
+            return not self._settings.sse_customer_key or self._refuses_part_without_key(upload)
         finally:
             try:
                 self._client.abort_multipart_upload(**upload)
             except CLIENT_EXCEPTIONS as error:
                 raise explain(error, self._settings, f"aborting the unfinished upload of {self._key}") from error
+
+    def _refuses_part_without_key(self, upload: Mapping[str, str]) -> bool:
+        try:
+            self._client.upload_part(**upload, PartNumber=2, Body=b"test")
+        except CLIENT_EXCEPTIONS as error:
+            if is_answer(error) and error_status(error) == _BAD_REQUEST:
+                return True
+            raise
+        return False
+
+    def _write_and_read_without_key(self) -> None:
+        if self._report.can(DELETE) is None:
+            self._try_delete()
+        if self._report.can(DELETE):
+            self._store_and_remove(self._key)
+            return
+        key = fixed_key(self._settings)
+        stored = put_object(self._client, self._settings, key, b"test")
+        self._report.left_behind.append(f"the object {key}, which the next probe uses again")
+        self._require_encryption(stored, key)
 
     def _write_and_delete(self) -> None:
         if self._report.can(DELETE) is None:
@@ -219,8 +247,19 @@ class _Probe:
                 "the bucket's objects, or s3:DeleteObject where the store has no multipart uploads.",
                 "AccessDenied",
             )
-        version = put_object(self._client, self._settings, self._key, b"test")
-        self._report.left_behind += remove_object(self._client, self._settings, self._key, version)
+        self._store_and_remove(self._key)
+
+    def _store_and_remove(self, key: str) -> None:
+        stored = put_object(self._client, self._settings, key, b"test")
+        try:
+            self._require_encryption(stored, key)
+        finally:
+            version = stored.get("VersionId")
+            self._report.left_behind += remove_object(self._client, self._settings, key, version)
+
+    def _require_encryption(self, stored: Mapping[str, Any], key: str) -> None:
+        require_echo(stored, self._settings, "PutObject")
+        require_key_to_read(self._client, self._settings, key)
 
     def _note_clock(self, headers: Mapping[str, str]) -> None:
         skew = clock_skew(headers.get("date"))
