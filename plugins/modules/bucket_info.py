@@ -109,8 +109,8 @@ bucket:
       returned: always
     write_proof:
       description:
-        - How writing was proven, V(aborted_upload) or V(deleted_object). With O(sse_customer_key) also V(stored_object),
-          which is removed again where the keys may delete.
+        - How writing was proven, V(aborted_upload) or V(deleted_object). With O(sse_customer_key) also
+          V(stored_object), which is removed again where the keys may delete.
       type: str
       returned: always
       sample: aborted_upload

@@ -81,6 +81,7 @@ options:
     description:
       - Synapse's database with C(name) (V(psycopg2) or V(sqlite3)) and C(args), as in C(homeserver.yaml).
       - Needed for O(command=update-db) only, and there only without O(homeserver_config).
+      - With O(delete) it tells, where it can, which of a file and an object that differ is wrong.
     type: dict
   older_than:
     description:
@@ -348,7 +349,9 @@ def _perform(params: dict[str, Any], *, rehearse: bool) -> dict[str, Any]:
     settings = SessionSettings(
         source=resolve(
             source,
-            with_database=command.name == "update-db",
+            # Where it is known, it says which of a file and an object that differ is wrong.
+            with_database=command.name == "update-db"
+            or (command.delete and bool(source.database or source.homeserver_config)),
             with_processes=command.delete and command.provider_check,
         ),
         store=settings_from(params) if command.name == "upload" else None,

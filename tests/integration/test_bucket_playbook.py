@@ -20,8 +20,7 @@ SSE_KEY = "0123456789abcdef0123456789abcdef"
 
 @pytest.fixture
 def encrypting(s3: S3Server) -> Iterator[EncryptingProxy]:
-    proxy = EncryptingProxy(s3.port)
-    with proxy:
+    with EncryptingProxy(s3.port) as proxy:
         yield proxy
 
 

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from encrypting_proxy import EncryptingProxy
 from fault_proxy import Fault, FaultProxy, other_etags
 from media_host import Files, MediaHost
 from s3_server import S3Server
 
 MIB = 1024 * 1024
+KEY = "0123456789abcdef0123456789abcdef"
+OTHER_KEY = "fedcba9876543210fedcba9876543210"
 
 
 @pytest.fixture
@@ -36,9 +39,9 @@ def put_object(s3: S3Server, bucket: str, key: str, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("damage", "difference"),
     [
-        (lambda content: b"", "1000 bytes on disk, 0 bytes in the bucket"),
-        (lambda content: content[:-1], "1000 bytes on disk, 999 bytes in the bucket"),
-        (lambda content: content[:-1] + b"?", "other content of the same 1000 bytes"),
+        (lambda content: b"", "The object has 0 bytes, the file 1000 as Synapse's database says"),
+        (lambda content: content[:-1], "The object has 999 bytes, the file 1000 as Synapse's database says"),
+        (lambda content: content[:-1] + b"?", "both have 1000 bytes, as Synapse's database says, which has no SHA-256"),
     ],
     ids=["empty", "truncated", "same size"],
 )
@@ -72,6 +75,113 @@ def test_good_file_survives_a_bad_object(
     repaired = sqlite_host.upload(s3, delete=True)
     assert (repaired["files_uploaded"], repaired["files_deleted"]) == (1, 6)
     assert (s3.buckets / sqlite_host.bucket / victim).read_bytes() == files[victim]
+
+
+@pytest.mark.parametrize(
+    ("length", "digest", "damage", "words"),
+    [
+        (
+            1000,
+            False,
+            lambda content: b"\0" * 1000,
+            "both have 1000 bytes, as Synapse's database says, which has no SHA",
+        ),
+        (
+            None,
+            False,
+            lambda content: b"\0" * 1000,
+            "both have 1000 bytes, and Synapse's database has no length and no",
+        ),
+        (None, False, lambda content: content[:500], "the file has 500 bytes and its object 1000, and Synapse's"),
+        (1000, False, lambda content: content[:500], "The file has 500 bytes, its object 1000 as Synapse's"),
+        (1000, True, lambda content: b"\0" * 1000, "The file's SHA-256 is not that of Synapse's database"),
+    ],
+    ids=["no digest", "neither", "neither, half a file", "length", "digest"],
+)
+def test_good_object_survives_a_damaged_file(
+    host: MediaHost,
+    s3: S3Server,
+    length: int | None,
+    digest: bool,
+    damage: Callable[[bytes], bytes],
+    words: str,
+) -> None:
+    """A file that the row does not prove replaces no object and is not deleted: both stay, and both are named."""
+    media = [host.add_local(thumbnails=0), host.add_remote(thumbnails=0)]
+    assert host.run("update-db")["rows_synced"] == 2
+    good = host.on_disk()
+    for item, table in zip(media, ("local_media_repository", "remote_media_cache")):
+        (path,) = item.paths
+        sha256 = hashlib.sha256(good[path]).hexdigest() if digest else None
+        host.database.execute(
+            f"UPDATE {table} SET media_length = %s, sha256 = %s WHERE media_id = %s", (length, sha256, item.media_id)
+        )
+        put_object(s3, host.bucket, path, good[path])
+        host.put(path, damage(good[path]))
+    damaged = host.on_disk()
+    for check in (True, False, False):
+        result = host.upload(s3, delete=True, check=check)
+        assert result["failed"] and sorted(result["differing_files"]) == sorted(good)
+        assert result["msg"].count(words) == 2 and "Nothing was deleted" in result["msg"], result["msg"]
+        assert (result["files_uploaded"], result["files_deleted"]) == (0, 0)
+    assert host.on_disk() == damaged
+    assert {path: (s3.buckets / host.bucket / path).read_bytes() for path in good} == good
+
+
+def test_damaged_thumbnail(sqlite_host: MediaHost, s3: S3Server, offered: list[Files]) -> None:
+    thumbnail = offered[0].paths[1]
+    put_object(s3, sqlite_host.bucket, thumbnail, sqlite_host.on_disk()[thumbnail])
+    sqlite_host.put(thumbnail, b"\0" * 1000)
+    result = sqlite_host.upload(s3, delete=True)
+    assert result["failed"] and "no SHA-256 of thumbnails" in result["msg"] and result["files_deleted"] == 0
+
+
+@pytest.mark.usefixtures("offered")
+def test_objects_with_another_customer_key_are_no_proof(sqlite_host: MediaHost, s3: S3Server) -> None:
+    """The listing shows the MD5 of the plaintext all the same, as Ceph's and SeaweedFS's do."""
+    files = sqlite_host.on_disk()
+    with EncryptingProxy(s3.port) as proxy:
+        stored: dict[str, Any] = {"endpoint_url": proxy.endpoint_url, "sse_customer_key": KEY}
+        assert sqlite_host.upload(s3, **stored)["files_uploaded"] == 6
+        for check in (True, False):
+            other = sqlite_host.upload(s3, delete=True, check=check, **{**stored, "sse_customer_key": OTHER_KEY})
+            assert other["failed"] and "another key or without one" in other["msg"]
+            assert sorted(failure["path"] for failure in other["failed_files"]) == sorted(files)
+            none = sqlite_host.upload(s3, delete=True, check=check, endpoint_url=proxy.endpoint_url)
+            assert none["failed"] and "needs a customer key" in none["msg"]
+            assert "synapse_s3_sse_customer_key is not set" in none["msg"]
+        assert sqlite_host.on_disk() == files
+        assert sqlite_host.upload(s3, delete=True, **stored)["files_deleted"] == 6
+
+
+@pytest.mark.usefixtures("offered")
+def test_each_object_is_asked_for_with_the_customer_key(sqlite_host: MediaHost, s3: S3Server) -> None:
+    """One that needs another key among many that are right: nothing is deleted, and it is named."""
+    files = sqlite_host.on_disk()
+    victim = sorted(files)[3]
+    with EncryptingProxy(s3.port) as proxy:
+        stored: dict[str, Any] = {"endpoint_url": proxy.endpoint_url, "sse_customer_key": KEY}
+        assert sqlite_host.upload(s3, **stored)["files_uploaded"] == 6
+        proxy.digests[f"/{sqlite_host.bucket}/{victim}"] = "another digest"
+        result = sqlite_host.upload(s3, delete=True, **stored)
+    assert result["failed"] and [failure["path"] for failure in result["failed_files"]] == [victim]
+    assert sqlite_host.on_disk() == files
+
+
+@pytest.mark.usefixtures("offered")
+def test_store_that_ignores_the_customer_key(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    files = sqlite_host.on_disk()
+
+    def without_confirmation(answer: Any) -> Any:
+        answer.headers = {
+            name: value for name, value in answer.headers.items() if "encryption-customer" not in name.lower()
+        }
+        return answer
+
+    proxy.faults.append(Fault("HEAD", change=without_confirmation))
+    result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url, sse_customer_key=KEY)
+    assert result["failed"] and "ignores synapse_s3_sse_customer_key" in result["msg"]
+    assert sqlite_host.on_disk() == files
 
 
 def test_without_delete_nothing_is_compared(sqlite_host: MediaHost, s3: S3Server, offered: list[Files]) -> None:
@@ -162,7 +272,7 @@ def test_object_that_vanishes_before_the_removal(sqlite_host: MediaHost, s3: S3S
     assert sqlite_host.upload(s3)["files_uploaded"] == 6
     files = sqlite_host.on_disk()
     victim = sorted(files)[0]
-    proxy.faults.append(Fault("HEAD", victim, status=404, times=1))
+    proxy.faults.append(Fault("HEAD", victim, status=404, times=2))
     result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
     assert result["failed"] and result["failed_files"][0]["path"] == victim
     assert "gone" in result["failed_files"][0]["error"]

@@ -41,10 +41,14 @@ def require_echo(answer: Mapping[str, Any], settings: StoreSettings, operation: 
         "",
         _digest(settings.sse_customer_key),
     ):
-        raise EncryptionError(
-            "The store ignores synapse_s3_sse_customer_key and keeps what it is sent unencrypted: its answer to "
-            f"{operation} does not confirm the key. {_REMEDY}"
-        )
+        raise not_confirmed(operation)
+
+
+def not_confirmed(operation: str) -> EncryptionError:
+    return EncryptionError(
+        "The store ignores synapse_s3_sse_customer_key and keeps what it is sent unencrypted: its answer to "
+        f"{operation} does not confirm the key. {_REMEDY}"
+    )
 
 
 def require_key_to_read(client: Any, settings: StoreSettings, key: str) -> None:

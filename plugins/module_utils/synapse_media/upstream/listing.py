@@ -22,6 +22,8 @@ except ImportError:
 class RemoteObject(NamedTuple):
     size: int
     etag: str
+    # Whether the store said that it is encrypted with the customer key that it was asked with; no listing says it.
+    with_customer_key: bool = False
 
 
 class Found(NamedTuple):
@@ -50,7 +52,7 @@ def find_by_head(client: Any, bucket: str, key: str, sse: dict[str, str]) -> Rem
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
             return None
         raise
-    return RemoteObject(answer["ContentLength"], answer["ETag"].strip('"'))
+    return RemoteObject(answer["ContentLength"], answer["ETag"].strip('"'), "SSECustomerAlgorithm" in answer)
 
 
 def _page_from(client: Any, bucket: str, prefix: str, key: str) -> tuple[dict[str, RemoteObject], str | None]:

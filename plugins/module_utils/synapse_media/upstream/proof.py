@@ -11,16 +11,23 @@ from dataclasses import dataclass, field
 from itertools import tee
 from typing import cast
 
+from ..errors import StoreError
+from ..homeserver import DatabaseSettings
 from ..store import StoreSettings, sse_arguments
 from ..store_client import make_client
-from ..store_errors import explain
+from ..store_encryption import not_confirmed
+from ..store_errors import error_code, error_status, explain
 from .batches import in_batches
 from .content import FileChangedError, ReadBack, ReadBackError, equal
-from .listing import STORE_ERRORS, Found, find_by_head, find_by_listing
+from .difference import Sizes, explain_difference
+from .listing import STORE_ERRORS, Found, RemoteObject, find_by_head, find_by_listing
 from .plan import ABSENT, DIFFERS, PRESENT, PROVEN, UNKNOWN, UPLOADED, Plan, PlannedFile
-from .problems import Problems
+from .problems import SHOWN, Problems
 
 _BATCH = 500
+# What a store answers to a HEAD with another customer key than the object's, and to one without a key.
+_OTHER_KEY = (400, 403)
+_KEY_NEEDED = 400
 
 
 @dataclass
@@ -36,13 +43,28 @@ class Verdict:
 
 
 class Prover:
-    def __init__(self, settings: StoreSettings, root: str, plan: Plan, *, compare: bool) -> None:
-        """Without `compare` it is enough that an object is there: nothing will be deleted."""
+    def __init__(
+        self,
+        settings: StoreSettings,
+        root: str,
+        plan: Plan,
+        *,
+        compare: bool,
+        database: DatabaseSettings | None = None,
+    ) -> None:
+        """Without `compare` it is enough that an object is there: nothing will be deleted.
+
+        The database, where it is known, helps to say which of two that differ is wrong.
+        """
         self._settings = settings
         self._root = root
         self._plan = plan
         self._compare = compare
+        self._database = database
         self._client = make_client(settings)
+        # Without a customer key one object shows whether objects need one.
+        self._must_ask = not settings.sse_customer_key
+        self._just_stored = False
 
     def look_up_all(self) -> Verdict:
         """Files that were not looked for yet, by listing. What a listing does not show counts as absent for now."""
@@ -50,6 +72,7 @@ class Prover:
 
     def look_up_uploaded(self) -> Verdict:
         """Files that were absent and should be in the bucket by now; what no listing shows is asked for by its key."""
+        self._just_stored = True
         verdict = self._judge(ABSENT, UPLOADED)
         for batch in in_batches(self._plan.files(ABSENT), _BATCH):
             found = [(file, self._head(file)) for file in batch]
@@ -86,6 +109,10 @@ class Prover:
             return ABSENT
         if not self._compare:
             return PRESENT
+        refusal = self._unreadable(found)
+        if refusal:
+            verdict.unreadable.add(file.path, refusal)
+            return PRESENT
         back = ReadBack(self._client, self._settings.bucket, found.key, sse_arguments(self._settings))
         try:
             if equal(f"{self._root}/{file.path}", file, found.remote, back):
@@ -102,14 +129,46 @@ class Prover:
         except OSError as error:
             verdict.unreadable.add(file.path, f"cannot be compared with its object: {error.strerror}")
             return PRESENT
-        verdict.differing.add(file.path, _difference(file.size, found.remote.size))
+        verdict.differing.add(file.path, self._difference(file, found.remote, verdict))
         return DIFFERS
+
+    def _unreadable(self, found: Found) -> str | None:
+        """Why the object is no copy that Synapse could serve: a listing says nothing about the key that it needs.
+
+        Each object is asked for with the customer key, if there is one; else the first one that is there. Raises
+        StoreError where that one needs a key.
+        """
+        key = self._settings.sse_customer_key
+        if not key and not self._must_ask:
+            return None
+        try:
+            remote = find_by_head(self._client, self._settings.bucket, found.key, sse_arguments(self._settings))
+        except STORE_ERRORS as error:
+            status = error_status(error)
+            if key and status in _OTHER_KEY:
+                return (
+                    f"its object cannot be read with synapse_s3_sse_customer_key ({status}): it was stored with "
+                    "another key or without one"
+                )
+            if not key and status == _KEY_NEEDED:
+                raise StoreError(
+                    f"The object {found.key} needs a customer key, and synapse_s3_sse_customer_key is not set. "
+                    "Set it to the key that the objects were stored with. Nothing was deleted.",
+                    error_code(error),
+                ) from error
+            raise explain(error, self._settings, f"looking for the object {found.key}") from error
+        if remote is None:
+            # Without a key the next one is asked for; the script asks for each again before it removes the file.
+            return "its object is gone since it was listed" if key else None
+        self._must_ask = False
+        if key and self._just_stored and not remote.with_customer_key:
+            raise not_confirmed(f"HeadObject of {found.key}")
+        return None
+
+    def _difference(self, file: PlannedFile, remote: RemoteObject, verdict: Verdict) -> str:
+        # Only the first few are shown, and a remote media is looked up without an index.
+        database = self._database if len(verdict.differing) < SHOWN else None
+        return explain_difference(self._root, file.path, Sizes(file.size, remote.size), database)
 
     def _key(self, file: PlannedFile) -> str:
         return self._settings.prefix + file.path
-
-
-def _difference(local_size: int, remote_size: int) -> str:
-    if local_size == remote_size:
-        return f"other content of the same {local_size} bytes"
-    return f"{local_size} bytes on disk, {remote_size} bytes in the bucket"

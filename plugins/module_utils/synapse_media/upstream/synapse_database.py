@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ConfigurationError, MediaError
 from ..homeserver import DatabaseSettings
+from ..layout import LOCAL, Media
 
 DATABASE_ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,)
 HAS_PSYCOPG2 = False
@@ -40,6 +41,13 @@ class RemoteRow(NamedTuple):
     filesystem_id: str
 
 
+class RowFacts(NamedTuple):
+    """What a row says about the original; None for what it does not say. Synapse keeps digests since 1.127."""
+
+    length: int | None = None
+    sha256: str | None = None
+
+
 class SynapseDatabase:
     """Look-ups by SQL that both engines speak; `before` is a time in milliseconds, or None for rows of any age."""
 
@@ -62,6 +70,25 @@ class SynapseDatabase:
     def remote_by_filesystem_id(self, pairs: Sequence[tuple[str, str]], before: int | None) -> list[RemoteRow]:
         """No index knows the filesystem id, so the database reads the origin's rows, or all of them, once a batch."""
         return self._remote("filesystem_id", pairs, before)
+
+    def facts(self, media: Media) -> RowFacts:
+        """What the row of this media says; nothing where there is no row."""
+        try:
+            rows = self._facts("media_length, sha256", media)
+        except DATABASE_ERRORS:
+            # The column is as new as the digests.
+            rows = [(length, None) for (length,) in self._facts("media_length", media)]
+        return RowFacts(*rows[0]) if len(rows) == 1 else RowFacts()
+
+    def _facts(self, columns: str, media: Media) -> list[tuple[Any, ...]]:
+        if media.kind == LOCAL:
+            sql = f"SELECT {columns} FROM local_media_repository WHERE media_id = {self._mark}"  # noqa: S608 - no values
+            return self._rows(sql, [media.filesystem_id], None)
+        sql = (
+            f"SELECT {columns} FROM remote_media_cache "  # noqa: S608 - the same
+            f"WHERE media_origin = {self._mark} AND filesystem_id = {self._mark}"
+        )
+        return self._rows(sql, [media.origin, media.filesystem_id], None)
 
     def _remote(self, column: str, pairs: Sequence[tuple[str, str]], before: int | None) -> list[RemoteRow]:
         values = ", ".join([f"({self._mark}, {self._mark})"] * len(pairs))

@@ -65,7 +65,7 @@ class _Upload:
         self._settings = settings
         self._plan = plan
         self._delete = delete
-        self._prover = Prover(settings, job.root, plan, compare=delete)
+        self._prover = Prover(settings, job.root, plan, compare=delete, database=job.database)
         self._before = Snapshot(0, 0)
         self.result = UploadResult()
 
@@ -125,10 +125,7 @@ class _Upload:
         self.result.failed_files += in_the_way.as_list()
         reasons = []
         if verdict.differing:
-            reasons.append(
-                f"{len(verdict.differing)} files differ from the objects at their keys: {verdict.differing}. "
-                "Where the file is the good one, remove the object and run this again; else restore the file from it"
-            )
+            reasons.append(f"{len(verdict.differing)} files differ from the objects at their keys: {verdict.differing}")
         if in_the_way:
             reasons.append(f"{len(in_the_way)} files stand in the way: {in_the_way}")
         if reasons:
