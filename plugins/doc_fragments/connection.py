@@ -16,8 +16,8 @@ options:
     required: true
   prefix:
     description:
-      - Folder inside the bucket under which the media lies.
-      - Leading slashes are dropped, and it is made to end in exactly one slash.
+      - What the keys of all media begin with, such as V(media/).
+      - It is put in front of each path as it is written, so a folder ends in a slash.
     type: str
     default: ""
   endpoint_url:

@@ -79,7 +79,7 @@ bucket:
       returned: always
       sample: synapse-media
     prefix:
-      description: The prefix as it is used, empty or with one slash at its end.
+      description: The prefix as it is used, which is as it is written.
       type: str
       returned: always
       sample: example.org/

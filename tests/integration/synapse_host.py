@@ -94,7 +94,7 @@ class SynapseHost:
             "working_directory": self.account.pw_dir,
             "keys_directory": "/etc/matrix-synapse",
             "bucket": "media",
-            "prefix": "synapse",
+            "prefix": "synapse/",
             "endpoint_url": "http://127.0.0.1:9000",
             "access_key_id": "AKIDEXAMPLE",
             "secret_access_key": SECRET,

@@ -46,7 +46,7 @@ def filled(s3: S3Server, bucket: str) -> Iterator[S3Server]:
 
 @pytest.mark.parametrize("check", [False, True])
 def test_bucket_that_works(filled: S3Server, bucket: str, check: bool) -> None:
-    result = run_module("bucket_info", filled.connection(bucket, prefix="media"), check=check)
+    result = run_module("bucket_info", filled.connection(bucket, prefix="media/"), check=check)
     assert not result.get("failed"), result
     assert result["changed"] is False
     assert "warnings" not in result
@@ -74,11 +74,11 @@ def test_emptiness_is_that_of_the_prefix(filled: S3Server, bucket: str) -> None:
 
 def test_prefix_is_shown_as_it_is_used(s3: S3Server, bucket: str) -> None:
     result = run_module("bucket_info", s3.connection(bucket, prefix="/a/b//"))
-    assert result["bucket"]["prefix"] == "a/b/"
+    assert result["bucket"]["prefix"] == "/a/b//"
 
 
 def test_deleting_is_tried_where_it_is_required(filled: S3Server, bucket: str) -> None:
-    args = filled.connection(bucket, prefix="media", require=["list", "read", "write", "delete"])
+    args = filled.connection(bucket, prefix="media/", require=["list", "read", "write", "delete"])
     result = run_module("bucket_info", args)
     assert result["bucket"]["can_delete"] is True
 
@@ -236,7 +236,7 @@ def test_one_ability_is_denied(
     filled: S3Server, bucket: str, operation: str, refused_ability: str, permission: str
 ) -> None:
     with RefusingProxy(filled.port, {operation: DENIED}) as proxy:
-        args = {**filled.connection(bucket, prefix="media"), "endpoint_url": proxy.endpoint_url}
+        args = {**filled.connection(bucket, prefix="media/"), "endpoint_url": proxy.endpoint_url}
         result = refused("bucket_info", args)
         tolerated = run_module("bucket_info", {**args, "require": []})
     assert permission in result["msg"]
@@ -259,7 +259,7 @@ def test_media_that_is_there_and_cannot_be_read(
     filled: S3Server, bucket: str, refusal: Refusal, changes: dict[str, str], words: str
 ) -> None:
     with RefusingProxy(filled.port, {"GetObject": refusal}) as proxy:
-        args = {**filled.connection(bucket, prefix="media"), "endpoint_url": proxy.endpoint_url, **changes}
+        args = {**filled.connection(bucket, prefix="media/"), "endpoint_url": proxy.endpoint_url, **changes}
         result = refused("bucket_info", args)
     assert result["bucket"]["can_read"] is False
     assert words in result["msg"]
@@ -267,7 +267,7 @@ def test_media_that_is_there_and_cannot_be_read(
 
 def test_archived_media_is_no_reason_to_refuse(filled: S3Server, bucket: str) -> None:
     with RefusingProxy(filled.port, {"GetObject": Refusal(403, "InvalidObjectState", "local_content")}) as proxy:
-        args = {**filled.connection(bucket, prefix="media"), "endpoint_url": proxy.endpoint_url}
+        args = {**filled.connection(bucket, prefix="media/"), "endpoint_url": proxy.endpoint_url}
         result = run_module("bucket_info", args)
         assert [request.path for request in proxy.asked("GetObject")][1] == f"/{bucket}/media/local_content/Ab/Cd/efgh"
         assert proxy.asked("GetObject")[1].headers["range"] == "bytes=0-0"

@@ -27,7 +27,7 @@ class Store(NamedTuple):
     users: dict[str, dict[str, str]]
 
     def args(self, user: str, bucket: str = BUCKET, **others: Any) -> dict[str, Any]:
-        return self.server.connection(bucket, prefix="media", **self.users[user], **others)
+        return self.server.connection(bucket, prefix="media/", **self.users[user], **others)
 
 
 def permissions(*actions: str) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ def encrypting(s3: S3Server) -> Iterator[EncryptingProxy]:
 
 @pytest.fixture
 def playbook(tmp_path: Path, s3: S3Server, bucket: str, encrypting: EncryptingProxy) -> Path:
-    connection = s3.connection(bucket, prefix="media", sse_customer_key=SSE_KEY, session_token="")
+    connection = s3.connection(bucket, prefix="media/", sse_customer_key=SSE_KEY, session_token="")
     connection["endpoint_url"] = encrypting.endpoint_url
     tasks = [
         {"name": "The bucket is sound", "matrix_ops.synapse_s3.bucket_info": {"require": ["list"]}},

@@ -18,7 +18,7 @@ SSE_KEY = "0123456789abcdef0123456789abcdef"
 def test_object_goes_there_and_back_and_is_removed(s3: S3Server, bucket: str) -> None:
     s3.client().put_object(Bucket=bucket, Key="media/local_content/Ab/Cd/efgh", Body=b"kept")
     with RefusingProxy(s3.port, {}) as proxy:
-        args = {**s3.connection(bucket, prefix="media"), "endpoint_url": proxy.endpoint_url}
+        args = {**s3.connection(bucket, prefix="media/"), "endpoint_url": proxy.endpoint_url}
         result = run_module("bucket_round_trip", args)
         assert not result.get("failed"), result
         key = result["round_trip"]["key"]
@@ -50,7 +50,7 @@ def test_check_mode_still_refuses_a_wrong_setting(bucket: str) -> None:
 
 def test_fixed_key_is_used_where_nothing_can_be_deleted(s3: S3Server, bucket: str) -> None:
     with RefusingProxy(s3.port, {"DeleteObject": DENIED}) as proxy:
-        args = {**s3.connection(bucket, prefix="media"), "endpoint_url": proxy.endpoint_url}
+        args = {**s3.connection(bucket, prefix="media/"), "endpoint_url": proxy.endpoint_url}
         contents = []
         for _attempt in range(2):
             result = run_module("bucket_round_trip", args)

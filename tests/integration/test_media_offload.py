@@ -55,11 +55,11 @@ def test_check_says_what_the_real_run_does_and_a_second_one_does_nothing(host: M
     young = host.add_local(age_days=0.1)
     before, everything = host.on_disk(), host.everything()
 
-    checked = offload(host, s3, check=True, diff=True, prefix="media")
+    checked = offload(host, s3, check=True, diff=True, prefix="media/")
     assert checked["changed"] and checked["dry_run"] is True
     assert host.everything() == everything and s3.keys(host.bucket) == []
 
-    done = offload(host, s3, diff=True, prefix="media")
+    done = offload(host, s3, diff=True, prefix="media/")
     assert done["changed"] and done["dry_run"] is False
     for name in ("scanned", "uploaded", "verified", "deleted", "repaired", "skipped_files", "failed_files", "diff"):
         assert done[name] == checked[name], name
@@ -73,7 +73,7 @@ def test_check_says_what_the_real_run_does_and_a_second_one_does_nothing(host: M
     assert in_bucket(s3, host.bucket, "media/") == {path: before[path] for path in before if path not in kept}
 
     for check in (True, False):
-        again = offload(host, s3, check=check, diff=True, prefix="media")
+        again = offload(host, s3, check=check, diff=True, prefix="media/")
         assert not again["changed"] and again["diff"]["before"] == again["diff"]["after"] == ""
 
 

@@ -49,7 +49,7 @@ def test_main_job(host: MediaHost, s3: S3Server) -> None:
     marked = four_registers(host, "check-deleted")
     assert marked["marked_deleted"] == 1
 
-    connection = s3.connection(host.bucket, region_name="us-east-1", prefix="media")
+    connection = s3.connection(host.bucket, region_name="us-east-1", prefix="media/")
     uploaded = four_registers(host, "upload", **connection)
     assert (uploaded["media_total"], uploaded["media_uploaded"], uploaded["files_uploaded"]) == (4, 4, len(old_paths))
     assert uploaded["bytes_uploaded"] == 1000 * len(old_paths)

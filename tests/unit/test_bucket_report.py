@@ -11,7 +11,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.modules.bucket_info import described, warnings
 
-SETTINGS = StoreSettings(bucket="media", prefix="a")
+SETTINGS = StoreSettings(bucket="media", prefix="a/")
 
 
 def report(tried: list[str], refused: list[str], skew: int | None = 0, left: list[str] | None = None) -> ProbeReport:

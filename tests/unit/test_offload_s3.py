@@ -73,7 +73,7 @@ def listed(*keys: str) -> list[Listed]:
 
 def test_a_page_is_asked_for_under_the_prefix() -> None:
     with scripted_store(listing("p/b c", "p/d+e", truncated=True)) as store:
-        page = ask(store, lambda s3: s3.list_page("p/a ü+", 7), prefix="p")
+        page = ask(store, lambda s3: s3.list_page("p/a ü+", 7), prefix="p/")
     assert page == (listed("p/b c", "p/d+e"), True)
     assert store.requests[0].target.startswith("/media?")
     assert query_of(store.requests[0]) == {
@@ -106,7 +106,7 @@ def test_keys_out_of_order_are_asked_for_again_and_then_refused(keys: tuple[str,
 
 def test_keys_of_another_prefix_are_refused() -> None:
     with scripted_store(listing("p/a", "q/b")) as store, pytest.raises(RequestFailed, match="under the prefix 'p/'"):
-        ask(store, lambda s3: s3.list_page(""), prefix="p")
+        ask(store, lambda s3: s3.list_page(""), prefix="p/")
 
 
 def test_a_page_that_is_cut_short_is_asked_for_again() -> None:

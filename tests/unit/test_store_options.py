@@ -27,5 +27,5 @@ def test_exactly_the_secrets_are_hidden() -> None:
 
 
 def test_parameters_of_other_options_are_left_alone() -> None:
-    settings = settings_from({"bucket": "media", "prefix": "a", "region_name": None, "state": "present"})
+    settings = settings_from({"bucket": "media", "prefix": "a/", "region_name": None, "state": "present"})
     assert (settings.bucket, settings.prefix, settings.region_name) == ("media", "a/", None)

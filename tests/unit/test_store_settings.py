@@ -10,7 +10,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     PROVIDER_STORAGE_CLASSES,
     STORAGE_CLASSES,
     StoreSettings,
-    normalise_prefix,
+    checked_prefix,
+    prefix_warning,
     sse_arguments,
 )
 
@@ -19,31 +20,57 @@ KEYS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "the-secret"}
 
 
 @pytest.mark.parametrize(
-    ("written", "used"),
+    "written",
+    ["", "media/", "media", "media//", "/media", "/a/b/", "a//b", ".hidden", "example.org", "synapse", "/", " a"],
+)
+def test_a_prefix_is_taken_as_it_is_written(written: str) -> None:
+    assert checked_prefix(written) == written
+    assert StoreSettings.from_mapping({"bucket": "media", "prefix": written}).prefix == written
+    assert StoreSettings(bucket="media", prefix=written).prefix == written
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
     [
-        (None, ""),
-        ("", ""),
-        ("/", ""),
-        ("//", ""),
-        ("media", "media/"),
-        ("media/", "media/"),
-        ("media//", "media/"),
-        ("/media", "media/"),
-        ("/a/b/", "a/b/"),
-        ("a//b", "a//b/"),
-        (".hidden", ".hidden/"),
-        ("example.org", "example.org/"),
+        ("media", ["'medialocal_content/'", "write 'media/'"]),
+        ("/media/", ["'/media/local_content/'", "write 'media/'"]),
+        ("a//", ["'a//local_content/'", "write 'a/'"]),
+        ("//", ["begin with a slash", "Leave it empty"]),
     ],
 )
-def test_prefix_is_empty_or_ends_in_one_slash(written: str | None, used: str) -> None:
-    assert normalise_prefix(written) == used
-    assert normalise_prefix(used) == used
+def test_an_unusual_prefix_is_explained(written: str, words: list[str]) -> None:
+    for part in words:
+        assert part in str(prefix_warning(written))
+
+
+@pytest.mark.parametrize("written", ["", "media/", "a/b/", ".hidden/", "example.org/"])
+def test_a_plain_folder_needs_no_words(written: str) -> None:
+    assert prefix_warning(written) is None
+
+
+@pytest.mark.parametrize(
+    ("prefix", "words"),
+    [
+        (2024, "is 2024, which YAML reads as a number and not as text. Put it in quotes"),
+        (True, "is True, which YAML reads as true or false"),
+        (1.5, "a number"),
+        (["a"], "a list"),
+    ],
+)
+def test_a_prefix_that_is_no_text_is_explained(prefix: object, words: str) -> None:
+    for make in (
+        lambda: StoreSettings.from_mapping({"bucket": "media", "prefix": prefix}),
+        lambda: StoreSettings(bucket="media", prefix=prefix),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(ConfigurationError, match="synapse_s3_prefix") as refusal:
+            make()
+        assert words in str(refusal.value)
 
 
 @pytest.mark.parametrize("prefix", ["..", "a/../b", "./a", "a/."])
 def test_prefix_with_dot_folders_is_refused(prefix: str) -> None:
     with pytest.raises(ConfigurationError, match=r"synapse_s3_prefix"):
-        normalise_prefix(prefix)
+        checked_prefix(prefix)
 
 
 def test_empty_strings_and_none_count_as_unset() -> None:
@@ -64,10 +91,6 @@ def test_empty_strings_and_none_count_as_unset() -> None:
     assert settings.storage_class == "STANDARD"
     assert settings.sse_customer_algo == "AES256"
     assert settings.endpoint_url is None
-
-
-def test_prefix_of_settings_is_normalised() -> None:
-    assert StoreSettings(bucket="media", prefix="/a").prefix == "a/"
 
 
 @pytest.mark.parametrize(

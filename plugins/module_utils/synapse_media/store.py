@@ -26,15 +26,44 @@ _AES256_KEY_BYTES = 32
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:[A-Za-z0-9:/._-]+")
 
 
-def normalise_prefix(prefix: str | None) -> str:
-    """The provider puts the prefix in front of a path verbatim, so it is empty or ends in exactly one slash."""
-    folder = (prefix or "").strip("/")
-    if any(part in (".", "..") for part in folder.split("/")):
+def checked_prefix(prefix: Any) -> str:
+    """The prefix as it is written: the provider puts it in front of a path verbatim. Raises ConfigurationError."""
+    if prefix is None:
+        return ""
+    if not isinstance(prefix, str):
+        raise ConfigurationError(
+            f"synapse_s3_prefix is {prefix!r}, which YAML reads as {_kind(prefix)} and not as text. "
+            f"Put it in quotes, with a slash at its end: '{str(prefix).strip('/')}/'."
+        )
+    if any(part in (".", "..") for part in prefix.split("/")):
         raise ConfigurationError(
             f"synapse_s3_prefix is {prefix!r}, and tools do not agree on what '.' and '..' mean in a key. "
             "Choose a prefix without them, such as 'media/'."
         )
-    return folder + "/" if folder else ""
+    return prefix
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    return "a number" if isinstance(value, (int, float)) else f"a {type(value).__name__}"
+
+
+def prefix_warning(prefix: str) -> str | None:
+    """What is unusual about a prefix that nothing has been stored under yet; None where it is a plain folder."""
+    if not prefix:
+        return None
+    folder = "/".join(part for part in prefix.split("/") if part) + "/"
+    if prefix == folder:
+        return None
+    if folder == "/":
+        return (
+            f"synapse_s3_prefix is {prefix!r}: keys will begin with a slash. Leave it empty to store without a prefix."
+        )
+    return (
+        f"synapse_s3_prefix is {prefix!r} and is put in front of each path as it is: keys will begin with "
+        f"'{prefix}local_content/'. If a folder is meant, write {folder!r} before anything is stored."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,10 +93,13 @@ class StoreSettings:
                 f"Unknown S3 setting {', '.join(unknown)}. The settings are: {', '.join(sorted(known))}."
             )
         given = {name: str(value) for name, value in mapping.items() if value is not None and value != ""}
+        # A number would be turned into other text than the operator sees: 0123 is 83 to YAML.
+        given["prefix"] = checked_prefix(mapping.get("prefix"))
         given.setdefault("bucket", "")
         return cls(**given)
 
     def __post_init__(self) -> None:
+        checked_prefix(self.prefix)
         _refuse_control_characters(self)
         _check_bucket(self.bucket)
         _check_endpoint(self.endpoint_url)
@@ -76,7 +108,6 @@ class StoreSettings:
         _check_sse_transport(self)
         _check_choice("storage_class", self.storage_class, STORAGE_CLASSES)
         _check_choice("addressing_style", self.addressing_style, ADDRESSING_STYLES)
-        object.__setattr__(self, "prefix", normalise_prefix(self.prefix))
 
 
 def _refuse_control_characters(settings: StoreSettings) -> None:
