@@ -10,12 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .provider_block import find_block
 from .provider_entry import KEY, PROVIDER_MODULE
+from .provider_flow import unmarked
+from .provider_plan import find_ours
 from .synapse_media.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
 
 # The address to reach a listener by that listens on all of them.
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, never listened on
+
+_LIFETIMES = ("local_media_lifetime", "remote_media_lifetime")
+_LOST = " Media of this server's own users is then gone for everybody (local_media_lifetime)."
 
 
 def summary(config_paths: Sequence[str], working_directory: str) -> dict[str, Any]:
@@ -32,9 +36,31 @@ def summary(config_paths: Sequence[str], working_directory: str) -> dict[str, An
         "database_name": _database_name(config),
         "base_url": base_url(config.get("listeners")),
         "storage_providers": storage_providers(paths),
+        "media_retention": media_retention(config),
         "config_directory": directories[-1] if directories else None,
         "config_files": config_files(paths),
     }
+
+
+def media_retention(config: Mapping[str, Any]) -> dict[str, str]:
+    """The lifetimes that media_retention sets, as they are written; empty where it deletes nothing."""
+    section = config.get("media_retention")
+    section = section if isinstance(section, dict) else {}
+    return {name: str(section[name]) for name in _LIFETIMES if section.get(name) is not None}
+
+
+def retention_warning(lifetimes: Mapping[str, str], files: Sequence[str]) -> str | None:
+    """What media_retention does, for those who take it for a setting of the local disk; None where it is not set."""
+    if not lifetimes:
+        return None
+    found = ", ".join(f"{name}: {value}" for name, value in lifetimes.items())
+    return (
+        f"Synapse's configuration ({', '.join(files)}) sets media_retention ({found}). It is no setting of the local "
+        "disk: when that time has passed since the last access, Synapse deletes the media's row from its database and "
+        f"its local file.{_LOST if 'local_media_lifetime' in lifetimes else ''} The objects in the bucket stay, "
+        "are paid for and are never served again. To keep the disk small, remove media_retention: the migrate job does that and "
+        "loses nothing."
+    )
 
 
 def _database_name(config: Mapping[str, Any]) -> str | None:
@@ -82,20 +108,22 @@ def storage_providers(paths: Sequence[str]) -> list[dict[str, Any]]:
         text = read_text(path)
         content = parse(text, path)
         if isinstance(content, dict) and KEY in content:
-            block = find_block(text, path)
+            ours = find_ours(text, path)
             entries = content[KEY] if isinstance(content[KEY], list) else []
-            return [_provider(entry, path, block.data if block else None) for entry in entries]
+            return [_provider(entry, path, ours.data if ours else None) for entry in entries]
     return []
 
 
 def _provider(entry: Any, path: str, ours: Mapping[str, Any] | None) -> dict[str, Any]:
-    entry = entry if isinstance(entry, dict) else {}
+    entry = unmarked(entry) if isinstance(entry, dict) else {}
+    is_s3 = entry.get("module") == PROVIDER_MODULE
     config = entry.get("config")
-    config = config if isinstance(config, dict) and entry.get("module") == PROVIDER_MODULE else {}
+    config = config if isinstance(config, dict) and is_s3 else {}
     return {
         "module": entry.get("module"),
         "file": path,
         "bucket": config.get("bucket"),
-        "prefix": config.get("prefix"),
+        # An entry without a prefix has an empty one.
+        "prefix": ("" if config.get("prefix") is None else config["prefix"]) if is_s3 else None,
         "ours": ours is not None and entry == ours,
     }

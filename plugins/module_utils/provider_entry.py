@@ -95,13 +95,21 @@ def _scalar(key: str, value: bool | str) -> str:
         return "true" if value else "false"
     if isinstance(value, Hidden):
         return value
-    if not value.isprintable():
-        raise ConfigurationError(
-            f"synapse_s3_{key} contains a line break or another character that cannot be printed. "
-            "Set it without that character."
-        )
+    check_printable({key: value})
     # Always quoted, and in the one style in which nothing but the quote itself has a meaning.
     return "'" + value.replace("'", "''") + "'"
+
+
+def check_printable(data: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError for a value that would not come back the same from a line of YAML."""
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            check_printable(value)
+        elif isinstance(value, str) and not value.isprintable():
+            raise ConfigurationError(
+                f"synapse_s3_{key} contains a line break or another character that cannot be printed. "
+                "Set it without that character."
+            )
 
 
 def masked_lines(data: Mapping[str, Any], column: int, before: Mapping[str, Any] | None = None) -> list[str]:
@@ -121,11 +129,20 @@ def _config(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _masked(key: str, value: Any, before: Mapping[str, Any]) -> bool | str:
-    # What the provider does not know may be anything, a secret too.
-    with_password = key == "endpoint_url" and "@" in str(value)
-    if key in CONFIG_KEYS and key not in SECRETS and not with_password:
+    if _is_public(key, value):
         return _visible(value)
     return CHANGED_MASK if before.get(key, value) != value else MASK
+
+
+def shown_value(key: str, value: Any) -> bool | str:
+    """A value as a message may show it: a secret, and whatever may hold one, hidden."""
+    return _visible(value) if _is_public(key, value) else MASK
+
+
+def _is_public(key: str, value: Any) -> bool:
+    # What the provider does not know may be anything, a secret too.
+    with_password = key == "endpoint_url" and "@" in str(value)
+    return key in SWITCHES or (key in CONFIG_KEYS and key not in SECRETS and not with_password)
 
 
 def _visible(value: Any) -> bool | str:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from .provider_block import Block, find_block, fits, refresh_block, remove_block, write_block
+from .provider_comparison import Comparison, new_place_warnings
 from .provider_entry import KEY, ProviderEntry
+from .provider_flow import FlowEntry, find_flow_entry, refresh_flow, remove_flow, unmarked, write_flow
 from .provider_place import Place, find_place
 from .synapse_media.errors import ConfigurationError
 from .synapse_media.homeserver import config_files, parse, read_text
@@ -58,6 +60,17 @@ class Plan:
     files: list[str]
     # The entry, ours or the operator's, whose place ours takes.
     previous: Mapping[str, Any] | None = field(default=None, repr=False)
+    # What an operator has to know before it is done; no secret in it.
+    warnings: Sequence[str] = ()
+
+
+def find_ours(text: str, path: str) -> Block | FlowEntry | None:
+    """What we have written in a file: lines between markers, or an entry in flow style."""
+    return find_block(text, path) or find_flow_entry(text, path)
+
+
+def _without_ours(text: str, path: str) -> str:
+    return remove_flow(remove_block(text, path), path)
 
 
 class Configuration:
@@ -67,13 +80,13 @@ class Configuration:
         self.layout = layout
         self.texts = {path: read_text(path) for path in layout.files()}
         _refuse_two_names(self.texts)
-        self.blocks: dict[str, Block] = {}
+        self.blocks: dict[str, Block | FlowEntry] = {}
         self.rest: dict[str, str] = {}
         for path, text in self.texts.items():
-            block = find_block(text, path)
-            if block:
-                self.blocks[path] = block
-            self.rest[path] = remove_block(text, path)
+            ours = find_ours(text, path)
+            if ours:
+                self.blocks[path] = ours
+            self.rest[path] = _without_ours(text, path)
 
     def is_ours_alone(self, path: str) -> bool:
         """A drop-in of ours with nothing of the operator's in it."""
@@ -100,32 +113,49 @@ def plan_removal(layout: Layout) -> Plan:
     )
 
 
-def plan_entry(layout: Layout, entry: ProviderEntry) -> Plan:
+def plan_entry(layout: Layout, entry: ProviderEntry, confirmation: str | None = None) -> Plan:
+    """How our entry gets in; refused where it names another place than the entry there, and none was confirmed."""
     configuration = Configuration(layout)
     contents = {path: parse(configuration.rest[path], path) for path in configuration.others()}
     _refuse_backup_path(contents)
     target = _target(configuration, contents)
     rest = configuration.rest.get(target, "")
     before = configuration.texts.get(target)
-    block = configuration.blocks.get(target)
-    place = find_place(rest, target, entry, taken_over=bool(block and block.replaced))
-    if before is not None and block and fits(before, target, block, rest, place):
-        after = refresh_block(before, block, entry)
-    else:
-        after = write_block(rest, place, entry)
+    ours = configuration.blocks.get(target)
+    place = find_place(rest, target)
+    file = target if ours or not configuration.blocks else next(iter(configuration.blocks))
+    previous = configuration.blocks[file].data if file in configuration.blocks else place.adopted
+    warnings = new_place_warnings(entry) if previous is None else []
+    if previous is not None:
+        comparison = Comparison(previous, entry, file, ours=file in configuration.blocks)
+        comparison.refuse_another_place(confirmation)
+        warnings = comparison.warnings()
+    after = _with_entry(before, rest, target, ours, place, entry)
     _prove(target, rest, after, place, entry)
     # The new block comes first: a crash between two files must not leave Synapse without its provider.
     changes = [Change(target, before, after)] if after != before else []
     changes += _removals(configuration, keep=target)
     gone = [change.path for change in changes if change.after is None]
-    previous = block or next(iter(configuration.blocks.values()), None)
     return Plan(
         action=_action(configuration, target, place) if changes else "none",
         file=target,
         changes=changes,
         files=layout.files(added=target, removed=gone),
-        previous=previous.data if previous else place.adopted,
+        previous=previous,
+        warnings=warnings if changes else (),
     )
+
+
+def _with_entry(
+    before: str | None, rest: str, path: str, ours: Block | FlowEntry | None, place: Place, entry: ProviderEntry
+) -> str:
+    if isinstance(ours, FlowEntry) and before is not None:
+        return refresh_flow(before, ours, entry)
+    if place.in_flow:
+        return write_flow(rest, place, entry)
+    if isinstance(ours, Block) and before is not None and fits(before, path, ours, rest, place):
+        return refresh_block(before, ours, entry)
+    return write_block(rest, place, entry)
 
 
 def _action(configuration: Configuration, target: str, place: Place) -> str:
@@ -210,12 +240,12 @@ def _prove(path: str, rest: str, after: str, place: Place, entry: ProviderEntry)
     theirs = list(old.pop(KEY, None) or [])
     if place.adopted is not None:
         del theirs[place.position]
-    entries = list(new.pop(KEY, None) or [])
+    entries = [unmarked(item) for item in new.pop(KEY, None) or []]
     if entries.count(entry.data()) != 1:
         _refuse_edit(path)
     entries.remove(entry.data())
     # By their representation: equal to the type, and where a value is not equal to itself.
-    if repr((old, theirs)) != repr((new, entries)) or remove_block(after, path) != rest:
+    if repr((old, theirs)) != repr((new, entries)) or _without_ours(after, path) != rest:
         _refuse_edit(path)
 
 
@@ -230,12 +260,20 @@ def _parse_own(text: str, path: str) -> dict[str, Any]:
 
 
 def _prove_removal(change: Change) -> None:
+    """Everything but our entry is what it was; in its place may be the entry that it had replaced."""
     if change.before is None or change.after is None:
         return
-    old, new = parse(change.before, change.path), parse(change.after, change.path) or {}
-    if {**old, KEY: None}.keys() != {**new, KEY: None}.keys() or any(
-        repr(old[key]) != repr(new[key]) for key in old if key != KEY
-    ):
+    old, new = parse(change.before, change.path) or {}, parse(change.after, change.path) or {}
+    ours = find_ours(change.before, change.path)
+    before = [unmarked(item) for item in old.pop(KEY, None) or []]
+    after = list(new.pop(KEY, None) or [])
+    if repr(old) != repr(new) or ours is None or ours.data not in before:
+        _refuse_edit(change.path)
+    position = before.index(ours.data)  # type: ignore[union-attr]
+    del before[position]
+    if len(after) > len(before):
+        del after[position]
+    if repr(before) != repr(after):
         _refuse_edit(change.path)
 
 

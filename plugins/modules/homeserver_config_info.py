@@ -87,11 +87,17 @@ homeserver:
           description: Bucket of an S3 entry.
           type: str
         prefix:
-          description: Prefix of an S3 entry, as it is written.
+          description: Prefix of an S3 entry, as it is written; empty where it has none.
           type: str
         ours:
           description: Whether M(matrix_ops.synapse_s3.storage_provider_config) has written the entry.
           type: bool
+    media_retention:
+      description:
+        - The lifetimes that C(media_retention) sets, as they are written; empty where it deletes nothing.
+        - The module warns where there is one, because it deletes media for good and is no setting of the local disk.
+      type: dict
+      sample: {"remote_media_lifetime": "14d"}
     config_directory:
       description: The last of the paths that is a directory, or none.
       type: str
@@ -103,7 +109,10 @@ homeserver:
 """
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_summary import summary
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_summary import (
+    retention_warning,
+    summary,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import YAML_IMPORT_ERROR
 
@@ -122,6 +131,9 @@ def main() -> None:
         found = summary(module.params["config_paths"], module.params["working_directory"])
     except MediaError as error:
         module.fail_json(msg=str(error))
+    warning = retention_warning(found["media_retention"], found["config_files"])
+    if warning:
+        module.warn(warning)
     module.exit_json(changed=False, homeserver=found)
 
 

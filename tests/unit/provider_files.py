@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_change import carry_out, planned_access
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, ProviderEntry
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_flow import unmarked
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import (
     Layout,
     Plan,
@@ -48,9 +49,9 @@ class ConfigurationFiles:
     def layout(self, **options: Any) -> Layout:
         return Layout(self.paths, **options)
 
-    def put(self, wanted: ProviderEntry | None = None, **options: Any) -> Plan:
+    def put(self, wanted: ProviderEntry | None = None, confirmed: str | None = None, **options: Any) -> Plan:
         wanted = wanted or entry()
-        return self._do(plan_entry(self.layout(**options), wanted), wanted.holds_secret())
+        return self._do(plan_entry(self.layout(**options), wanted, confirmed), wanted.holds_secret())
 
     def remove(self, **options: Any) -> Plan:
         return self._do(plan_removal(self.layout(**options)), False)
@@ -77,7 +78,9 @@ class ConfigurationFiles:
         return read_merged(self.paths)
 
     def providers(self) -> Any:
-        return self.merged().get(KEY)
+        """The entries as Synapse understands them: it passes over the key that marks ours in flow style."""
+        entries = self.merged().get(KEY)
+        return [unmarked(item) for item in entries] if isinstance(entries, list) else entries
 
 
 def others(text: str) -> str:

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_summary import base_url, summary
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_summary import (
+    base_url,
+    retention_warning,
+    summary,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
 from provider_files import ConfigurationFiles, entry
 
@@ -58,6 +62,7 @@ def test_the_summary_says_what_synapse_does_by_default(tmp_path: Path) -> None:
         "database_name": None,
         "base_url": None,
         "storage_providers": [],
+        "media_retention": {},
         "config_directory": None,
         "config_files": files.paths,
     }
@@ -96,6 +101,47 @@ def test_the_providers_are_those_of_the_last_file_with_the_key(tmp_path: Path) -
     s3 = {"module": PROVIDER_MODULE, "file": file, "bucket": "media", "prefix": "synapse/", "ours": True}
     assert summary(files.paths, "/")["storage_providers"] == [disk, s3]
     assert str(entry().settings.secret_access_key) not in str(summary(files.paths, "/"))
+
+
+@pytest.mark.parametrize("prefix", ["", "prefix: '', ", "prefix: null, "])
+def test_an_s3_entry_without_a_prefix_has_an_empty_one(tmp_path: Path, prefix: str) -> None:
+    text = f"{KEY}:\n- module: {PROVIDER_MODULE}\n  config: {{{prefix}bucket: theirs}}\n"
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": text})
+    assert [provider["prefix"] for provider in summary(files.paths, "/")["storage_providers"]] == [""]
+
+
+def test_our_entry_in_flow_style_is_told_as_ours(tmp_path: Path) -> None:
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": '{"server_name": "a"}'})
+    files.put()
+    assert [provider["ours"] for provider in summary(files.paths, "/")["storage_providers"]] == [True]
+
+
+def test_the_lifetimes_of_media_are_told_and_explained(tmp_path: Path) -> None:
+    files = ConfigurationFiles(
+        tmp_path,
+        {"homeserver.yaml": "media_retention:\n  local_media_lifetime: 90d\n  remote_media_lifetime: 1209600000\n"},
+    )
+    found = summary(files.paths, "/")
+    assert found["media_retention"] == {"local_media_lifetime": "90d", "remote_media_lifetime": "1209600000"}
+    words = str(retention_warning(found["media_retention"], found["config_files"]))
+    for part in (
+        "media_retention (local_media_lifetime: 90d, remote_media_lifetime: 1209600000)",
+        f"{tmp_path}/homeserver.yaml",
+        "no setting of the local disk",
+        "users is then gone for everybody",
+        "objects in the bucket stay",
+    ):
+        assert part in words
+    assert "gone for everybody" not in str(retention_warning({"remote_media_lifetime": "14d"}, []))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "media_retention:\n", "media_retention: {}\n", "media_retention: {local_media_lifetime: null}"]
+)
+def test_a_retention_that_deletes_nothing_needs_no_words(tmp_path: Path, text: str) -> None:
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": f"server_name: a\n{text}"})
+    assert summary(files.paths, "/")["media_retention"] == {}
+    assert retention_warning({}, files.paths) is None
 
 
 def test_an_s3_entry_that_is_not_ours_is_told_apart(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_validation import (
     last_lines,
     masked_words,
@@ -19,6 +20,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_ent
     ProviderEntry,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_place import StorePlace
 from provider_files import US, ConfigurationFiles, entry
 
 SECRETS = {
@@ -72,22 +75,24 @@ def test_a_new_block_is_shown_without_secrets_and_a_removed_one_too(tmp_path: Pa
 def test_a_changed_secret_shows_as_changed(tmp_path: Path) -> None:
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": "operators: s3cret\n"})
     files.put(secret_entry())
-    (shown,) = diff_of(files, secret_entry(secret="second-s3cret", bucket="other"))
+    (shown,) = diff_of(files, secret_entry(secret="second-s3cret", storage_class="STANDARD_IA"))
     assert shown["before"] == MASKED
     changed = MASKED.replace("secret_access_key: ********", "secret_access_key: ********  (changed)")
-    assert shown["after"] == changed.replace("'media'", "'other'")
+    assert shown["after"] == changed.replace("'STANDARD'", "'STANDARD_IA'")
 
 
 def test_what_was_replaced_is_not_shown(tmp_path: Path) -> None:
     theirs = f"{KEY}:\n- module: {PROVIDER_MODULE}\n  config:\n    bucket: media\n    prefix: synapse/\n"
     theirs += "    secret_access_key: old-s3cret\n    unknown: s3cret\n    region_name: eu-1\n"
+    theirs += f"    sse_customer_key: {SECRETS['sse_customer_key']}\n"
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": theirs})
-    (shown,) = diff_of(files, secret_entry())
+    wanted = secret_entry(region_name="eu-1")
+    (shown,) = diff_of(files, wanted)
     assert "unknown: ********" in shown["before"]
     assert "region_name: 'eu-1'" in shown["before"]
     assert "secret_access_key: ********  (changed)" in shown["after"]
     assert shown["after"].count("# was: ********\n") == theirs.count("\n") - 1
-    files.put(secret_entry())
+    files.put(wanted)
     assert "old-s3cret" in files.text()
     (shown,) = diff_of(files, None)
     assert shown["before"].count("# was: ********\n") == theirs.count("\n") - 1
@@ -96,8 +101,13 @@ def test_what_was_replaced_is_not_shown(tmp_path: Path) -> None:
 def test_a_password_in_an_endpoint_of_theirs_is_hidden(tmp_path: Path) -> None:
     theirs = f"{KEY}:\n- module: {PROVIDER_MODULE}\n  config:\n    bucket: media\n    prefix: synapse/\n"
     theirs += "    endpoint_url: https://user:s3cret@s3.example.org\n"
+    theirs += f"    sse_customer_key: {SECRETS['sse_customer_key']}\n"
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": theirs})
-    (shown,) = diff_of(files, secret_entry())
+    with pytest.raises(ConfigurationError, match=r"for the endpoint '\*{8}'") as refusal:
+        plan_entry(files.layout(), secret_entry())
+    assert "s3cret" not in str(refusal.value)
+    plan = plan_entry(files.layout(), secret_entry(), StorePlace.of(secret_entry().settings).name())
+    (shown,) = differences(plan, planned_access(plan, US, holds_secret=True))
     assert "endpoint_url: ********" in shown["before"]
 
 
