@@ -58,8 +58,8 @@ def retention_warning(lifetimes: Mapping[str, str], files: Sequence[str]) -> str
         f"Synapse's configuration ({', '.join(files)}) sets media_retention ({found}). It is no setting of the local "
         "disk: when that time has passed since the last access, Synapse deletes the media's row from its database and "
         f"its local file.{_LOST if 'local_media_lifetime' in lifetimes else ''} The objects in the bucket stay, "
-        "are paid for and are never served again. To keep the disk small, remove media_retention: the migrate job does that and "
-        "loses nothing."
+        "are paid for and are never served again. To keep the disk small, remove media_retention: the migrate job does "
+        "that and loses nothing."
     )
 
 

@@ -64,7 +64,8 @@ options:
     type: dict
   state_dir:
     description:
-      - Directory for the lock and for C(location), which remembers the bucket, prefix and endpoint that were used.
+      - Directory for the lock and for C(location), which remembers the bucket, prefix, endpoint and customer key
+        (as a salted hash) that were used.
       - It is made, mode 0700 and owned by O(user), where it is missing.
     type: path
     required: true

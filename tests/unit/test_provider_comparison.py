@@ -181,7 +181,8 @@ def test_a_region_that_the_entry_lacks_is_named(tmp_path: Path) -> None:
 
 def test_keys_that_the_provider_passes_over_are_named(tmp_path: Path) -> None:
     switches = {**SWITCHES, "store_thumbnails": "s3cret"}
-    files = there(tmp_path, switches=switches, threadpool_size=20, **{"s3cret: s3cret": 1})
+    mistyped: dict[str, Any] = {"s3cret: s3cret": 1}
+    files = there(tmp_path, switches=switches, threadpool_size=20, **mistyped)
     (warning,) = files.put(ours()).warnings
     assert "store_thumbnails, config.threadpool_size, a key that is no name is left out" in warning
     assert "s3cret" not in warning

@@ -24,7 +24,7 @@ def test_another_prefix_is_refused(play, homeserver):
     refused = play("matrix_ops.synapse_s3.site", "-e", "synapse_s3_prefix=elsewhere")
     assert refused.status != 0
     assert "synapse_s3_prefix" in refused.output
-    assert "synapse_s3_relocation_confirmed" in refused.output
+    assert "synapse_s3_confirm_place" in refused.output
     assert refused.changed == 0
     assert homeserver.bucket == before
 

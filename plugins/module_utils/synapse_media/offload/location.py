@@ -2,15 +2,15 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the media went before: a bucket, prefix or endpoint that changed by mistake would split the media in two."""
+"""Where the media went before: another bucket, prefix, endpoint or customer key would split the media in two."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from ..errors import ConfigurationError
 from ..store import StoreSettings
+from ..store_place import PlaceRecord, StorePlace, moved
 from ..whole_file import write_whole
 
 LOCATION_NAME = "location"
@@ -20,60 +20,38 @@ class Location:
     """The place in S3 that the state directory remembers. It holds no secret."""
 
     def __init__(self, state_dir: str, store: StoreSettings) -> None:
-        self._path = Path(state_dir) / LOCATION_NAME
-        self._now = {
-            "bucket": store.bucket,
-            "prefix": store.prefix,
-            "endpoint_url": (store.endpoint_url or "").rstrip("/"),
-        }
+        self._record = PlaceRecord(Path(state_dir) / LOCATION_NAME, StorePlace.of(store))
         self._recorded = False
 
     def check(self) -> None:
         """Raises ConfigurationError where the settings name another place than the one used before."""
-        before = self._read()
-        if before is None:
-            return
-        for name, value in self._now.items():
-            if before.get(name) != value:
-                raise ConfigurationError(
-                    f"synapse_s3_{name} is {value!r}, but media of this server is at {before.get(name)!r} "
-                    f"({self._path} says so). Set it back. If the objects were moved to the new place, remove "
-                    f"{self._path}."
-                )
+        before = self._record.read()
+        differences = self._record.place.differences(before) if before else []
+        if differences:
+            raise ConfigurationError(
+                f"{moved(differences, self._record.place, str(self._record.path), None)} "
+                f"Without Ansible: remove {self._record.path}."
+            )
 
     def record(self) -> None:
-        """Before the first object is put; raises ConfigurationError where that cannot be written."""
-        if self._path.exists():
+        """Before the first object is put; raises ConfigurationError where that cannot be written.
+
+        A record of an earlier release, without the customer key, is completed.
+        """
+        before = self._record.read()
+        if self._record.is_current(before):
             return
         try:
-            write_whole(self._path, json.dumps(self._now) + "\n")
+            write_whole(self._record.path, self._record.text())
         except OSError as error:
             raise ConfigurationError(
-                f"{self._path} cannot be written ({error.strerror}). "
+                f"{self._record.path} cannot be written ({error.strerror}). "
                 "Free space there, and give its directory to the user this runs as."
             ) from error
-        self._recorded = True
+        self._recorded = before is None
 
     def withdraw(self) -> None:
         """For a run that found and put nothing there: the place may have been a mistake. What was known stays."""
         if self._recorded:
-            self._path.unlink(missing_ok=True)
+            self._record.path.unlink(missing_ok=True)
             self._recorded = False
-
-    def _read(self) -> dict[str, object] | None:
-        try:
-            content = json.loads(self._path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ConfigurationError(
-                f"{self._path} cannot be read ({error.strerror}). Give it to the user this runs as."
-            ) from error
-        except ValueError:
-            content = None
-        if not isinstance(content, dict):
-            raise ConfigurationError(
-                f"{self._path} says nothing that makes sense about where the media is. "
-                "Make sure that the bucket, prefix and endpoint are the ones used before, then remove the file."
-            )
-        return content

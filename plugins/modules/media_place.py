@@ -1,0 +1,145 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: media_place
+short_description: Refuse another place of the media in S3 than the recorded one
+version_added: 1.1.0
+description:
+  - Compares bucket, prefix, endpoint and customer key with those on record, and records them.
+  - Synapse looks for its media at one place only, so a change of any of them hides all that was stored before. It is
+    refused, unless O(confirm_place) names the new place.
+  - The record holds no secret. Of the customer key it holds a salted hash.
+  - A record of an earlier release, which lacks the endpoint or the customer key, is completed.
+author:
+  - matrix_ops.synapse_s3 contributors (@matrix-ops)
+extends_documentation_fragment:
+  - matrix_ops.synapse_s3.attributes
+  - matrix_ops.synapse_s3.attributes.connection_group
+  - matrix_ops.synapse_s3.connection
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details:
+      - Shows whether there is a customer key, and never its hash.
+options:
+  path:
+    description: File of the record.
+    type: path
+    required: true
+  state:
+    description:
+      - V(compared) only compares and changes nothing.
+      - V(recorded) also writes the record, where it does not say all of this already.
+    type: str
+    choices: [compared, recorded]
+    default: compared
+  confirm_place:
+    description:
+      - The new place of the media, in the words of the refusal, after every object has been copied there, such as
+        V(https://s3.example.org/bucket/prefix/).
+      - It permits this one place and no other, so that it does no harm where it is left in the settings.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Refuse another place of the media than the recorded one
+  matrix_ops.synapse_s3.media_place:
+    path: /etc/synapse-s3/location.json
+    bucket: example-media
+    endpoint_url: https://s3.example.org
+
+- name: Record the new place
+  matrix_ops.synapse_s3.media_place:
+    state: recorded
+    path: /etc/synapse-s3/location.json
+    bucket: example-media
+    endpoint_url: https://s3.example.net
+    confirm_place: https://s3.example.net/example-media
+"""
+
+RETURN = r"""
+place:
+  description: The place of the options, in the form that O(confirm_place) takes.
+  returned: success
+  type: str
+  sample: https://s3.example.org/example-media/synapse/
+same:
+  description: Whether the record names this place, or there is no record. Where it is false, the place was confirmed.
+  returned: success
+  type: bool
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_options import (
+    CONNECTION_ARGUMENTS,
+    settings_from,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
+    ConfigurationError,
+    MediaError,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_place import (
+    PlaceRecord,
+    StorePlace,
+    moved,
+    shown_record,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.whole_file import write_whole
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    record = PlaceRecord(params["path"], StorePlace.of(settings_from(params)))
+    before = record.read()
+    differences = record.place.differences(before) if before else []
+    if differences and not record.place.confirmed_by(params["confirm_place"]):
+        raise ConfigurationError(moved(differences, record.place, params["path"], params["confirm_place"]))
+    writes = params["state"] == "recorded" and not record.is_current(before)
+    result = {"changed": writes, "place": record.place.name(), "same": not differences}
+    if not writes:
+        return result
+    if not module.check_mode:
+        try:
+            write_whole(record.path, record.text())
+        except OSError as error:
+            raise ConfigurationError(
+                f"{record.path} cannot be written ({error.strerror}). Free space there, and run this as root."
+            ) from error
+    result["diff"] = {
+        "before": shown_record(before),
+        "after": shown_record(record.place.record()),
+        "before_header": params["path"],
+        "after_header": params["path"],
+    }
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **CONNECTION_ARGUMENTS,
+            "path": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["compared", "recorded"], "default": "compared"},
+            "confirm_place": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except MediaError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
