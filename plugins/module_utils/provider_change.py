@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from .homeserver_validation import Validator
-from .provider_block import BEGIN, END, WAS, find_block
+from .provider_block import BEGIN, END, WAS
 from .provider_entry import KEY, MASK, PROVIDER_MODULE, masked_lines
-from .provider_plan import Change, Plan
+from .provider_flow import FlowEntry
+from .provider_plan import Change, Plan, find_ours
 from .secure_file import Access, Reader, access_of, delete, new_access, replace, set_access, tightened
 from .synapse_media.errors import ConfigurationError
 from .synapse_media.homeserver import parse, read_merged, read_text
 
 NOTHING_TO_VALIDATE = "Nothing changes."
+ON_ONE_LINE = "# The entry of matrix_ops.synapse_s3, which stands on one line:"
 ASKED_NOT_TO = "Asked not to, by validate: false."
 
 
@@ -143,9 +145,13 @@ def differences(plan: Plan, access: AccessChange | None) -> list[dict[str, str]]
 
 
 def _shown(text: str | None, path: str, previous: Mapping[str, Any] | None = None) -> str:
-    block = find_block(text, path) if text else None
+    block = find_ours(text, path) if text else None
     if block is None:
         return ""
+    if isinstance(block, FlowEntry):
+        # Shown as if it stood on lines: on the one line that it is, nobody would see what changes.
+        body = masked_lines(block.data, 0, previous)
+        return "\n".join([ON_ONE_LINE, *([WAS + MASK] if block.was else []), *body]) + "\n"
     key = [f"{KEY}:"] if block.whole_key else []
     body = masked_lines(block.data, 2 if block.whole_key else 0, previous)
     return "\n".join([BEGIN, *(WAS + MASK for _line in block.replaced), *key, *body, END]) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import threading
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from synapse_host import OPERATORS_SECRETS, SECRET, SynapseHost, facts, synapse_python
 
 KEY = "media_storage_providers"
 PROVIDER = "s3_storage_provider.S3StorageProviderBackend"
 DISK = f"{KEY}:\n- module: file_system # a disk\n  store_local: true\n  config:\n    directory: /tmp\n"
 THEIRS = f"{KEY}:\n- module: {PROVIDER}\n  store_local: true\n  config:\n    bucket: media\n    prefix: synapse/\n"
+THEIRS += "    endpoint_url: http://127.0.0.1:9000\n"
 ACCEPTED = "Config parses OK!"
 
 
@@ -113,6 +116,57 @@ def test_an_s3_entry_of_theirs_is_adopted_and_given_back(host: SynapseHost) -> N
     real = four_registers(host, "adopted")
     assert "bucket: 'media'" in real["diff"][0]["before"]
     assert ACCEPTED in host.synapse_accepts()
+    four_registers(host, "removed", state="absent", bucket=None, prefix=None)
+    assert host.contents() == before
+
+
+def test_what_an_entry_of_theirs_says_is_not_lost(host: SynapseHost) -> None:
+    host.append(THEIRS + "    sse_customer_key: s3cret-s3cret-s3cret-s3cret-s3cr\n")
+    said = refused(
+        host, "for the endpoint 'http://127.0.0.1:9000', and synapse_s3_endpoint_url is empty", endpoint_url=""
+    )
+    assert "with a customer key, and synapse_s3_sse_customer_key is empty" in said
+    refused(host, "synapse_s3_sse_customer_key is empty")
+    key = "s3cret-s3cret-s3cret-s3cret-s3cr"
+    checked, real = host.config(check=True, sse_customer_key=key), host.config(sse_customer_key=key)
+    for result in (checked, real):
+        assert result["action"] == "adopted"
+        assert any(
+            "store_remote changes from not written, which is false to true" in text for text in result["warnings"]
+        )
+        assert "s3cret" not in str({**result, "invocation": None})
+    assert "warnings" not in host.config(sse_customer_key=key)
+    name = refused(
+        host, "names another place", endpoint_url="http://127.0.0.1:9001", confirm_place="true", sse_customer_key=key
+    )
+    place = name.partition("synapse_s3_confirm_place: '")[2].partition("'")[0]
+    moved = {"endpoint_url": "http://127.0.0.1:9001", "confirm_place": place, "sse_customer_key": key}
+    four_registers(host, "updated", **moved)
+
+
+def rewritten(host: SynapseHost, style: str) -> None:
+    """Synapse's file as other deployers write it."""
+    content = yaml.safe_load(host.main.read_text())
+    if style == "json":
+        text = json.dumps({**content, KEY: [{"module": "file_system", "config": {"directory": "/tmp"}}]}, indent=2)
+    elif style == "json without the key":
+        text = json.dumps(content)
+    else:
+        text = host.main.read_text() + f"{KEY}: [{{module: file_system, config: {{directory: /tmp}}}}] # a disk\n"
+    host.main.write_text(text)
+
+
+@pytest.mark.parametrize("style", ["json", "json without the key", "brackets"])
+def test_json_and_brackets_are_edited_and_restored(host: SynapseHost, style: str) -> None:
+    rewritten(host, style)
+    before = host.contents()
+    assert ACCEPTED in host.synapse_accepts()
+    real = four_registers(host, "inserted")
+    assert "bucket: 'media'" in real["diff"][0]["after"]
+    assert ACCEPTED in host.synapse_accepts()
+    if style != "brackets":
+        assert json.loads(host.main.read_text())[KEY][-1]["module"] == PROVIDER
+    four_registers(host, "updated", storage_class="STANDARD_IA")
     four_registers(host, "removed", state="absent", bucket=None, prefix=None)
     assert host.contents() == before
 

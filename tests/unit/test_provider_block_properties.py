@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import PROVIDER_MODULE
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -65,6 +67,11 @@ PROVIDERS = [
     "      bucket: media\n      prefix: synapse/\nother: *s3",
     f"media_storage_providers:\n  - module: {PROVIDER_MODULE}\n    config: {{bucket: another}}",
     "media_storage_providers: [{module: file_system}]",
+    "media_storage_providers: [{module: file_system},] # a disk",
+    "media_storage_providers: [ # first\n  {module: one, config: {a: 'x # y'}}, # one\n  module: two\n  # last\n  ]",
+    "media_storage_providers:\n  [{module: &m file_system}, {module: *m}]",
+    f"media_storage_providers: [{{module: {PROVIDER_MODULE}, config: {{bucket: media, prefix: synapse/}}}}, module: x]",
+    f"media_storage_providers: [&s3 {{module: {PROVIDER_MODULE}, config: {{bucket: media, prefix: synapse/}}}}]",
     "media_storage_providers: &list\n  - module: file_system",
     "media_storage_providers: !!seq\n  - module: file_system",
     "media_storage_providers: yes please",
@@ -97,10 +104,7 @@ def is_read(text: str) -> bool:
         return False
 
 
-# The same examples in every run: a test of a change must not fail for a file that the change did not touch.
-@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(documents())
-def test_a_file_is_edited_without_loss_and_restored_to_the_byte_or_refused(text: str) -> None:
+def edited_and_restored_or_refused(text: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         files = ConfigurationFiles(Path(directory), {"homeserver.yaml": text})
         before = files.contents()
@@ -115,6 +119,7 @@ def test_a_file_is_edited_without_loss_and_restored_to_the_byte_or_refused(text:
         assert plan.action in ("inserted", "adopted")
         assert others(files.text()) == others(text)
         assert entry().data() in files.providers()
+        assert theirs(files.text()) == theirs(text)
 
         written = files.contents()
         assert files.put().changes == []
@@ -122,11 +127,137 @@ def test_a_file_is_edited_without_loss_and_restored_to_the_byte_or_refused(text:
 
         assert files.put(entry(secret="another")).action == "updated"
         assert others(files.text()) == others(text)
+        assert theirs(files.text()) == theirs(text)
         assert files.providers().count(entry(secret="another").data()) == 1
 
         assert files.remove().action == "removed"
         assert files.contents() == before
         assert files.remove().changes == []
+
+
+def theirs(text: str) -> str:
+    """The operator's entries, in a form that can be compared."""
+    items = (yaml.safe_load(text) or {}).get(KEY) or []
+    return repr([item for item in items if not isinstance(item, dict) or item.get("module") != PROVIDER_MODULE])
+
+
+# The same examples in every run: a test of a change must not fail for a file that the change did not touch.
+@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(documents())
+def test_a_file_is_edited_without_loss_and_restored_to_the_byte_or_refused(text: str) -> None:
+    edited_and_restored_or_refused(text)
+
+
+PLAIN = ["a", "server_name", "x-y", "8008", "it's", "http://x/#y", "ü", "a b", "-", "null", "yes", "1:30", "2026-11-20"]
+SPACES = ["", "", " ", "  ", "\n", "\n  ", " # a comment\n", "\n# a, comment: {\n ", " ", "\n ", "\n", "\t"]
+
+
+@st.composite
+def flow_scalars(draw: st.DrawFn) -> str:
+    word = draw(st.sampled_from(PLAIN))
+    style = draw(st.sampled_from(["json", "single", "plain", "anchor", "tag", "alias", "number"]))
+    if style == "plain":
+        return word
+    if style == "single":
+        return "'" + word.replace("'", "''") + "'"
+    if style in ("anchor", "alias", "tag"):
+        return {"anchor": "&a 1", "alias": "*a", "tag": "!!str 12"}[style]
+    return "1.5e3" if style == "number" else json.dumps(word + draw(st.sampled_from(["", "\\", '"', "\u2028", "🐈"])))
+
+
+def joined(draw: st.DrawFn, items: list[str], opening: str, closing: str) -> str:
+    """Items between brackets, with whatever may stand between them."""
+    space = [draw(st.sampled_from(SPACES)) for _item in range(2 * len(items) + 2)]
+    inside = "".join(
+        f"{'' if number == 0 else ','}{space[2 * number]}{item}{space[2 * number + 1]}"
+        for number, item in enumerate(items)
+    )
+    comma = draw(st.sampled_from(["", "", ","])) if items else ""
+    return f"{opening}{inside}{comma}{space[-1]}{closing}"
+
+
+@st.composite
+def flow_pairs(draw: st.DrawFn) -> str:
+    colon = draw(st.sampled_from([": ", ": ", ":\n  ", " : "]))
+    return f"{draw(flow_scalars())}{colon}{draw(st.one_of(flow_scalars(), st.just('{}'), st.just('[1, {a: b}]')))}"
+
+
+S3_ENTRIES = [
+    f"{{module: {PROVIDER_MODULE}, config: {{bucket: media, prefix: synapse/}}}}",
+    json.dumps({"module": PROVIDER_MODULE, "store_local": True, "config": {"bucket": "media", "prefix": "synapse/"}}),
+    f"{{ module: '{PROVIDER_MODULE}' , # S3\n  config: {{bucket: media,\n prefix: synapse/}} }}",
+]
+
+
+@st.composite
+def flow_files(draw: st.DrawFn) -> str:
+    """A file in braces, or a list in brackets among lines, with comments, anchors, tabs, doubled keys and the rest."""
+    others_there = draw(
+        st.lists(st.sampled_from(["{module: one}", '{"module": "two"}', "module: three", "&m {a: b}"]), max_size=3)
+    )
+    if draw(st.booleans()):
+        others_there.insert(draw(st.integers(0, len(others_there))), draw(st.sampled_from(S3_ENTRIES)))
+    providers = joined(draw, others_there, "[", "]")
+    key = draw(st.sampled_from([KEY, f'"{KEY}"', f"'{KEY}'"]))
+    if draw(st.booleans()):
+        before, after = (draw(st.lists(st.sampled_from(SETTINGS + COMMENTS), max_size=2)) for _side in range(2))
+        text = "\n".join([*before, f"{key}: {providers}", *after]) + draw(st.sampled_from(["\n", ""]))
+    else:
+        pairs = draw(st.lists(flow_pairs(), max_size=3))
+        for _time in range(draw(st.sampled_from([0, 1, 1, 1, 1, 2]))):
+            value = draw(st.sampled_from([providers, providers, "[]", "null", "", "{}"]))
+            pairs.insert(draw(st.integers(0, len(pairs))), f"{key}: {value}")
+        if any("*a" in pair for pair in pairs):
+            pairs.insert(0, "anchored: &a 1")
+        text = joined(draw, pairs, draw(st.sampled_from(["{", "{", "&all {", "--- {"])), "}")
+        text += draw(st.sampled_from(["\n", "", " # end\n", "\n...\n"]))
+    return draw(st.sampled_from(["", "", "\ufeff", "# top\n"])) + text.replace(
+        "\n", draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    )
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(flow_files())
+def test_flow_style_is_edited_without_loss_and_restored_to_the_byte_or_refused(text: str) -> None:
+    edited_and_restored_or_refused(text)
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('abc"\\:{,ü', max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+JSON_PROVIDERS = st.lists(
+    st.sampled_from([{"module": "file_system", "config": {"directory": "/mnt"}}, {"module": "x"}]), max_size=2
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    content=st.dictionaries(st.text('abcdefü_"', min_size=1, max_size=6), JSON_VALUES, max_size=4),
+    providers=st.none() | JSON_PROVIDERS,
+    s3=st.booleans(),
+    indent=st.sampled_from([None, 2, 4]),
+    end=st.sampled_from(["", "\n"]),
+    newline=st.sampled_from(["\n", "\r\n"]),
+)
+def test_json_is_edited_as_json_and_restored_to_the_byte(
+    content: dict[str, Any], providers: list[Any] | None, s3: bool, indent: int | None, end: str, newline: str
+) -> None:
+    if providers is not None:
+        config = {"bucket": "media", "prefix": "synapse/"}
+        content = {**content, KEY: [*providers, *([{"module": PROVIDER_MODULE, "config": config}] if s3 else [])]}
+    text = (json.dumps(content, indent=indent, ensure_ascii=True) + end).replace("\n", newline)
+    edited_and_restored_or_refused(text)
+    with tempfile.TemporaryDirectory() as directory:
+        files = ConfigurationFiles(Path(directory), {"homeserver.yaml": text})
+        files.put()
+        read = json.loads(files.text())
+        assert {key: read[key] for key in read if key != KEY} == {key: content[key] for key in content if key != KEY}
+        assert [item["module"] for item in read[KEY]].count(PROVIDER_MODULE) == 1
 
 
 NASTY = st.text(
