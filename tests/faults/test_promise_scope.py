@@ -153,7 +153,7 @@ def _facts(path: Path) -> tuple[int, ...]:
     return (status.st_mode, status.st_uid, status.st_gid, *times)
 
 
-@pytest.mark.parametrize("prefix", ["", "a/b/c/"], ids=["no prefix", "prefix"])
+@pytest.mark.parametrize("prefix", ["", "a/b/c/", "zz"], ids=["no prefix", "prefix", "prefix without a slash"])
 def test_objects_of_others_are_left_alone(
     library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str, prefix: str
 ) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 EVERYTHING_OFF = '{"synapse_s3_storage_provider_enabled": false, "synapse_s3_migrate_enabled": false}'
 MIGRATE_OFF = '{"synapse_s3_migrate_enabled": false}'
 
@@ -19,11 +21,22 @@ def test_the_timer_is_gone_and_the_service_stays(homeserver):
     homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
 
 
-def test_another_prefix_is_refused(play, homeserver):
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "synapse_s3_prefix=elsewhere",
+        "synapse_s3_endpoint_url=http://127.0.0.1:9001",
+        "synapse_s3_sse_customer_key=0123456789abcdef0123456789abcdef",
+    ],
+)
+def test_another_place_is_refused(play, homeserver, setting):
     before = homeserver.bucket
-    refused = play("matrix_ops.synapse_s3.site", "-e", "synapse_s3_prefix=elsewhere")
+    # A confirmation of another place, as one that was left behind would be, permits nothing.
+    refused = play(
+        "matrix_ops.synapse_s3.site", "-e", setting, "-e", "synapse_s3_confirm_place=http://127.0.0.1:9000/old"
+    )
     assert refused.status != 0
-    assert "synapse_s3_prefix" in refused.output
+    assert setting.partition("=")[0] in refused.output
     assert "synapse_s3_confirm_place" in refused.output
     assert refused.changed == 0
     assert homeserver.bucket == before
