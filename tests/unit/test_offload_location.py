@@ -56,9 +56,9 @@ KEY = "0123456789abcdef0123456789abcdef"
 @pytest.mark.parametrize(
     ("before", "now", "words"),
     [
-        (KEY, KEY[::-1], "is another key, but media of this server is encrypted with a customer key"),
-        (KEY, "", "is empty, but media of this server is encrypted with a customer key"),
-        ("", KEY, "is set, but media of this server is encrypted with none"),
+        (KEY, KEY[::-1], "is another key, but media of this server was stored with a customer key"),
+        (KEY, "", "is empty, but media of this server was stored with a customer key"),
+        ("", KEY, "is set, but media of this server was stored without a customer key"),
     ],
 )
 def test_another_customer_key_is_another_place(tmp_path: Path, before: str, now: str, words: str) -> None:

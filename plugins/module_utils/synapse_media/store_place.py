@@ -65,7 +65,7 @@ class Difference:
 
     def __str__(self) -> str:
         if self.field == "customer_key":
-            return f"{self.setting} is {self.now}, but media of this server is encrypted with {self.before}"
+            return f"{self.setting} is {self.now}, but media of this server was stored {self.before}"
         before, now = (
             "AWS" if self.field == "endpoint_url" and not value else repr(value) for value in (self.before, self.now)
         )
@@ -127,7 +127,7 @@ class StorePlace:
         key = before.get("customer_key")
         if key is not None and not self._has_key(str(key)):
             now = ("another key" if key else "set") if self.customer_key else "empty"
-            found.append(Difference("customer_key", "a customer key" if key else "none", now))
+            found.append(Difference("customer_key", f"{'with' if key else 'without'} a customer key", now))
         return found
 
     def _has_key(self, recorded: str) -> bool:
