@@ -49,11 +49,12 @@ def test_main_job(host: MediaHost, s3: S3Server) -> None:
     marked = four_registers(host, "check-deleted")
     assert marked["marked_deleted"] == 1
 
-    connection = s3.connection(host.bucket, region_name="us-east-1", prefix="media/")
+    # Without a slash, as upstream's README shows one: it is put in front of each path as it is.
+    connection = s3.connection(host.bucket, region_name="us-east-1", prefix="media")
     uploaded = four_registers(host, "upload", **connection)
     assert (uploaded["media_total"], uploaded["media_uploaded"], uploaded["files_uploaded"]) == (4, 4, len(old_paths))
     assert uploaded["bytes_uploaded"] == 1000 * len(old_paths)
-    assert s3.keys(host.bucket) == sorted(f"media/{path}" for path in old_paths)
+    assert s3.keys(host.bucket) == sorted(f"media{path}" for path in old_paths)
     assert host.on_disk() == files
 
     deleted = four_registers(host, "upload", delete=True, **connection)
@@ -61,4 +62,4 @@ def test_main_job(host: MediaHost, s3: S3Server) -> None:
     assert deleted["bytes_deleted"] == 1000 * len(old_paths)
     assert sorted(host.on_disk()) == sorted([*young.paths, *preview.paths])
     for path in old_paths:
-        assert (s3.buckets / host.bucket / "media" / path).read_bytes() == files[path]
+        assert (s3.buckets / host.bucket / f"media{path}").read_bytes() == files[path]

@@ -217,6 +217,23 @@ def test_the_configuration_of_the_host_is_summed_up_without_a_secret() -> None:
     assert found["config_files"] == known["config_paths"]
 
 
+def test_media_retention_is_explained_with_its_values(tmp_path: Path) -> None:
+    path = tmp_path / "homeserver.yaml"
+    arguments = {"config_paths": [str(path)], "working_directory": "/"}
+
+    def warnings(text: str) -> list[str]:
+        path.write_text(text)
+        result = run_module(
+            "homeserver_config_info", arguments, python=facts()["python"], environment=module_environment()
+        )
+        return list(result.get("warnings", []))
+
+    assert warnings("server_name: a\n") == []
+    (said,) = warnings("server_name: a\nmedia_retention: {local_media_lifetime: 90d}\n")
+    assert "media_retention (local_media_lifetime: 90d)" in said
+    assert "objects in the bucket stay" in said
+
+
 def test_a_python_without_pyyaml_is_told_what_is_missing(tmp_path: Path) -> None:
     # Ansible and the collection, without what lies beside Ansible.
     (tmp_path / "ansible").symlink_to(Path(ansible.__file__).parent)
