@@ -15,13 +15,7 @@ from typing import Any
 
 from .errors import ConfigurationError
 from .store import StoreSettings
-
-try:
-    import yaml
-
-    HAS_YAML = True
-except ImportError:
-    HAS_YAML = False
+from .yaml_loader import HAS_YAML, YAML_ERRORS, AliasError, aliases_refused, load
 
 SECTIONS = (
     "media_path",
@@ -163,8 +157,10 @@ def _parse(contents: str, path: str) -> Any:
             "PyYAML is not installed in this Python. Run this with the Python of the migrate role."
         )
     try:
-        return yaml.safe_load(contents)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return load(contents)
+    except AliasError:
+        raise ConfigurationError(aliases_refused(path)) from None
+    except YAML_ERRORS as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         # The parser's own words would quote the file, and with it a secret.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigurationError
+from .yaml_loader import AliasError, aliases_refused, load
 
 YAML_IMPORT_ERROR: str | None = None
 try:
@@ -83,7 +84,9 @@ def parse(text: str, path: str) -> Any:
             "Run this with Synapse's own Python or install PyYAML."
         )
     try:
-        return yaml.safe_load(text)
+        return load(text)
+    except AliasError:
+        raise ConfigurationError(aliases_refused(f"The configuration file {path}")) from None
     except yaml.MarkedYAMLError as error:
         raise ConfigurationError(broken_yaml(path, error)) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
