@@ -196,6 +196,7 @@ def test_a_look_up_that_waits_too_long_is_given_up(
 
 def test_the_session_cannot_write(postgresql: PostgresqlDatabase) -> None:
     tables = rows_postgresql.PostgresqlTables(settings_of(postgresql))
+    tables.open()
     with closing(tables), pytest.raises(MediaError, match="read-only"):
         tables._rows("DELETE FROM local_media_repository RETURNING media_id", [])
 
@@ -203,6 +204,7 @@ def test_the_session_cannot_write(postgresql: PostgresqlDatabase) -> None:
 def test_statistics_that_are_out_of_date_do_not_mislead_the_planner(postgresql: PostgresqlDatabase) -> None:
     """What the planner believes to be one row is joined by comparing every row with every id; a hash table is not."""
     tables = rows_postgresql.PostgresqlTables(settings_of(postgresql))
+    tables.open()
     origins, ids = [f"server{number}.example" for number in range(100)], [f"id{number}" for number in range(1000)]
     with closing(tables):
         plan = tables._rows("EXPLAIN " + tables._remote_sql, [origins, ids])

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -241,6 +244,7 @@ def test_any_thread_may_ask(database: Database, rows: Rows) -> None:
 
 def test_nothing_is_ever_written(database: Database) -> None:
     tables = rows_sqlite.SqliteTables(database.settings)
+    tables.open()
     with closing(tables), pytest.raises(MediaError, match="readonly"):
         tables._rows("DELETE FROM local_media_repository", [])
 
@@ -264,3 +268,79 @@ def test_a_database_that_breaks_off_is_no_answer(database: Database, rows: Rows)
         connection.execute("DROP TABLE local_media_repository")
     with pytest.raises(MediaError, match=r"SQLite database .* cannot be read"):
         rows.look_up([OURS])
+
+
+@pytest.fixture
+def locked(database: Database) -> Iterator[Rows]:
+    """Rows of a database that somebody else keeps to himself from now on."""
+    with open_rows(database.settings) as rows, closing(sqlite3.connect(database.path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield rows
+
+
+def test_a_lock_is_waited_for(database: Database) -> None:
+    database.add_local("AbCdEfGhIjKl")
+    with closing(sqlite3.connect(database.path, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        threading.Timer(1, other.rollback).start()
+        with open_rows(database.settings) as rows:
+            assert set(rows.look_up([OURS])) == {OURS}
+
+
+def test_a_lock_that_stays_is_an_error(locked: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows_sqlite, "_BUSY_TIMEOUT", 0.5)
+    with pytest.raises(MediaError, match="Synapse is writing to it"):
+        locked.look_up([OURS])
+
+
+def test_cancelling_lets_every_thread_go(locked: Rows) -> None:
+    errors: list[MediaError] = []
+
+    def ask() -> None:
+        with pytest.raises(MediaError, match="cancelled") as caught:
+            locked.look_up([OURS])
+        errors.append(caught.value)
+
+    threads = [threading.Thread(target=ask) for dummy in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    began = time.monotonic()
+    locked.cancel()
+    for thread in threads:
+        thread.join(5)
+    with pytest.raises(MediaError, match="cancelled"):
+        locked.empty()
+    locked.close()
+    assert len(errors) == 3 and time.monotonic() - began < 2
+
+
+def test_a_signal_ends_the_wait_of_the_main_thread(locked: Rows) -> None:
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(number: int, frame: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        began = time.monotonic()
+        with pytest.raises(Interrupted):
+            locked.empty()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    locked.close()
+    assert time.monotonic() - began < 2
+
+
+def test_cancelling_ends_a_statement_that_runs(database: Database) -> None:
+    tables = rows_sqlite.SqliteTables(database.settings)
+    tables.open()
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n"
+    timer = threading.Timer(0.3, tables.cancel)
+    timer.start()
+    began = time.monotonic()
+    with closing(tables), pytest.raises(MediaError, match="interrupted"):
+        tables._rows(endless, [])
+    assert time.monotonic() - began < 5

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
@@ -15,10 +14,13 @@ from typing import Any, NamedTuple, Protocol
 from ..homeserver import DatabaseSettings
 from ..layout import LOCAL, REMOTE, Media
 from ..upstream.synapse_database import DATABASE_ERRORS, explain_database
+from .database_thread import DatabaseThread
 from .rows_postgresql import PostgresqlTables
 from .rows_sqlite import SqliteTables
 
 _SHA256 = re.compile("[0-9A-Fa-f]{64}")
+# Seconds. A connection that is idle is closed at once; one whose database is silent dies with the process.
+_CLOSE_WITHIN = 1.0
 
 
 class Row(NamedTuple):
@@ -31,7 +33,13 @@ class Row(NamedTuple):
 
 
 class MediaTables(Protocol):
-    """Either engine's look-ups. A row's values are media_length, sha256, last use and whether it is a URL preview."""
+    """Either engine's look-ups, made one at a time.
+
+    A row's values are media_length, sha256, last use and whether it is a URL preview.
+    """
+
+    def open(self) -> None:
+        """Connects, and finds out which columns and tables there are; before everything else, once."""
 
     def local(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
         """media_id before a row's values."""
@@ -47,46 +55,65 @@ class MediaTables(Protocol):
 
     def has_rows(self) -> bool: ...
 
+    def cancel(self) -> None:
+        """Ends the statement that is being run and refuses all later ones. From any thread; it does not block."""
+
     def close(self) -> None: ...
 
 
 class Rows:
-    """Look-ups by what is on disk, from any thread; raises MediaError where the database fails."""
+    """Look-ups by what is on disk, from any thread; raises MediaError where the database fails.
+
+    In the main thread a signal handler's exception ends the wait for a look-up, however long the database takes.
+    """
 
     def __init__(self, tables: MediaTables) -> None:
         self._tables = tables
-        self._turn = threading.Lock()
+        self._thread = DatabaseThread(tables.cancel)
         #: How many rows the database has sent.
         self.sent = 0
 
     def look_up(self, media: Sequence[Media]) -> dict[Media, Row]:
         """The rows there are; one without a row is not in the answer. Best for up to some 3000 at a time."""
         asked = {one for one in media if _can_be_asked(one)}
-        with self._turn:
-            return self._look_up(asked)
+        return self._thread.call(self._look_up, asked)
 
     def thumbnail_lengths(self, media: Sequence[Media]) -> dict[Media, set[int]]:
         """The sizes in bytes that thumbnails of these media have; a media without any is not in the answer."""
         asked = {one for one in media if _can_be_asked(one)}
         lengths: dict[Media, set[int]] = {}
-        with self._turn:
-            local, (origins, filesystem_ids) = _names(asked)
-            found = (
-                [(Media(LOCAL, "", row[0]), row[1]) for row in self._tables.local_thumbnails(local)] if local else []
-            )
-            if origins:
-                rows = self._tables.remote_thumbnails(origins, filesystem_ids)
-                found += [(Media(REMOTE, row[0], row[1]), row[2]) for row in rows]
-            self.sent += len(found)
-        for one, length in found:
+        for one, length in self._thread.call(self._thumbnail_lengths, asked):
             if one in asked and isinstance(length, int):
                 lengths.setdefault(one, set()).add(length)
         return lengths
 
     def empty(self) -> bool:
         """Whether there is no media at all in the database."""
-        with self._turn:
-            return not self._tables.has_rows()
+        return not self._thread.call(self._tables.has_rows)
+
+    def open(self) -> None:
+        """Before the first look-up. Raises MediaError and the driver's errors."""
+        self._thread.call(self._tables.open)
+
+    def cancel(self) -> None:
+        """Ends look-ups that are under way, whose callers get a MediaError at once, and refuses later ones.
+
+        Safe from any thread and from a signal handler, and waits for nothing.
+        """
+        self._thread.cancel()
+
+    def close(self) -> None:
+        """Does not wait for a database that does not answer."""
+        self._thread.close(self._tables.close, _CLOSE_WITHIN)
+
+    def _thumbnail_lengths(self, asked: set[Media]) -> list[tuple[Media, Any]]:
+        local, (origins, filesystem_ids) = _names(asked)
+        found = [(Media(LOCAL, "", row[0]), row[1]) for row in self._tables.local_thumbnails(local)] if local else []
+        if origins:
+            rows = self._tables.remote_thumbnails(origins, filesystem_ids)
+            found += [(Media(REMOTE, row[0], row[1]), row[2]) for row in rows]
+        self.sent += len(found)
+        return found
 
     def _look_up(self, asked: set[Media]) -> dict[Media, Row]:
         rows: dict[Media, Row] = {}
@@ -113,14 +140,15 @@ class Rows:
 @contextmanager
 def open_rows(settings: DatabaseSettings) -> Iterator[Rows]:
     """Raises ConfigurationError where the database cannot be opened or has no media tables."""
+    rows = Rows(SqliteTables(settings) if settings.name == "sqlite3" else PostgresqlTables(settings))
     try:
-        tables: MediaTables = SqliteTables(settings) if settings.name == "sqlite3" else PostgresqlTables(settings)
-    except DATABASE_ERRORS as error:
-        raise explain_database(error, settings) from error
-    try:
-        yield Rows(tables)
+        try:
+            rows.open()
+        except DATABASE_ERRORS as error:
+            raise explain_database(error, settings) from error
+        yield rows
     finally:
-        tables.close()
+        rows.close()
 
 
 def _names(asked: Iterable[Media]) -> tuple[list[str], tuple[list[str], list[str]]]:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,6 +22,13 @@ if HAS_PSYCOPG2:
 # The remote table may have to be read as a whole, and matrix.org's has 200 million rows; no statement of ours should
 # take longer, and none that does may hold back the clean-up of Synapse's tables.
 _STATEMENT_SECONDS = 300
+
+# How often the server looks at the connection while it runs a statement or waits for a lock: it ends the statement of
+# one that is gone. The driver's own cancel() is no way to that, because it holds the interpreter's lock while it waits
+# for an answer, and so stops every thread for as long as the server is silent. PostgreSQL before 14 does not know the
+# setting; there a statement ends by its timeout.
+_CHECK_CONNECTION = "2s"
+_CHECKS_CONNECTION = 140000
 
 # A server that is gone without a word is noticed within a minute. What the operator set goes before these.
 _CONNECTION = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -61,6 +70,9 @@ WHERE media_origin = ANY (%s::text[]) AND (filesystem_id IN (SELECT unnest(%s::t
 class PostgresqlTables:
     """One connection, made again once where it is lost. Raises MediaError; opening also raises the driver's errors."""
 
+    _local_sql = _remote_sql = ""
+    _has_thumbnails = False
+
     def __init__(self, settings: DatabaseSettings) -> None:
         if not HAS_PSYCOPG2:
             raise ConfigurationError(
@@ -68,14 +80,17 @@ class PostgresqlTables:
                 "Run this with the Python of the migrate role, or install psycopg2-binary."
             )
         self._settings = settings
-        self._connection = self._connect()
+        self._connection: Any = None
+        self._cancelled = False
+
+    def open(self) -> None:
+        self._connect()
         try:
             self._local_sql = _LOCAL.format(sha256=self._sha256_of("local_media_repository"))
             self._remote_sql = _REMOTE.format(sha256=self._sha256_of("remote_media_cache"))
             ((self._has_thumbnails,),) = self._rows(_HAS_THUMBNAILS, [])
-        except BaseException:
-            self.close()
-            raise
+        except psycopg2.extensions.QueryCanceledError as error:
+            raise MediaError(self._explained(error)) from error
 
     def local(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
         return self._rows(self._local_sql, [list(media_ids)])
@@ -97,22 +112,47 @@ class PostgresqlTables:
         ((found,),) = self._rows(sql, [])
         return bool(found)
 
-    def close(self) -> None:
-        with suppress(psycopg2.Error):
-            self._connection.close()
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._disconnect()
 
-    def _connect(self) -> Any:
-        connection = psycopg2.connect(**{**_CONNECTION, **self._settings.args})
+    def close(self) -> None:
+        if self._connection is not None:
+            with suppress(psycopg2.Error):
+                self._connection.close()
+
+    def _connect(self) -> None:
+        arguments = {**_CONNECTION, **self._settings.args}
+        if _is_endless(arguments["connect_timeout"]):
+            arguments["connect_timeout"] = _CONNECTION["connect_timeout"]
+        self._connection = connection = psycopg2.connect(**arguments)
+        # After it is known: cancel() has set the flag before it looks for a connection.
+        if self._cancelled:
+            self._disconnect()
         try:
             # Synapse's own database is always UTF-8, whatever this process's environment says.
             connection.set_client_encoding("UTF8")
             connection.set_session(readonly=True, autocommit=True)
             with connection.cursor() as cursor:
                 cursor.execute("SET statement_timeout = %s", [_STATEMENT_SECONDS * 1000])
+                if connection.server_version >= _CHECKS_CONNECTION:
+                    # Servers on systems that cannot look refuse the setting.
+                    with suppress(psycopg2.DataError, psycopg2.ProgrammingError):
+                        cursor.execute("SET client_connection_check_interval = %s", [_CHECK_CONNECTION])
         except BaseException:
             connection.close()
             raise
-        return connection
+
+    def _disconnect(self) -> None:
+        """Whoever waits for the server on this connection gets an error at once, whether the server answers or not."""
+        if self._connection is None:
+            return
+        # A duplicate, because the driver closes its own descriptor.
+        with (
+            suppress(psycopg2.Error, OSError),
+            socket.socket(fileno=os.dup(self._connection.fileno())) as duplicate,
+        ):
+            duplicate.shutdown(socket.SHUT_RDWR)
 
     def _sha256_of(self, table: str) -> str:
         """The column as SQL; Synapse before 1.127 has none."""
@@ -125,10 +165,10 @@ class PostgresqlTables:
             try:
                 return self._ask(sql, values)
             except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                if not self._connection.closed:
+                if not self._connection.closed or self._cancelled:
                     raise
                 # The server was restarted, or dropped a connection that was idle for long.
-                self._connection = self._connect()
+                self._connect()
                 return self._ask(sql, values)
         except psycopg2.Error as error:
             raise MediaError(self._explained(error)) from error
@@ -146,3 +186,11 @@ class PostgresqlTables:
                 "and was told to stop. Run this again when the server is less busy."
             )
         return explain_database_words(f"{type(error).__name__}: {error}", self._settings)
+
+
+def _is_endless(connect_timeout: object) -> bool:
+    """Whether the driver would wait for ever for a server that takes the connection and says nothing."""
+    try:
+        return int(str(connect_timeout)) <= 0
+    except ValueError:
+        return connect_timeout in (None, "")

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -16,7 +17,11 @@ from ..homeserver import DatabaseSettings
 from ..upstream.synapse_database import explain_database_words, require_file
 
 # In seconds, as long as Synapse may be writing.
-_BUSY_TIMEOUT = 30
+_BUSY_TIMEOUT = 30.0
+# SQLite itself waits only so long at a time, because nothing interrupts it while it waits for a lock.
+_BUSY_SLICE = 0.2
+# After how many steps of SQLite's virtual machine, some milliseconds, a statement looks whether it was cancelled.
+_STEPS = 100_000
 # How many values a statement takes.
 _VALUES = 32000 if sqlite3.sqlite_version_info >= (3, 32) else 900
 
@@ -48,23 +53,28 @@ class SqliteTables:
     """One connection that cannot write. Raises MediaError; opening also raises the driver's errors."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
+        """Does not touch the database yet: see open()."""
         require_file(settings)
         self._settings = settings
-        # Any worker thread may ask, one at a time.
+        self._connection: sqlite3.Connection | None = None
+        self._cancelled = False
+        self._local_sha256 = self._remote_sha256 = "NULL"
+        self._has_thumbnails = False
+
+    def open(self) -> None:
+        # The thread that asks need not be the one that opens or cancels.
         self._connection = sqlite3.connect(
-            settings.args["database"], timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+            self._settings.args["database"], timeout=_BUSY_SLICE, isolation_level=None, check_same_thread=False
         )
-        try:
-            self._connection.execute("PRAGMA query_only = ON")
-            self._local_sha256 = self._sha256_of("local_media_repository")
-            self._remote_sha256 = self._sha256_of("remote_media_cache")
-            tables = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            self._has_thumbnails = {"local_media_repository_thumbnails", "remote_media_cache_thumbnails"} <= {
-                name for (name,) in tables
-            }
-        except BaseException:
-            self.close()
-            raise
+        # interrupt() does nothing to a statement that is about to begin; this ends that one too.
+        self._connection.set_progress_handler(lambda: self._cancelled, _STEPS)
+        self._ask("PRAGMA query_only = ON")
+        self._local_sha256 = self._sha256_of("local_media_repository")
+        self._remote_sha256 = self._sha256_of("remote_media_cache")
+        dummy, tables = self._ask("SELECT name FROM sqlite_master WHERE type = 'table'")
+        self._has_thumbnails = {"local_media_repository_thumbnails", "remote_media_cache_thumbnails"} <= {
+            name for (name,) in tables
+        }
 
     def local(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
         return self._by_id(_LOCAL, media_ids)
@@ -85,13 +95,19 @@ class SqliteTables:
         ((found,),) = self._rows(sql, [])
         return bool(found)
 
+    def cancel(self) -> None:
+        self._cancelled = True
+        if self._connection is not None:
+            self._connection.interrupt()
+
     def close(self) -> None:
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def _sha256_of(self, table: str) -> str:
         """The column as SQL; Synapse before 1.127 has none."""
-        with closing(self._connection.execute(f"SELECT * FROM {table} LIMIT 0")) as cursor:  # noqa: S608 - a constant
-            return "sha256" if "sha256" in [column[0] for column in cursor.description] else "NULL"
+        columns, dummy = self._ask(f"SELECT * FROM {table} LIMIT 0")  # noqa: S608 - a constant
+        return "sha256" if "sha256" in columns else "NULL"
 
     def _by_id(self, sql: str, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
@@ -122,10 +138,22 @@ class SqliteTables:
 
     def _rows(self, sql: str, values: Sequence[str]) -> list[tuple[Any, ...]]:
         try:
-            with closing(self._connection.execute(sql, values)) as cursor:
-                return cursor.fetchall()
+            return self._ask(sql, values)[1]
         except sqlite3.Error as error:
             raise MediaError(explain_database_words(f"{type(error).__name__}: {error}", self._settings)) from error
+
+    def _ask(self, sql: str, values: Sequence[str] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Names of columns, and rows. Waits while Synapse is writing."""
+        deadline = time.monotonic() + _BUSY_TIMEOUT
+        while True:
+            if self._connection is None or self._cancelled:
+                raise sqlite3.OperationalError("interrupted")
+            try:
+                with closing(self._connection.execute(sql, values)) as cursor:
+                    return [column[0] for column in cursor.description or ()], cursor.fetchall()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() >= deadline:
+                    raise
 
 
 def _marks(values: Sequence[str]) -> str:
