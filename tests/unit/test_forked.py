@@ -5,14 +5,27 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.forked import call_as
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.signals import Stopped
 
 NOBODY = pwd.getpwnam("nobody")
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """The caller holds the signals of its process until it has told what came of the work."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_the_function_runs_as_the_other_user_and_the_caller_stays() -> None:
@@ -41,3 +54,41 @@ def test_a_child_that_fails_is_an_error(capfd: pytest.CaptureFixture[str]) -> No
     with pytest.raises(MediaError, match="exit status 1"):
         call_as(NOBODY, failing)
     assert "KeyError: 'surprise'" in capfd.readouterr().err
+
+
+def stopped() -> dict[str, Any]:
+    """Work that a signal ends, and that says how far it came."""
+    try:
+        time.sleep(60)
+    except Stopped as error:
+        return {"stopped": str(error)}
+    return {}
+
+
+def test_a_signal_to_the_child_leaves_its_report() -> None:
+    def signalled() -> dict[str, Any]:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        return stopped()
+
+    assert call_as(NOBODY, signalled) == {"stopped": "SIGTERM"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_caller_reaches_the_child_and_the_report_comes(number: signal.Signals) -> None:
+    timers = [threading.Timer(0.3 + n / 10, os.kill, (os.getpid(), number)) for n in range(3)]
+    for timer in timers:
+        timer.start()
+    assert call_as(NOBODY, stopped) == {"stopped": number.name}
+    for timer in timers:
+        timer.join()
+
+
+def test_a_child_that_a_signal_ends_without_a_report_is_told_as_that(capfd: pytest.CaptureFixture[str]) -> None:
+    def signalled() -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+        return {}
+
+    with pytest.raises(MediaError, match=r"^Stopped by SIGTERM\. Run it again") as error:
+        call_as(NOBODY, signalled)
+    assert error.value.exit_status == 143 and capfd.readouterr().err == ""

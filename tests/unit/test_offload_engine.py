@@ -294,7 +294,30 @@ def test_signals_are_the_main_threads_own(host: Host, pipeline: Callable[[Pipeli
     thread.start()
     thread.join()
     assert reports[0].changed and signal.getsignal(signal.SIGTERM) is before
-    assert host.run().changed and signal.getsignal(signal.SIGTERM) is before
+
+
+def test_once_the_work_has_ended_signals_are_held(
+    host: Host, pipeline: Callable[[Pipeline], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All was moved, and that is what the report and the metrics say."""
+    write = engine.write_metrics
+
+    def signalled(*arguments: Any, **options: Any) -> None:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            os.kill(os.getpid(), number)
+        write(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(engine, "write_metrics", signalled)
+    pipeline(upload_one)
+    report = host.run()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert report.changed and report.error is None and host.metric("exit_status") == 0
+
+    pipeline(refuse)
+    with pytest.raises(StoreError):
+        host.run()
+    assert host.metric("exit_status") == 2
 
 
 def test_an_observer_sees_it_begin_and_end(host: Host, pipeline: Callable[[Pipeline], None]) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -17,7 +18,7 @@ from typing import Any
 
 from .errors import MediaError
 from .privileges import become
-from .signals import stop_on_signals
+from .signals import STOPPING, Stopped, handed_to, hold_signals, stop_on_signals
 
 
 def call_as(account: pwd.struct_passwd, function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -35,7 +36,8 @@ def call_as(account: pwd.struct_passwd, function: Callable[[], dict[str, Any]]) 
     os.close(answer_in)
     os.close(life_out)
     try:
-        with os.fdopen(answer_out, "rb") as answer:
+        # The child is told to stop, and says what it has done until then.
+        with handed_to(lambda stopped: os.kill(child, stopped.number)), os.fdopen(answer_out, "rb") as answer:
             text = answer.read()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     except BaseException:
@@ -45,12 +47,21 @@ def call_as(account: pwd.struct_passwd, function: Callable[[], dict[str, Any]]) 
     finally:
         os.close(life_in)
     if not text:
-        raise MediaError(
-            f"The process that did the work as {account.pw_name} ended without an answer (exit status {status}). "
-            "Run this again; the system's log may say who ended it."
-        )
+        raise _without_answer(account.pw_name, status)
     report: dict[str, Any] = json.loads(text)
     return report
+
+
+def _without_answer(user: str, status: int) -> MediaError:
+    number = -status if status < 0 else status - 128
+    if number in STOPPING:
+        error = MediaError(f"Stopped by {signal.Signals(number).name}. Run it again to go on.")
+        error.exit_status = 128 + number
+        return error
+    return MediaError(
+        f"The process that did the work as {user} ended without an answer (exit status {status}). "
+        "Run this again; the system's log may say who ended it."
+    )
 
 
 def _run_child(
@@ -61,11 +72,17 @@ def _run_child(
         become(account)
         stop_on_signals()
         _end_with_parent(life_out)
-        with os.fdopen(answer_in, "wb") as answer:
-            answer.write(json.dumps(function()).encode())
+        report = function()
+        hold_signals()
+        # The parent may be gone.
+        with contextlib.suppress(BrokenPipeError), os.fdopen(answer_in, "wb") as answer:
+            answer.write(json.dumps(report).encode())
         status = 0
+    except Stopped as stopped:
+        status = stopped.exit_status
     except BaseException:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
     finally:
         # Not sys.exit: what the parent has to flush or to clean up is not the child's.
         os._exit(status)

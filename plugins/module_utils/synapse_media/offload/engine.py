@@ -10,15 +10,13 @@ import contextlib
 import fcntl
 import os
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from types import FrameType
 
 from ..errors import ConfigurationError, LockedError, MediaError
 from ..lock import LOCK_NAME, RunLock
-from ..signals import Stopped
+from ..signals import Stopped, handed_to, hold_signals
 from ..source import Source
 from ..store import StoreSettings
 from .context import Context
@@ -39,7 +37,6 @@ Observer = Callable[[Report], None]
 # Seconds between two looks of an observer, and what aborting unfinished uploads may take after a stop.
 _OBSERVE_EVERY = 0.25
 _ABORT_WITHIN = 10.0
-_STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class _TooLateError(Exception):
@@ -60,6 +57,7 @@ def run(
 
     Raises ConfigurationError, StoreError, LockedError or MediaError where the run was refused or ended early, and
     Stopped after a signal. The error carries the report of what was done until then as its attribute `report`.
+    Once the work has ended, well or not, signals are held for the rest of the process: the caller tells the report.
     """
     report = Report(dry_run=rehearse, keep_names=keep_names, on_failure=on_failure)
     started = time.monotonic()
@@ -68,6 +66,8 @@ def run(
         _run(source, store, settings, report, observe)
         status = 1 if report.failures else 0
     except BaseException as error:
+        # What has happened is told in full, and the exit status stays that of this error.
+        hold_signals()
         status = exit_status(error, report)
         report.error = words(error)
         error.report = report  # type: ignore[attr-defined] # the one thing that every error of a run carries
@@ -169,12 +169,15 @@ def _drive(
         )
         report.requests = context.s3.requests
         try:
-            with _stopped_by_signals(context), _finished(context):
+            # A signal that comes after the last file changes nothing any more.
+            with handed_to(lambda stopped: _stop(context, stopped)), _finished(context):
                 if observe:
                     loop.start(_show(loop, observe, report))
                 loop.run(offload(context))
         except BaseException:
             context.stopping = True
+            # A look-up that is under way would hold up all that follows.
+            rows.cancel()
             _abort(context)
             raise
         finally:
@@ -234,27 +237,10 @@ async def _give_up(loop: Loop) -> None:
     raise _TooLateError
 
 
-@contextlib.contextmanager
-def _stopped_by_signals(context: Context) -> Iterator[None]:
-    """Signals end the loop's turn, not whatever line of Python is being run. They come to the main thread alone."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        # A second signal must not interrupt the clearing up.
-        for each in _STOPPING:
-            signal.signal(each, signal.SIG_IGN)
-        context.stopping = True
-        context.loop.interrupt(Stopped(number))
-
-    previous = {number: signal.signal(number, stop) for number in _STOPPING}
-    try:
-        yield
-    finally:
-        if not context.stopping:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+def _stop(context: Context, stopped: Stopped) -> None:
+    """Ends the loop's turn, not whatever line of Python is being run."""
+    context.stopping = True
+    context.loop.interrupt(stopped)
 
 
 def _write_metrics(path: str, report: Report, media_path: str, status: int) -> None:
