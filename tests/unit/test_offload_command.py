@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,15 @@ def own_environment() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """The verb holds the signals of its process for good, once there is something to tell."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "worker", lambda user, media_path, root_may_own: None)
 
@@ -87,7 +97,7 @@ class Config:
         self.path.write_text(yaml.safe_dump(self.content))
         self.path.chmod(0o600)
         parser = argparse.ArgumentParser()
-        offload_arguments.add_parser(parser.add_subparsers())
+        offload_arguments.add_parser(parser.add_subparsers(), "synapse-s3-migrate")
         parsed = parser.parse_args(["offload", "--config", str(self.path), *options])
         status: int = parsed.function(parsed)
         return status
@@ -167,7 +177,7 @@ def test_one_object_for_what_never_began(
 
 def test_a_missing_file_is_one_object_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
-    offload_arguments.add_parser(parser.add_subparsers())
+    offload_arguments.add_parser(parser.add_subparsers(), "synapse-s3-migrate")
     options = parser.parse_args(["offload", "--config", str(tmp_path / "absent"), "--json"])
     assert options.function(options) == 2
     assert "cannot be read" in json.loads(capsys.readouterr().out)["error"]

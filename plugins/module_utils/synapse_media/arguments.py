@@ -8,10 +8,26 @@ from __future__ import annotations
 
 import argparse
 
+# The name of the command that was typed. It gives the verb and the file itself, so its help does not speak of them.
+COMMAND_VARIABLE = "SYNAPSE_MEDIA_COMMAND"
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, mode 0600")
-    parser.add_argument("--user", help="when started as root: the user to become (default: the owner of media_path)")
+
+def add_verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], verb: str, command: str | None, purpose: str
+) -> argparse.ArgumentParser:
+    """Its help, usage errors and messages bear the name that was typed: `command`, or Python's and the verb."""
+    parser = verbs.add_parser(verb, prog=command, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+    parser.set_defaults(command=parser.prog, refuse=parser.error)
+    parser.add_argument(
+        "--config", required=True, metavar="FILE", help=argparse.SUPPRESS if command else "YAML file, mode 0600"
+    )
+    parser.add_argument(
+        "--user",
+        help=argparse.SUPPRESS
+        if command
+        else "when started as root: the user to become (default: the owner of media_path)",
+    )
+    return parser
 
 
 def add_output(parser: argparse.ArgumentParser, *, progress: str, progress_default: bool) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 
-from ..arguments import add_common, add_output
+from ..arguments import add_output, add_verb
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    offload = verbs.add_parser("offload", help="move media to the bucket, each file proven there before it is deleted")
-    add_common(offload)
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser], command: str | None = None) -> None:
+    purpose = "move media to the bucket, each file proven there before it is deleted"
+    offload = add_verb(verbs, "offload", command, purpose)
     add_output(
         offload,
         progress="show how far it is: a bar on a terminal, a line every 30 seconds otherwise (default: show it)",

@@ -21,7 +21,7 @@ from typing import TextIO
 from ..config import SourceSettings, read_config
 from ..errors import MediaError
 from ..privileges import become, worker
-from ..signals import Stopped
+from ..signals import Stopped, hold_signals
 from ..sizes import in_words
 from ..source import Source, resolve
 from ..state_directory import make_state_dir
@@ -31,8 +31,6 @@ from .engine import Observer, exit_status, run, words
 from .progress import FileCount, Progress, failure_line
 from .report import Failure, Report
 from .settings import OffloadSettings
-
-_PROGRAM = "synapse-s3-migrate"
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,9 @@ class Job:
 
     def _import_all(self) -> None:
         """What is imported only when it is needed: the worker may not be able to read where it lies."""
-        names = ["encodings.idna"]
+        names = ["encodings.idna", "urllib.request"]
         if not (self.store.access_key_id and self.store.endpoint_url):
-            names.append("boto3")
+            names.append(f"{__package__.rpartition('.')[0]}.store_client")
         for name in names:
             # Whoever needs one that is missing says so itself.
             with contextlib.suppress(ImportError):
@@ -110,13 +108,13 @@ def failed(error: BaseException, *, rehearse: bool) -> tuple[Report, int]:
 def offload(options: argparse.Namespace) -> int:
     """What `python -m synapse_media offload` does; the exit status."""
     report, status = _offload(options)
-    for warning in report.warnings:
-        _say(sys.stderr, f"{_PROGRAM}: {warning}")
+    hold_signals()
+    name = options.command
+    for line in remarks(report):
+        _say(sys.stderr, f"{name}: {line}")
     if report.exception is not None:
         _say(sys.stderr, report.exception)
-    if report.error is not None:
-        _say(sys.stderr, f"{_PROGRAM}: {report.error}")
-    _say(sys.stdout, json.dumps(report.as_dict()) if options.json else f"{_PROGRAM}: {summary(report)}")
+    _say(sys.stdout, json.dumps(report.as_dict()) if options.json else f"{name}: {summary(report)}")
     return status
 
 
@@ -130,21 +128,33 @@ def _offload(options: argparse.Namespace) -> tuple[Report, int]:
             become(account)
     except (Exception, Stopped, KeyboardInterrupt) as error:
         return failed(error, rehearse=options.dry_run)
+    name = options.command
     if not options.progress:
-        return attempt(job, on_failure=lambda failure: _say(sys.stderr, f"{_PROGRAM}: {failure_line(failure)}"))
+        return attempt(job, on_failure=lambda failure: _say(sys.stderr, f"{name}: {failure_line(failure)}"))
     count = None
     if sys.stderr.isatty():
         count = FileCount(job.source.media_path, settings.shard.count)
         count.start()
-    progress = Progress(sys.stderr, _PROGRAM, count)
+    progress = Progress(sys.stderr, name, count)
     try:
         return attempt(
             job,
             observe=progress.observe,
-            on_failure=lambda failure: progress.write(f"{_PROGRAM}: {failure_line(failure)}"),
+            on_failure=lambda failure: progress.write(f"{name}: {failure_line(failure)}"),
         )
     finally:
         progress.clear()
+
+
+def remarks(report: Report) -> list[str]:
+    """What the summary does not say: what went wrong beside the files, and why the run ended early."""
+    return [*report.warnings, *([report.error] if report.error is not None else [])]
+
+
+def started(job: Job) -> str:
+    """How a run begins, for a journal."""
+    place = f"the bucket {job.store.bucket}{f', prefix {job.store.prefix}' if job.store.prefix else ''}"
+    return f"{'dry run' if job.rehearse else 'run'} started by Ansible: {job.source.media_path} to {place}"
 
 
 def summary(report: Report) -> str:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..arguments import add_common, add_output
+from ..arguments import add_output, add_verb
 
 
-def add_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    migrate = verbs.add_parser("migrate", help="move media to the bucket with upstream's script")
-    add_common(migrate)
+def add_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser], command: str | None = None) -> None:
+    migrate = add_verb(verbs, "migrate", command, "move media to the bucket with upstream's script")
     add_output(migrate, progress="show progress bars (default: on a terminal)", progress_default=sys.stderr.isatty())
     migrate.set_defaults(function=_migrate)
-    by_hand = verbs.add_parser("prepare", help="make the files that the script needs in the state directory")
-    add_common(by_hand)
+    by_hand = add_verb(verbs, "prepare", command, "make the files that the script needs in the state directory")
     by_hand.set_defaults(function=_prepare)
 
 

@@ -17,6 +17,7 @@ from ..config import ConfigFile, flag, read_config, refuse_unknown, text
 from ..durations import parse_duration
 from ..errors import ConfigurationError
 from ..privileges import become, worker
+from ..signals import hold_signals
 from ..source import resolve
 from ..state_directory import make_state_dir
 from .command import COMMANDS, Command, check_synapse, run_step
@@ -25,7 +26,6 @@ from .script import default_path
 from .session import SessionSettings, open_job, prepare
 from .summary import combined, summary_line
 
-_PROGRAM = "synapse-s3-migrate"
 _KEYS = ("older_than", "delete_local", "provider_check", "state_dir", "script")
 
 
@@ -51,8 +51,10 @@ def migrate(options: argparse.Namespace) -> int:
     except Exception as error:
         reports["error"] = {**report_of_error(error), "step": step}
         status = getattr(error, "exit_status", 1)
+    # What was done is told in full.
+    hold_signals()
     report = combined(reports, options.dry_run, time.monotonic() - started)
-    _say(report, as_json=options.json)
+    _say(report, options.command, as_json=options.json)
     return status
 
 
@@ -99,13 +101,13 @@ def _start(settings: SessionSettings, user: str | None) -> None:
         become(account)
 
 
-def _say(report: dict[str, Any], *, as_json: bool) -> None:
+def _say(report: dict[str, Any], name: str, *, as_json: bool) -> None:
     if report.get("failed"):
         for line in report.get("script_lines", []):
             sys.stderr.write(f"  {line}\n")
         if "exception" in report:
             sys.stderr.write(f"{report['exception']}\n")
         step = f"{report['step']}: " if report.get("step") else ""
-        sys.stderr.write(f"{_PROGRAM}: {step}{report['msg']}\n")
-    line = json.dumps(report) if as_json else f"{_PROGRAM}: {summary_line(report)}"
+        sys.stderr.write(f"{name}: {step}{report['msg']}\n")
+    line = json.dumps(report) if as_json else f"{name}: {summary_line(report)}"
     sys.stdout.write(f"{line}\n")

@@ -1,0 +1,93 @@
+"""Each command is called what was typed, in its help, its usage errors and its messages."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jinja2 import Environment, FileSystemLoader
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "plugins" / "module_utils"
+TEMPLATES = ROOT / "roles" / "migrate" / "templates"
+
+
+def rendered(template: str, directory: Path, name: str, **variables: Any) -> Path:
+    """A script of the role as a host would have it, for the user who runs the tests."""
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), trim_blocks=True)
+    environment.filters.update(quote=shlex.quote, comment=lambda text: f"# {text}", basename=os.path.basename)
+    (directory / "environment").touch()
+    script = directory / name
+    script.write_text(
+        environment.get_template(template).render(
+            ansible_managed="Ansible managed",
+            synapse_s3_migrate_engine="media_offload",
+            synapse_s3_migrate_state_dir=str(directory),
+            __synapse_s3_synapse={"user": pwd.getpwuid(os.geteuid()).pw_name},
+            __synapse_s3_connection={},
+            __synapse_s3_migrate_as_synapse=["false"],
+            __synapse_s3_migrate_script=f"/usr/local/bin/{name}",
+            __synapse_s3_migrate_shell=f"/usr/local/bin/{name}",
+            __synapse_s3_migrate_environment_file=str(directory / "environment"),
+            __synapse_s3_migrate_lib_dir=str(PACKAGE),
+            __synapse_s3_migrate_venv=str(Path(sys.prefix)),
+            __synapse_s3_migrate_venv_python=sys.executable,
+            __synapse_s3_migrate_config_file=str(directory / "absent.yml"),
+            **variables,
+        )
+    )
+    script.chmod(0o755)
+    return script
+
+
+def run(*command: object) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [str(part) for part in command],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("verb", ["offload", "migrate"])
+@pytest.mark.parametrize("name", ["synapse-s3-migrate", "synapse-s3-migrate-second"])
+def test_the_command_of_the_host(verb: str, name: str, tmp_path: Path) -> None:
+    script = rendered("synapse-s3-migrate.j2", tmp_path, name, __synapse_s3_migrate_verb=verb)
+    status, output, errors = run(script, "--help")
+    assert (status, errors) == (0, "")
+    assert output.startswith(f"usage: {name} [-h] [--dry-run] [--json]")
+    # What the script gives by itself is nobody's to type.
+    assert "synapse_media" not in output and "--config" not in output and "--user" not in output
+
+    status, output, errors = run(script, "--nonsense")
+    assert status == 2 and errors.splitlines()[-1].startswith(f"{name}: error: ")
+    assert errors.startswith(f"usage: {name} [-h]")
+
+    status, output, errors = run(script)
+    assert status == 2 and errors.startswith(f"{name}: ") and "absent.yml cannot be read" in errors
+    assert output.startswith(f"{name}: ")
+
+
+def test_the_shell_of_the_host(tmp_path: Path) -> None:
+    status, output, errors = run(rendered("synapse-s3-shell.j2", tmp_path, "synapse-s3-shell"), "-c", "true")
+    assert status == 2 and output == ""
+    assert errors.startswith("synapse-s3-shell: ") and "absent.yml cannot be read" in errors
+
+
+@pytest.mark.parametrize("verb", ["offload", "migrate", "prepare"])
+def test_without_a_script_it_is_pythons_module(verb: str) -> None:
+    name = f"{Path(sys.executable).name} -m synapse_media {verb}"
+    status, output, dummy = run(sys.executable, "-m", "synapse_media", verb, "--help")
+    assert status == 0 and output.startswith(f"usage: {name} [-h] --config FILE")
+    status, output, errors = run(sys.executable, "-m", "synapse_media", verb, "--config", "/absent")
+    assert status == 2 and errors.startswith(f"{name}: /absent cannot be read")
