@@ -141,6 +141,9 @@ notes:
   - Run it with the Python of a virtualenv that holds the requirements, by C(ansible_python_interpreter). The role
     P(matrix_ops.synapse_s3.migrate#role) makes one.
   - One run at a time works in a state directory and on a media store; a second one fails at once and does nothing.
+  - What a run does is in the systemd journal too. C(journalctl -t synapse-s3-migrate) shows the runs of the timer and
+    those of the module.
+  - A signal ends the run within seconds, and the result says what was done until then.
   - The results are those of C(python -m synapse_media offload --json), but for C(failed) and C(skipped), which Ansible
     has a meaning of its own for. They are RV(failed_files) and RV(skipped_files) here.
 seealso:
@@ -270,7 +273,8 @@ error:
 exit_status:
   description:
     - That of the command line for the same run. V(0) for all done, V(1) for files that failed or a run that ended
-      early, V(2) for a refusal that left everything as it was, V(3) for another run at work.
+      early, V(2) for a refusal that left everything as it was, V(3) for another run at work, V(143), V(130) or V(129)
+      for a run that was stopped by SIGTERM, SIGINT or SIGHUP before all was done.
   returned: always
   type: int
   sample: 0
@@ -291,13 +295,23 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.forked import call_as
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.journal import (
+    ERROR,
+    INFO,
+    WARNING,
+    Journal,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.command import (
     Job,
     attempt,
     failed,
     job_of,
+    remarks,
+    started,
+    summary,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.moves import diff_of
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.progress import failure_line
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import Report
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     DEFAULT_CONCURRENCY,
@@ -308,6 +322,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     VERIFICATIONS,
     VERIFY_CONTENT,
     OffloadSettings,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.signals import (
+    Stopped,
+    hold_signals,
+    stop_on_signals,
 )
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -348,10 +367,13 @@ def main() -> None:
     module.no_log_values -= harmless_values(module.params["database"])
     if not HAS_YAML and (module.params["homeserver_config"] or module.params["synapse_configs"]):
         module.fail_json(msg=missing_required_lib("PyYAML"))
+    stop_on_signals()
     try:
         answer = _perform(module.params, rehearse=module.check_mode, keep_names=module._diff)
-    except MediaError as error:
+    except (MediaError, Stopped) as error:
         answer = _answer(*failed(error, rehearse=module.check_mode))
+        Journal().write(answer["report"]["error"], ERROR)
+    hold_signals()
     result = answer["report"]
     for warning in result.pop("warnings", []):
         module.warn(warning)
@@ -391,7 +413,16 @@ def _perform(params: dict[str, Any], *, rehearse: bool, keep_names: bool) -> dic
 
 
 def _attempt(job: Job, keep_names: bool) -> dict[str, Any]:
-    return _answer(*attempt(job, keep_names=keep_names))
+    """Told to the journal as well: what a module prints is seen by whoever started the play, and by nobody later."""
+    journal = Journal()
+    journal.write(started(job))
+    report, status = attempt(
+        job, keep_names=keep_names, on_failure=lambda failure: journal.write(failure_line(failure), ERROR)
+    )
+    for line in remarks(report):
+        journal.write(line, WARNING)
+    journal.write(summary(report), ERROR if status else INFO)
+    return _answer(report, status)
 
 
 def _answer(report: Report, exit_status: int) -> dict[str, Any]:
