@@ -325,7 +325,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.signals import (
     Stopped,
-    hold_signals,
+    ignore_signals,
     stop_on_signals,
 )
 
@@ -373,7 +373,7 @@ def main() -> None:
     except (MediaError, Stopped) as error:
         answer = _answer(*failed(error, rehearse=module.check_mode))
         Journal().write(answer["report"]["error"], ERROR)
-    hold_signals()
+    ignore_signals()
     result = answer["report"]
     for warning in result.pop("warnings", []):
         module.warn(warning)

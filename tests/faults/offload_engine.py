@@ -71,6 +71,8 @@ class Engine:
         # The configuration of a Synapse that fetches from where the engine puts media, unless a test writes another.
         self.synapse = library.directory / "synapse.yaml"
         self.synapse_config: dict[str, Any] | None = None
+        # Python that runs the command in place of the command itself, for what no signal could time.
+        self.code = ""
 
     def write(self) -> Path:
         config = synapse_config(self.s3) if self.synapse_config is None else self.synapse_config
@@ -90,14 +92,21 @@ class Engine:
         self.library.own(self.config)
         return self.config
 
-    def start(self, *options: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *options: str,
+        before: Callable[[], None] | None = None,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> subprocess.Popen[str]:
         """`before` runs in the child, between fork and exec."""
+        program = ["-c", self.code] if self.code else ["-m", "synapse_media"]
         return subprocess.Popen(
-            [sys.executable, "-m", "synapse_media", "offload", "--config", str(self.write()), "--json", *options],
+            [sys.executable, *program, "offload", "--config", str(self.write()), "--json", *options],
             env={**os.environ, **_ENVIRONMENT},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             text=True,
             preexec_fn=before,
         )

@@ -15,7 +15,7 @@ import threading
 import time
 from typing import Any, NoReturn
 
-from .signals import stop_is_requested
+from .signals import ignore_signals, stop_is_requested
 
 # What a pipe takes without blocking once it says that it takes something (PIPE_BUF on Linux).
 _PIECE = 4096
@@ -87,6 +87,7 @@ def leave(status: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
+    ignore_signals()
     if threading.active_count() > 1:
         # A thread in a library's call, such as a silent database's, must not meet that library's own clearing up.
         os._exit(status)

@@ -57,12 +57,17 @@ def hold_signals() -> None:
     _listen(_note)
 
 
+def ignore_signals() -> None:
+    """Until the process is gone: while it ends, Python gives the signals it handles back to the system, which kills."""
+    _listen(signal.SIG_IGN)
+
+
 def stop_is_requested() -> bool:
     """Whether a signal has come, whatever was done about it."""
     return bool(_heard)
 
 
-def _listen(handler: _Handler) -> None:
+def _listen(handler: _Handler | signal.Handlers) -> None:
     # Python lets no other thread do it, and lets none but the main one hear of signals.
     if threading.current_thread() is threading.main_thread():
         for number in STOPPING:

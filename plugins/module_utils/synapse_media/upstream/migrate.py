@@ -42,7 +42,7 @@ def migrate(options: argparse.Namespace) -> int:
         for command in commands:
             unchecked = check_synapse(command, settings)
             if unchecked:
-                sys.stderr.write(f"{_PROGRAM}: {unchecked}\n")
+                sys.stderr.write(f"{options.command}: {unchecked}\n")
         _start(settings, options.user)
         with open_job(settings) as job:
             for command in commands:

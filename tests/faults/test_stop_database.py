@@ -1,0 +1,241 @@
+"""A stop is heard within seconds while the database does not answer, in whatever phase of the run that is."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+from custody import Custody
+from homeserver_database import Cluster, PostgresqlDatabase
+from library import Library
+from offload_engine import Engine, finish
+from s3_server import S3Server
+from wire_faults import meanwhile
+from wire_proxy import LIST, WireProxy
+
+# Seconds from the signal to the end of the process.
+HEARD = 5.0
+# More than one batch of rows.
+MANY = 2100
+STOPPING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+
+
+class Host:
+    def __init__(self, library: Library, s3: S3Server, bucket: str, files: int = 5) -> None:
+        self.library = library
+        library.add([100] * files, thumbnails=0)
+        self.custody = Custody(library.media_path, s3.buckets / bucket)
+        self.custody.take_stock()
+        self.engine = Engine(library, s3.connection(bucket))
+
+    @property
+    def database(self) -> PostgresqlDatabase:
+        database = self.library.database
+        assert isinstance(database, PostgresqlDatabase)
+        return database
+
+    def stop(self, process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> None:
+        """The signal is heard, the report is whole, and nothing is lost."""
+        assert process.poll() is None, process.communicate()
+        began = time.monotonic()
+        process.send_signal(number)
+        outcome = finish(process)
+        assert time.monotonic() - began < HEARD
+        assert outcome.status == 128 + number, outcome.errors
+        assert outcome.report["error"] == f"Stopped by {number.name}. Run it again to go on."
+        assert len(outcome.errors.strip().splitlines()) == 1, outcome.errors
+        self.custody.assert_nothing_lost()
+
+
+@pytest.fixture
+def postgresql(make_library: Callable[[str], Library], s3: S3Server, bucket: str) -> Host:
+    return Host(make_library("postgresql"), s3, bucket)
+
+
+@pytest.fixture
+def sqlite(library: Library, s3: S3Server, bucket: str) -> Host:
+    return Host(library, s3, bucket)
+
+
+@contextmanager
+def locked(cluster: Cluster, name: str, table: str) -> Iterator[None]:
+    with closing(psycopg2.connect(**cluster.arguments(name))) as other:
+        other.cursor().execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def waiting(cluster: Cluster, name: str) -> int:
+    """How many statements in this database wait for a lock."""
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+    return int(cluster.execute("postgres", sql, (name,))[0][0])
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "this has not come about"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", STOPPING, ids=lambda number: number.name)
+def test_a_lock_while_the_database_is_opened(postgresql: Host, cluster: Cluster, number: signal.Signals) -> None:
+    name = postgresql.database.name
+    with locked(cluster, name, "local_media_repository"):
+        process = postgresql.engine.start()
+        until(lambda: waiting(cluster, name) == 1)
+        postgresql.stop(process, number)
+        # The server has ended the statement too, though nothing answered it.
+        until(lambda: waiting(cluster, name) == 0, HEARD)
+    assert postgresql.engine.run().status == 0
+    postgresql.custody.assert_all_moved()
+
+
+def test_a_lock_while_a_batch_is_looked_up(
+    make_library: Callable[[str], Library], s3: S3Server, bucket: str, cluster: Cluster
+) -> None:
+    host = Host(make_library("postgresql"), s3, bucket, MANY)
+    name = host.database.name
+    with WireProxy(s3.endpoint_url) as wire, closing(psycopg2.connect(**cluster.arguments(name))) as other:
+        host.engine.s3["endpoint_url"] = wire.endpoint_url
+        # Between the first batch and the second.
+        host.engine.offload["concurrency"] = 1
+
+        def lock() -> None:
+            other.cursor().execute("LOCK TABLE local_media_repository IN ACCESS EXCLUSIVE MODE")
+
+        wire.add(LIST, meanwhile(lock), times=1)
+        process = host.engine.start()
+        until(lambda: waiting(cluster, name) == 1)
+        host.stop(process)
+        until(lambda: waiting(cluster, name) == 0, HEARD)
+        other.rollback()
+        wire.faults.clear()
+        host.engine.offload["concurrency"] = 64
+        assert host.engine.run().status == 0
+    host.custody.assert_all_moved()
+
+
+def test_a_server_that_is_suspended_in_the_middle(
+    make_library: Callable[[str], Library], s3: S3Server, bucket: str, cluster: Cluster
+) -> None:
+    """It takes what is sent, a cancel request included, and answers nothing."""
+    host = Host(make_library("postgresql"), s3, bucket, MANY)
+    name = host.database.name
+    sql = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
+    suspended: list[int] = []
+
+    def suspend() -> None:
+        for (pid,) in cluster.execute("postgres", sql, (name,)):
+            suspended.append(pid)
+            subprocess.run(["kill", "-STOP", str(pid)], check=True)
+
+    with WireProxy(s3.endpoint_url) as wire:
+        host.engine.s3["endpoint_url"] = wire.endpoint_url
+        host.engine.offload["concurrency"] = 1
+        wire.add(LIST, meanwhile(suspend), times=1)
+        process = host.engine.start()
+        try:
+            until(lambda: bool(suspended))
+            time.sleep(1)
+            host.stop(process)
+        finally:
+            for pid in suspended:
+                subprocess.run(["kill", "-CONT", str(pid)], check=True)
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A server that takes connections and says nothing."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(8)
+        listening.settimeout(30)
+        yield listening
+
+
+@pytest.mark.parametrize("number", STOPPING, ids=lambda number: number.name)
+def test_a_server_that_takes_the_connection_and_says_nothing(
+    postgresql: Host, silent: socket.socket, number: signal.Signals
+) -> None:
+    postgresql.engine.database["args"].update(port=silent.getsockname()[1], connect_timeout=600)
+    process = postgresql.engine.start()
+    with silent.accept()[0]:
+        time.sleep(0.3)
+        postgresql.stop(process, number)
+
+
+@pytest.mark.parametrize("patience", [None, 0, -1, "0"])
+def test_connecting_is_bounded(postgresql: Host, silent: socket.socket, patience: object) -> None:
+    """Also where the operator has told the driver to wait for ever."""
+    args = postgresql.engine.database["args"]
+    args["port"] = silent.getsockname()[1]
+    if patience is not None:
+        args["connect_timeout"] = patience
+    outcome = postgresql.engine.run()
+    assert outcome.status == 2 and "PostgreSQL database cannot be read" in outcome.errors
+    assert outcome.seconds < 30
+
+
+def test_a_connection_that_is_made_again_and_gets_no_answer(
+    make_library: Callable[[str], Library], s3: S3Server, bucket: str, cluster: Cluster
+) -> None:
+    """The one was lost in the middle of the run, and the next look-up tries for another."""
+    host = Host(make_library("postgresql"), s3, bucket, MANY)
+    name, lost = host.database.name, []
+    sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    with closing(psycopg2.connect(**cluster.arguments("postgres"))) as other, WireProxy(s3.endpoint_url) as wire:
+
+        def lose() -> None:
+            cluster.execute("postgres", sql, (name,))
+            # Nobody gets in any more: authentication reads this table.
+            other.cursor().execute("LOCK TABLE pg_catalog.pg_database IN ACCESS EXCLUSIVE MODE")
+            lost.append(True)
+
+        host.engine.s3["endpoint_url"] = wire.endpoint_url
+        host.engine.offload["concurrency"] = 1
+        wire.add(LIST, meanwhile(lose), times=1)
+        process = host.engine.start()
+        until(lambda: bool(lost))
+        time.sleep(1.5)
+        host.stop(process)
+
+
+@pytest.mark.parametrize("number", STOPPING, ids=lambda number: number.name)
+def test_an_sqlite_database_that_is_locked(sqlite: Host, number: signal.Signals) -> None:
+    path = sqlite.engine.database["args"]["database"]
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        process = sqlite.engine.start()
+        until((Path(sqlite.engine.offload["state_dir"]) / "lock").exists)
+        time.sleep(0.7)
+        sqlite.stop(process, number)
+    assert sqlite.engine.run().status == 0
+    sqlite.custody.assert_all_moved()
+
+
+def test_an_sqlite_database_that_is_locked_in_the_middle(library: Library, s3: S3Server, bucket: str) -> None:
+    host = Host(library, s3, bucket, MANY)
+    path = host.engine.database["args"]["database"]
+    held: list[bool] = []
+    other = sqlite3.connect(path, check_same_thread=False, timeout=20)
+
+    def lock() -> None:
+        other.execute("BEGIN EXCLUSIVE")
+        held.append(True)
+
+    with closing(other), WireProxy(s3.endpoint_url) as wire:
+        host.engine.s3["endpoint_url"] = wire.endpoint_url
+        host.engine.offload["concurrency"] = 1
+        wire.add(LIST, meanwhile(lock), times=1)
+        process = host.engine.start()
+        until(lambda: bool(held))
+        time.sleep(1)
+        host.stop(process)
