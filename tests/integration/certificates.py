@@ -1,4 +1,4 @@
-"""A certificate for a server on loopback, signed by itself."""
+"""A certificate for a server on loopback, by address or name, signed by itself."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ class Certificate(NamedTuple):
 def make_certificate(directory: Path, address: str = "127.0.0.1") -> Certificate:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test store")])
+    try:
+        alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(address))
+    except ValueError:
+        alternative = x509.DNSName(address)
     now = datetime.datetime.now(datetime.timezone.utc)
     certificate = (
         x509.CertificateBuilder()
@@ -29,7 +33,7 @@ def make_certificate(directory: Path, address: str = "127.0.0.1") -> Certificate
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
