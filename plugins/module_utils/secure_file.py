@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
+import pwd
 import shutil
 import stat
 import tempfile
@@ -17,7 +19,10 @@ from pathlib import Path
 
 from .synapse_media.errors import ConfigurationError
 
-DROP_IN_MODE = 0o640
+GROUP_READS = 0o640
+OWNER_ALONE = 0o600
+# Groups of everybody who has none: what they may read, anybody may read.
+_NOBODYS_GROUPS = ("nogroup", "nobody")
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,27 @@ class Access:
 
 @dataclass(frozen=True)
 class Reader:
-    """The user that must be able to read the file, and the group that this is given to."""
+    """The user that must be able to read the file, and the group it runs with.
+
+    `has_private_group`: whether that group is the user's alone, so that a file may be opened to it.
+    """
 
     uid: int
     gid: int
     groups: Collection[int]
+    has_private_group: bool
+
+
+def is_private_group(gid: int, user: str) -> bool:
+    """Whether nobody but the user is in the group, by membership or as a primary group."""
+    try:
+        group = grp.getgrgid(gid)
+        uid = pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return False
+    if group.gr_name in _NOBODYS_GROUPS or set(group.gr_mem) - {user}:
+        return False
+    return all(entry.pw_uid == uid for entry in pwd.getpwall() if entry.pw_gid == gid)
 
 
 def access_of(path: str) -> Access:
@@ -45,19 +66,31 @@ def access_of(path: str) -> Access:
 
 
 def new_access(reader: Reader) -> Access:
-    return Access(DROP_IN_MODE, os.geteuid(), reader.gid)
+    if reader.has_private_group:
+        return Access(GROUP_READS, os.geteuid(), reader.gid)
+    return Access(OWNER_ALONE, reader.uid, reader.gid)
 
 
 def tightened(access: Access, reader: Reader) -> Access:
-    """The access without others; the reader comes in through the group where it came in as one of the others."""
-    if not access.mode & stat.S_IROTH:
+    """The access without others and without a group that others share; the reader keeps its own way in."""
+    opens_to_shared_group = access.gid == reader.gid and not reader.has_private_group and access.mode & stat.S_IRGRP
+    if not access.mode & stat.S_IROTH and not opens_to_shared_group:
         return access
     mode = access.mode & ~stat.S_IRWXO
     as_owner = access.uid == reader.uid
     as_group = access.gid == reader.gid or access.gid in reader.groups
-    # Root reads whatever the mode says. An owner or a group that is refused stays so: Synapse could not read it before.
-    if reader.uid == 0 or as_owner or as_group:
+    if opens_to_shared_group:
+        owner = access.uid if reader.uid == 0 else reader.uid
+        return Access(mode & ~stat.S_IRWXG if as_owner or reader.uid == 0 else OWNER_ALONE, owner, access.gid)
+    # An owner or a group that is refused stays so: Synapse could not read it before.
+    if reader.uid == 0 or as_owner:
+        # Everybody could read the file, so that nothing says that this group was meant to.
+        keeps_group = access.gid == 0 or as_group
+        return Access(mode if keeps_group else mode & ~stat.S_IRWXG, access.uid, access.gid)
+    if as_group:
         return Access(mode, access.uid, access.gid)
+    if not reader.has_private_group:
+        return Access(OWNER_ALONE, reader.uid, access.gid)
     # What the former group could do must not become what Synapse's group can do.
     return Access((mode & ~stat.S_IRWXG) | stat.S_IRGRP, access.uid, reader.gid)
 

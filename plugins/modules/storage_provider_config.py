@@ -23,7 +23,8 @@ description:
   - What cannot be done without a loss is refused with the remedy. There is never a second key
     C(media_storage_providers).
   - Synapse itself parses the new configuration, as its own user, before any of its files is touched.
-  - A file that is to hold a secret is closed to others.
+  - A file that is to hold a secret is closed to others. Where the group of Synapse's user has other members, as
+    C(nogroup) has, the file is closed to the group too and belongs to Synapse's user.
 author:
   - matrix_ops.synapse_s3 contributors (@matrix-ops)
 extends_documentation_fragment:
@@ -201,7 +202,10 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_pla
     plan_entry,
     plan_removal,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.secure_file import Reader
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.secure_file import (
+    Reader,
+    is_private_group,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
     ConfigurationError,
     MediaError,
@@ -222,7 +226,8 @@ def account(user: str, group: str | None) -> tuple[Reader, str]:
             f"The user {user} or the group {group or 'of that user'} does not exist on this host. "
             "Correct synapse_s3_synapse_user or synapse_s3_synapse_group."
         ) from None
-    return Reader(entry.pw_uid, gid, os.getgrouplist(user, gid)), entry.pw_dir
+    reader = Reader(entry.pw_uid, gid, os.getgrouplist(user, gid), is_private_group(gid, user))
+    return reader, entry.pw_dir
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

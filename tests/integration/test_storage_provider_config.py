@@ -211,6 +211,18 @@ def test_owner_and_mode_of_a_closed_file_stay(host: SynapseHost) -> None:
     assert host.access(host.main) == ("0460", host.user, host.user)
 
 
+def test_a_group_that_others_share_reads_no_secret(host: SynapseHost) -> None:
+    """Debian's adduser --system puts a user into nogroup, where every other service without a group is too."""
+    shutil.chown(host.main, "root", "nogroup")
+    four_registers(host, "inserted", group="nogroup")
+    assert host.access(host.main) == ("0600", host.user, "nogroup")
+    assert host.as_synapse("cat", str(host.main)).returncode == 0
+
+    host.drop_in("server_name.yaml", "server_name: synapse.test\n")
+    four_registers(host, "updated", group="nogroup")
+    assert host.access(host.conf_d / "synapse-s3.yaml") == ("0600", host.user, "nogroup")
+
+
 def refused(host: SynapseHost, words: str, check: bool = False, **changes: Any) -> str:
     before = host.state()
     result = host.config(check=check, **changes)

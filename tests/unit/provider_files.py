@@ -25,7 +25,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.secure_file 
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import read_merged
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
 
-US = Reader(os.geteuid(), os.getegid(), os.getgroups())
+US = Reader(os.geteuid(), os.getegid(), os.getgroups(), has_private_group=True)
 
 
 def entry(secret: str = "s3cr:et#'\"\\ü", **settings: Any) -> ProviderEntry:

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -15,13 +17,17 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.secure_file 
     Reader,
     access_of,
     delete,
+    is_private_group,
+    new_access,
     replace,
     set_access,
     tightened,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 
-SYNAPSE = Reader(uid=990, gid=980, groups=[980, 981])
+SYNAPSE = Reader(uid=990, gid=980, groups=[980, 981], has_private_group=True)
+NOGROUP = 65534
+IN_NOGROUP = Reader(uid=990, gid=NOGROUP, groups=[NOGROUP, 981], has_private_group=False)
 ROOT_GID, ADM, SYNAPSE_GID, EXTRA = 0, 4, 980, 981
 
 
@@ -48,8 +54,61 @@ def test_others_lose_access_and_synapse_does_not(before: Access, after: Access) 
     assert tightened(after, SYNAPSE) == after
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # Closed already, and to the shared group too.
+        (Access(0o600, 990, NOGROUP), Access(0o600, 990, NOGROUP)),
+        (Access(0o640, 0, EXTRA), Access(0o640, 0, EXTRA)),
+        # Written for the group in an earlier run, or by the operator: every user without a group could read it.
+        (Access(0o640, 0, NOGROUP), Access(0o600, 990, NOGROUP)),
+        (Access(0o640, 990, NOGROUP), Access(0o600, 990, NOGROUP)),
+        (Access(0o644, 0, NOGROUP), Access(0o600, 990, NOGROUP)),
+        (Access(0o460, 990, NOGROUP), Access(0o400, 990, NOGROUP)),
+        # Synapse came in as one of the others, and has no group of its own to come in through.
+        (Access(0o644, 0, ROOT_GID), Access(0o600, 990, ROOT_GID)),
+        (Access(0o644, 0, EXTRA), Access(0o640, 0, EXTRA)),
+    ],
+)
+def test_a_shared_group_loses_access_and_synapse_becomes_the_owner(before: Access, after: Access) -> None:
+    assert tightened(before, IN_NOGROUP) == after
+    assert tightened(after, IN_NOGROUP) == after
+
+
+def test_a_group_that_read_as_everybody_did_does_not_get_the_secret() -> None:
+    assert tightened(Access(0o644, 990, ADM), SYNAPSE) == Access(0o600, 990, ADM)
+
+
+def test_a_new_file_is_for_a_group_only_where_the_group_is_the_readers_alone() -> None:
+    assert new_access(SYNAPSE) == Access(0o640, os.geteuid(), SYNAPSE_GID)
+    assert new_access(IN_NOGROUP) == Access(0o600, 990, NOGROUP)
+
+
+def test_a_group_is_private_where_nobody_else_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = [
+        pwd.struct_passwd((name, "x", uid, gid, "", "/", "/bin/sh"))
+        for name, uid, gid in [("synapse", 990, 980), ("nobody", 65534, NOGROUP), ("old", 991, 970), ("web", 992, 970)]
+    ]
+    groups = {
+        gid: grp.struct_group((name, "x", gid, members))
+        for name, gid, members in [
+            ("synapse", 980, []),
+            ("named", 981, ["synapse"]),
+            ("joined", 982, ["synapse", "web"]),
+            ("nogroup", NOGROUP, []),
+            ("shared", 970, []),
+        ]
+    }
+    monkeypatch.setattr(pwd, "getpwall", lambda: accounts)
+    monkeypatch.setattr(pwd, "getpwnam", {entry.pw_name: entry for entry in accounts}.__getitem__)
+    monkeypatch.setattr(grp, "getgrgid", groups.__getitem__)
+    assert [gid for gid in groups if is_private_group(gid, "synapse")] == [980, 981]
+    assert not is_private_group(970, "old")
+    assert not is_private_group(999, "synapse")
+
+
 def test_synapse_as_root_needs_no_group() -> None:
-    assert tightened(Access(0o644, 0, 0), Reader(uid=0, gid=0, groups=[0])) == Access(0o640, 0, 0)
+    assert tightened(Access(0o644, 0, 0), Reader(0, 0, [0], has_private_group=True)) == Access(0o640, 0, 0)
 
 
 def own(mode: int) -> Access:
