@@ -17,8 +17,16 @@ from typing import Any
 
 from .synapse_media.errors import ConfigurationError
 from .synapse_media.homeserver import absolute, config_files
-from .synapse_service import SynapseCommand, command_of, find_unit, refuse_container, runs_in_container
-from .systemd_unit import Run, Unit
+from .synapse_service import (
+    USUAL_UNITS,
+    SynapseCommand,
+    SynapseNotFoundError,
+    command_of,
+    find_unit,
+    refuse_container,
+    runs_in_container,
+)
+from .systemd_unit import Run, Unit, is_masked
 
 # Where Debian's package of Synapse puts everything.
 PACKAGED = SynapseCommand(
@@ -30,7 +38,7 @@ PACKAGED_USER = "matrix-synapse"
 
 # Printed as the last line: importing Synapse may print warnings of its own before it.
 _PROBE = """
-import importlib.metadata, importlib.util, json, sys
+import importlib.metadata, importlib.util, json, os, sys, sysconfig
 import synapse
 def version(name):
     try:
@@ -42,8 +50,25 @@ try:
     has_pip = True
 except ImportError:
     has_pip = False
+def reads(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+virtual = sys.prefix != sys.base_prefix
+made_by_uv = any(line.partition("=")[0].strip() == "uv" for line in reads(sys.prefix + "/pyvenv.cfg").splitlines())
+marked = os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED"))
+if os.path.exists(sys.prefix + "/pipx_metadata.json"):
+    kind = "pipx"
+elif virtual:
+    kind = "uv" if made_by_uv else "virtualenv"
+else:
+    kind = "distribution" if marked else "system"
 print()
 print(json.dumps({
+    "python_kind": kind,
+    "ensurepip": importlib.util.find_spec("ensurepip") is not None,
     "version": version("matrix-synapse") or getattr(synapse, "__version__", None),
     "python_version": "%d.%d.%d" % sys.version_info[:3],
     "pip": has_pip,
@@ -77,7 +102,7 @@ class Account:
 def installation(run: Run, wanted: Wanted) -> dict[str, Any]:
     """Everything the roles need to know of the host's Synapse; ConfigurationError names the setting that is missing."""
     unit = find_unit(run, wanted.service)
-    command = _command(unit, wanted)
+    command = _command(run, unit, wanted)
     account = _account(unit, wanted)
     working_directory = _working_directory(unit, account)
     python = absolute(wanted.python or command.python, working_directory)
@@ -86,7 +111,7 @@ def installation(run: Run, wanted: Wanted) -> dict[str, Any]:
         "service": unit.name if unit else None,
         "active": bool(unit and unit.active),
         "python": python,
-        **_probe(run, python),
+        **_with_remedy(_probe(run, python), python),
         "config_paths": config_paths,
         "working_directory": working_directory,
         "keys_directory": _keys_directory(command, config_paths, working_directory),
@@ -94,7 +119,7 @@ def installation(run: Run, wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def _command(unit: Unit | None, wanted: Wanted) -> SynapseCommand:
+def _command(run: Run, unit: Unit | None, wanted: Wanted) -> SynapseCommand:
     if wanted.python and wanted.config_paths and (wanted.user or unit is None or not runs_in_container(unit)):
         return _options_of(unit, SynapseCommand(wanted.python, list(wanted.config_paths), None))
     if unit is not None:
@@ -103,7 +128,14 @@ def _command(unit: Unit | None, wanted: Wanted) -> SynapseCommand:
         return command_of(unit)
     if Path(PACKAGED.python).exists():
         return PACKAGED
-    raise ConfigurationError(
+    masked = [name for name in USUAL_UNITS if is_masked(run, name)]
+    if masked:
+        raise ConfigurationError(
+            f"The service {masked[0]} is masked, so systemd does not tell how it starts Synapse. Run 'systemctl unmask "
+            f"{masked[0]}' (it need not be started), or set synapse_s3_synapse_python and "
+            "synapse_s3_synapse_config_paths."
+        )
+    raise SynapseNotFoundError(
         "No Synapse was found on this host: no service of systemd's starts it, and it is not in "
         "/opt/venvs/matrix-synapse. Set synapse_s3_synapse_service, or synapse_s3_synapse_python and "
         "synapse_s3_synapse_config_paths."
@@ -127,7 +159,7 @@ def _account(unit: Unit | None, wanted: Wanted) -> Account:
     try:
         entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError:
-        raise ConfigurationError(
+        raise SynapseNotFoundError(
             f"The user {name}, as whom Synapse should run, does not exist on this host. "
             "Set synapse_s3_synapse_user to the user of Synapse's process."
         ) from None
@@ -182,7 +214,8 @@ def _keys_directory(command: SynapseCommand, config_paths: Sequence[str], workin
 def _probe(run: Run, python: str) -> dict[str, Any]:
     """Proof that this Python runs Synapse, and what is installed in it."""
     if not os.access(python, os.X_OK):
-        raise ConfigurationError(
+        error_class = ConfigurationError if os.path.lexists(python) else SynapseNotFoundError
+        raise error_class(
             f"Synapse's Python {python} does not exist or cannot be run. Correct synapse_s3_synapse_python."
         )
     # Isolated from this process's environment, and without writing bytecode: a look must leave no trace.
@@ -198,3 +231,32 @@ def _probe(run: Run, python: str) -> dict[str, Any]:
             "Set synapse_s3_synapse_python to the Python of Synapse's virtualenv."
         )
     return facts
+
+
+def _with_remedy(facts: dict[str, Any], python: str) -> dict[str, Any]:
+    """With a sentence that says how this Python gets pip, by the kind of Python that it is; none where it has pip."""
+    remedy = None if facts["pip"] else _pip_remedy(str(facts["python_kind"]), bool(facts.pop("ensurepip")), python)
+    facts.pop("ensurepip", None)
+    return {**facts, "pip_remedy": remedy}
+
+
+def _pip_remedy(kind: str, has_ensurepip: bool, python: str) -> str:
+    if kind == "uv":
+        return f"It is in a virtualenv made by uv. Run 'uv pip install --python {python} pip' as its owner."
+    if kind == "pipx":
+        name = Path(python).parents[1].name
+        return f"It is in a virtualenv made by pipx. Run 'pipx inject {name} pip' as its owner."
+    if kind == "distribution":
+        return (
+            "It is the distribution's own Python, which does not take packages from pip (PEP 668). Run Synapse in a "
+            "virtualenv or from the packages of packages.matrix.org, or set synapse_s3_synapse_python if this is not "
+            "the Python that runs it."
+        )
+    if kind == "system" and not has_ensurepip:
+        return "It is not in a virtualenv. Install pip for it, on Debian and Ubuntu with 'apt install python3-pip'."
+    if has_ensurepip:
+        return f"Run '{python} -m ensurepip' as the owner of its packages."
+    return (
+        "It is in a virtualenv whose Python lacks ensurepip. Install that, on Debian and Ubuntu with "
+        f"'apt install python3-venv', and run '{python} -m ensurepip' as the virtualenv's owner."
+    )

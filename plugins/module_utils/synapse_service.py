@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,12 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from .synapse_media.errors import ConfigurationError
-from .systemd_unit import Run, Unit, expand, full_environment, loaded_services, unit_named
+from .systemd_unit import Run, Unit, expand, full_environment, is_masked, loaded_services, unit_named
 
 USUAL_UNITS = ("matrix-synapse.service", "synapse.service")
 MAIN_MODULE = "synapse.app.homeserver"
+_ANY_MODULE = "synapse.app."
+_WORKER_SCRIPT = "synapse_worker"
 _MENTIONS_SYNAPSE = re.compile(r"synapse\.app\.homeserver|synapse_homeserver|matrix_synapse")
 _IS_WORKER = re.compile(r"synapse\.app\.(?!homeserver)|synapse_worker|synctl start (?:-w|--worker)")
 _CONTAINER_PROGRAMS = {"docker", "docker-compose", "podman", "podman-compose", "nerdctl", "systemd-nspawn"}
@@ -30,6 +33,10 @@ _SHELL_TRAMPOLINE = re.compile(r"^'''exec' (?:\"(?P<quoted>[^\"]+)\"|(?P<plain>\
 SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 SETTINGS = "synapse_s3_synapse_python, synapse_s3_synapse_config_paths and synapse_s3_synapse_user"
+
+
+class SynapseNotFoundError(ConfigurationError):
+    """There is no Synapse where it was looked for, as opposed to one that cannot be made out."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,13 @@ def find_unit(run: Run, name: str | None) -> Unit | None:
     """The named service; else one of the usual names; else the only loaded service that starts Synapse."""
     if name:
         unit = unit_named(run, name)
-        if unit is None:
+        if unit is None and is_masked(run, name):
             raise ConfigurationError(
+                f"The service {name} is masked, so systemd does not tell how it starts Synapse. Run 'systemctl unmask "
+                f"{name}' (it need not be started), or correct synapse_s3_synapse_service."
+            )
+        if unit is None:
+            raise SynapseNotFoundError(
                 f"systemd on this host has no service {name}. Correct synapse_s3_synapse_service, or leave it empty to "
                 "have Synapse's service looked for."
             )
@@ -66,6 +78,29 @@ def find_unit(run: Run, name: str | None) -> Unit | None:
             "Set synapse_s3_synapse_service to the one with the main process."
         )
     return unit_named(run, found[0]) if found else None
+
+
+def synapse_processes(run: Run) -> list[SynapseCommand]:
+    """How the loaded services start Synapse, workers included, as far as their commands are understood."""
+    found = []
+    for service, exec_start in sorted(loaded_services(run).items()):
+        if not _MENTIONS_SYNAPSE.search(exec_start) and not _IS_WORKER.search(exec_start):
+            continue
+        unit = unit_named(run, service)
+        if unit is None or runs_in_container(unit):
+            continue
+        with contextlib.suppress(ConfigurationError):
+            environment = full_environment(unit)
+            for command in unit.commands:
+                started = parse_command(expand(command, environment), environment, workers=True)
+                if started is not None:
+                    found.append(_absolute(started, unit.working_directory or "/"))
+    return found
+
+
+def _absolute(command: SynapseCommand, working_directory: str) -> SynapseCommand:
+    paths = [str(Path(working_directory, path)) for path in command.config_paths]
+    return SynapseCommand(str(Path(working_directory, command.python)), paths, command.keys_directory)
 
 
 def runs_in_container(unit: Unit) -> bool:
@@ -99,21 +134,26 @@ def command_of(unit: Unit) -> SynapseCommand:
     )
 
 
-def parse_command(words: Sequence[str], environment: Mapping[str, str]) -> SynapseCommand | None:
-    """The Synapse command in these words, whatever wrapper stands before it; None where there is none."""
+def parse_command(
+    words: Sequence[str], environment: Mapping[str, str], *, workers: bool = False
+) -> SynapseCommand | None:
+    """The Synapse command in these words, whatever wrapper stands before it; None where there is none.
+
+    With `workers`, a worker's command counts as well as the main process's.
+    """
     search_path = environment.get("PATH", SERVICE_PATH)
     for index, word in enumerate(words):
         name = PurePosixPath(word).name
-        is_module = word == MAIN_MODULE and index > 0 and words[index - 1] == "-m"
-        if is_module or word == f"-m{MAIN_MODULE}":
+        module = word[2:] if word.startswith("-m") else word if index > 0 and words[index - 1] == "-m" else ""
+        if module == MAIN_MODULE or (workers and module.startswith(_ANY_MODULE)):
             python = _python_before(words[:index])
             if python is None:
                 return None
             return _with_options(_on_path(python, search_path), words[index + 1 :])
-        if name in _SCRIPTS:
+        if name in _SCRIPTS or (workers and name == _WORKER_SCRIPT):
             python = _python_before(words[:index])
             interpreter = _on_path(python, search_path) if python else _interpreter(word, search_path)
-            read_options = _with_options if name == "synapse_homeserver" else _with_synctl_options
+            read_options = _with_synctl_options if name == "synctl" else _with_options
             return read_options(interpreter, words[index + 1 :])
     return None
 

@@ -50,13 +50,22 @@ class Unit:
 
 
 def unit_named(run: Run, name: str) -> Unit | None:
-    """The service of that name, or None where systemd does not know it or does not run."""
+    """The service of that name, or None where systemd does not know it, has it masked, or does not run."""
+    output = _show(run, name)
+    return None if output is None else parse_unit(output)
+
+
+def is_masked(run: Run, name: str) -> bool:
+    """Whether the service is there and masked, in which case systemd tells nothing of its command."""
+    output = _show(run, name)
+    return output is not None and _properties(output).get("LoadState") == ["masked"]
+
+
+def _show(run: Run, name: str) -> str | None:
     if not re.search(r"\.[a-z]+$", name):
         name += ".service"
     status, output, _error = run(["systemctl", "show", "--no-pager", "-p", ",".join(PROPERTIES), "--", name])
-    if status != 0:
-        return None
-    return parse_unit(output)
+    return output if status == 0 else None
 
 
 def loaded_services(run: Run) -> dict[str, str]:

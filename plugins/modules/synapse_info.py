@@ -83,6 +83,15 @@ synapse:
     pip:
       description: Whether that Python can run pip.
       type: bool
+    python_kind:
+      description:
+        - What made that Python. V(uv) and V(pipx) are virtualenvs of these programs, V(virtualenv) is any other one,
+          V(distribution) is a Python that does not take packages from pip, V(system) is any other Python.
+      type: str
+      sample: virtualenv
+    pip_remedy:
+      description: A sentence that says how that Python gets pip; none where it has pip.
+      type: str
     config_paths:
       description: Files and directories that Synapse reads, absolute, in the order in which it merges them.
       type: list
@@ -121,6 +130,12 @@ synapse:
     boto3_version:
       description: Version of boto3 in that Python, or none.
       type: str
+not_found:
+  description:
+    - Whether the module failed because there is no Synapse where it was looked for. V(false) where Synapse is there and
+      something about it cannot be made out, such as a masked service.
+  returned: failure
+  type: bool
 """
 
 from collections.abc import Sequence
@@ -128,6 +143,7 @@ from collections.abc import Sequence
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_installation import Wanted, installation
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
 
 
 def main() -> None:
@@ -155,7 +171,7 @@ def main() -> None:
     try:
         found = installation(run, wanted)
     except MediaError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), not_found=isinstance(error, SynapseNotFoundError))
     module.exit_json(changed=False, synapse=found)
 
 

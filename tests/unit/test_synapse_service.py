@@ -10,13 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils import synapse_installation
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import (
+    SynapseCommand,
+    SynapseNotFoundError,
     command_of,
     find_unit,
     parse_command,
     refuse_container,
     runs_in_container,
+    synapse_processes,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit import Unit
 
@@ -174,6 +178,8 @@ def test_a_container_is_refused_with_the_settings() -> None:
 class Systemd:
     """Answers systemctl show for some services, in systemctl's own words."""
 
+    MASKED = "masked"
+
     def __init__(self, **commands: str) -> None:
         self.commands = {
             name.replace("__", "@").replace("_", "-") + ".service": text for name, text in commands.items()
@@ -188,6 +194,8 @@ class Systemd:
         if name not in self.commands:
             return f"Id={name}\nLoadState=not-found\n"
         text = self.commands[name]
+        if text == self.MASKED:
+            return f"Id={name}\nLoadState=masked\nActiveState=inactive\n"
         command = (
             f"ExecStart={{ path={text.split(' ')[0]} ; argv[]={text} ; ignore_errors=no ; pid=0 }}\n" if text else ""
         )
@@ -228,5 +236,42 @@ def test_a_named_service_is_taken_or_refused() -> None:
         service = find_unit(systemd, name)
         assert service is not None
         assert service.name == "two.service"
-    with pytest.raises(ConfigurationError, match=r"no service three.*synapse_s3_synapse_service"):
+    with pytest.raises(SynapseNotFoundError, match=r"no service three.*synapse_s3_synapse_service"):
         find_unit(systemd, "three")
+
+
+@pytest.mark.parametrize("name", ["chat", "chat.service"])
+def test_a_masked_service_is_there_and_not_to_be_made_out(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"is masked.*systemctl unmask") as refusal:
+        find_unit(Systemd(chat=Systemd.MASKED), name)
+    assert not isinstance(refusal.value, SynapseNotFoundError)
+
+
+def test_a_masked_service_of_a_usual_name_gives_way_to_one_that_is_not() -> None:
+    found = find_unit(Systemd(matrix_synapse=Systemd.MASKED, chat=MAIN), "")
+    assert found is not None
+    assert found.name == "chat.service"
+
+
+def test_no_synapse_at_all_is_told_from_a_masked_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(synapse_installation, "PACKAGED", SynapseCommand(str(tmp_path / "none"), [], None))
+    with pytest.raises(SynapseNotFoundError, match="No Synapse was found"):
+        synapse_installation.installation(Systemd(), synapse_installation.Wanted())
+    with pytest.raises(ConfigurationError, match=r"matrix-synapse\.service is masked") as refusal:
+        synapse_installation.installation(Systemd(matrix_synapse=Systemd.MASKED), synapse_installation.Wanted())
+    assert not isinstance(refusal.value, SynapseNotFoundError)
+
+
+def test_every_process_of_synapse_is_known_by_its_python_and_its_files() -> None:
+    systemd = Systemd(
+        chat=MAIN,
+        worker__1="/opt/y/bin/python -m synapse.app.generic_worker -c /etc/a.yaml -c W",
+        script="/opt/z/bin/python /opt/z/bin/synapse_worker -c /etc/z.yaml",
+        boxed="/usr/bin/docker run synapse python -m synapse.app.homeserver",
+        odd="/opt/matrix_synapse/start.sh",
+    )
+    assert synapse_processes(systemd) == [
+        SynapseCommand(PYTHON, ["/A"], None),
+        SynapseCommand("/opt/z/bin/python", ["/etc/z.yaml"], None),
+        SynapseCommand("/opt/y/bin/python", ["/etc/a.yaml", "/W"], None),
+    ]

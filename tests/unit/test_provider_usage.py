@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The storage provider's package goes only where no configuration names it any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils import provider_usage
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_usage import Removal, Usage, usage
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseCommand
+from provider_files import ConfigurationFiles
+
+PYTHON = "/opt/synapse/bin/python"
+BY_HAND = f"{KEY}:\n- module: {PROVIDER_MODULE}\n  config: {{bucket: media, prefix: synapse/}}\n"
+NOTHING_LEFT = Usage([], [])
+
+
+@pytest.fixture(autouse=True)
+def no_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(provider_usage, "PACKAGED", SynapseCommand(PYTHON, [str(tmp_path / "none")], None))
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> list[SynapseCommand]:
+    found: list[SynapseCommand] = []
+    monkeypatch.setattr(provider_usage, "synapse_processes", lambda run: found)
+    return found
+
+
+def look(config_paths: list[str], recorded_paths: list[str], python: str = PYTHON) -> Usage:
+    return usage(lambda command: (127, "", ""), Removal(config_paths, recorded_paths, python))
+
+
+def test_a_block_that_this_run_removes_is_no_reason_to_stay(services: list[SynapseCommand], tmp_path: Path) -> None:
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": "server_name: example.org\n"})
+    files.put()
+    services.append(SynapseCommand(PYTHON, files.paths, None))
+    assert look(files.paths, files.paths) == NOTHING_LEFT
+
+
+def test_an_entry_that_comes_back_keeps_the_packages(services: list[SynapseCommand], tmp_path: Path) -> None:
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": BY_HAND})
+    files.put()
+    assert look(files.paths, files.paths) == Usage([], files.paths)
+
+
+def test_a_block_in_a_file_that_nobody_edits_is_left_behind(services: list[SynapseCommand], tmp_path: Path) -> None:
+    """A mistyped service, a masked one, a Synapse whose unit was removed: none is found, and the file is there."""
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": "server_name: example.org\n"})
+    files.put()
+    assert look([], files.paths) == Usage(files.paths, [])
+    assert look([], files.paths, python="") == Usage(files.paths, [])
+    other = ConfigurationFiles(tmp_path / "other", {"homeserver.yaml": "server_name: example.org\n"})
+    assert look(other.paths, files.paths) == Usage(files.paths, [])
+
+
+def test_without_a_record_every_service_counts(services: list[SynapseCommand], tmp_path: Path) -> None:
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": "server_name: example.org\n"})
+    files.put()
+    assert look([], []) == NOTHING_LEFT
+    services.append(SynapseCommand("/opt/other/bin/python", files.paths, None))
+    assert look([], []) == Usage(files.paths, [])
+
+
+def test_without_a_synapse_an_entry_by_hand_counts_as_long_as_packages_would_go(
+    services: list[SynapseCommand], tmp_path: Path
+) -> None:
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": BY_HAND})
+    assert look([], files.paths) == Usage(files.paths, [])
+    assert look([], files.paths, python="").left_behind == []
+
+
+def test_another_synapse_with_the_same_python_keeps_the_packages(
+    services: list[SynapseCommand], tmp_path: Path
+) -> None:
+    blue = ConfigurationFiles(tmp_path / "blue", {"homeserver.yaml": "server_name: blue.example.org\n"})
+    green = ConfigurationFiles(tmp_path / "green", {"homeserver.yaml": "server_name: green.example.org\n"})
+    blue.put()
+    green.put()
+    services.append(SynapseCommand("/opt/other/bin/python3", green.paths, None))
+    assert look(blue.paths, blue.paths) == NOTHING_LEFT
+    services.append(SynapseCommand("/opt/synapse/bin/python3", green.paths, None))
+    assert look(blue.paths, blue.paths) == Usage([], green.paths)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (f"# {PROVIDER_MODULE}\n", False),
+        (f"a: 1 # was {PROVIDER_MODULE}\n", False),
+        (f"a: [{{module: {PROVIDER_MODULE}}}]\n", True),
+        (f'{{"{KEY}": [{{"module": "{PROVIDER_MODULE}"}}]}}', True),
+        (f"broken: [\n- module: '{PROVIDER_MODULE}'\n", True),
+        ("module: file_system\n", False),
+    ],
+)
+def test_comments_do_not_count_and_broken_files_do(
+    services: list[SynapseCommand], tmp_path: Path, text: str, names: bool
+) -> None:
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": text})
+    assert bool(look([], files.paths).left_behind) is names
+    assert bool(look(files.paths, files.paths).used_by) is names
+
+
+def test_a_file_that_is_gone_names_nothing(services: list[SynapseCommand], tmp_path: Path) -> None:
+    assert look([], [str(tmp_path / "gone.yaml")]) == NOTHING_LEFT

@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Python without pip is told how to get it, by the kind of Python that it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_installation import Wanted, installation
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
+
+METADATA = "Metadata-Version: 2.1\nName: matrix-synapse\nVersion: 1.163.2\n"
+
+
+HIDE_ENSUREPIP = """
+import importlib.util
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == "ensurepip" else find_spec(name, package)
+"""
+
+
+def run(command: Sequence[str]) -> tuple[int, str, str]:
+    if command[0] == "systemctl":
+        return 1, "", ""
+    done = subprocess.run(list(command), capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Virtualenv:
+    """Without pip, and with a package that passes for Synapse."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
+        (packages,) = directory.glob("lib/python*/site-packages")
+        self.packages = packages
+        (packages / "synapse").mkdir()
+        (packages / "synapse/__init__.py").touch()
+        (packages / "matrix_synapse-1.163.2.dist-info").mkdir()
+        (packages / "matrix_synapse-1.163.2.dist-info/METADATA").write_text(METADATA)
+        self.config = directory / "homeserver.yaml"
+        self.config.touch()
+
+    def remedy(self) -> tuple[str, str | None]:
+        user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+        python = str(self.directory / "bin/python")
+        found = installation(run, Wanted(python=python, config_paths=[str(self.config)], user=user))
+        assert found["version"] == "1.163.2"
+        assert found["pip"] is (found["pip_remedy"] is None)
+        return found["python_kind"], found["pip_remedy"]
+
+
+@pytest.fixture
+def virtualenv(tmp_path: Path) -> Virtualenv:
+    return Virtualenv(tmp_path / "pipx/venvs/matrix-synapse")
+
+
+def test_an_ordinary_virtualenv_is_told_of_ensurepip(virtualenv: Virtualenv) -> None:
+    kind, remedy = virtualenv.remedy()
+    assert kind == "virtualenv"
+    assert f"'{virtualenv.directory}/bin/python -m ensurepip'" in str(remedy)
+
+
+def test_a_virtualenv_of_uv_is_told_of_uv(virtualenv: Virtualenv) -> None:
+    with (virtualenv.directory / "pyvenv.cfg").open("a") as stream:
+        stream.write("uv = 0.4.1\n")
+    kind, remedy = virtualenv.remedy()
+    assert kind == "uv"
+    assert f"'uv pip install --python {virtualenv.directory}/bin/python pip'" in str(remedy)
+
+
+def test_a_virtualenv_of_pipx_is_told_of_pipx(virtualenv: Virtualenv) -> None:
+    (virtualenv.directory / "pipx_metadata.json").write_text("{}")
+    kind, remedy = virtualenv.remedy()
+    assert kind == "pipx"
+    assert "'pipx inject matrix-synapse pip'" in str(remedy)
+
+
+def test_a_python_with_pip_needs_no_remedy(virtualenv: Virtualenv) -> None:
+    (virtualenv.packages / "pip").mkdir()
+    (virtualenv.packages / "pip/__init__.py").touch()
+    assert virtualenv.remedy() == ("virtualenv", None)
+
+
+def test_a_python_whose_ensurepip_the_distribution_keeps_apart_is_told_of_its_package(
+    virtualenv: Virtualenv,
+) -> None:
+    # As Debian's Python without python3-venv: the module cannot be found.
+    (virtualenv.packages / "hide.pth").write_text("import hide_ensurepip\n")
+    (virtualenv.packages / "hide_ensurepip.py").write_text(HIDE_ENSUREPIP)
+    kind, remedy = virtualenv.remedy()
+    assert kind == "virtualenv"
+    assert "apt install python3-venv" in str(remedy)
+
+
+def test_the_distributions_own_python_is_told_not_to_take_packages(tmp_path: Path) -> None:
+    fake = tmp_path / "python"
+    fake.write_text(
+        "#!/bin/sh\n"
+        """echo '{"python_kind": "distribution", "ensurepip": true, "pip": false, "version": "1.163.2"}'\n"""
+    )
+    fake.chmod(0o755)
+    config = tmp_path / "homeserver.yaml"
+    config.touch()
+    found = installation(run, Wanted(python=str(fake), config_paths=[str(config)], user="root"))
+    assert "PEP 668" in found["pip_remedy"]
+    assert "ensurepip" not in found["pip_remedy"]
+
+
+def test_a_python_that_is_not_there_is_a_synapse_that_was_not_found(tmp_path: Path) -> None:
+    config = tmp_path / "homeserver.yaml"
+    config.touch()
+    wanted = Wanted(python=str(tmp_path / "gone"), config_paths=[str(config)], user="root")
+    with pytest.raises(SynapseNotFoundError, match="gone does not exist"):
+        installation(run, wanted)
