@@ -75,13 +75,20 @@ def _database_name(config: Mapping[str, Any]) -> str | None:
 
 
 def base_url(listeners: Any) -> str | None:
-    """URL of the first listener that speaks plain HTTP and serves the client API."""
-    for listener in listeners if isinstance(listeners, list) else []:
-        if not isinstance(listener, dict) or listener.get("type") != "http" or listener.get("tls"):
-            continue
-        if listener.get("port") and "client" in _resources(listener):
-            return f"http://{_host(listener)}:{listener['port']}"
-    return None
+    """URL of the first listener with the client API: a plain one, else a Unix socket, else one with TLS."""
+    serving = [
+        listener
+        for listener in (listeners if isinstance(listeners, list) else [])
+        if isinstance(listener, dict) and listener.get("type") == "http" and "client" in _resources(listener)
+    ]
+    found = {"http": [], "unix": [], "https": []}
+    for listener in serving:
+        if listener.get("port"):
+            scheme = "https" if listener.get("tls") else "http"
+            found[scheme].append(f"{scheme}://{_host(listener)}:{listener['port']}")
+        elif str(listener.get("path", "")).startswith("/"):
+            found["unix"].append(f"unix:{listener['path']}")
+    return next((url for urls in found.values() for url in urls), None)
 
 
 def _resources(listener: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
@@ -18,6 +19,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 
 _UNRECOGNISED = 404
 _NOT_AN_ADMIN = 403
+_UNIX_SOCKET = re.compile(r"unix:(?://)?(?P<path>/.+)")
 
 
 class _Refused(HomeserverError):
@@ -29,8 +31,14 @@ class _Refused(HomeserverError):
 class MediaApi:
     """Speaks as the user of one access token."""
 
-    def __init__(self, homeserver_url: str, access_token: str, timeout: float) -> None:
+    def __init__(self, homeserver_url: str, access_token: str, timeout: float, *, validate_certs: bool = True) -> None:
+        """`homeserver_url` is a URL, or `unix:` and the path of a Unix socket. `timeout` is in seconds."""
         self._base = homeserver_url.rstrip("/")
+        self._validate_certs = validate_certs
+        socket = _UNIX_SOCKET.fullmatch(self._base)
+        self._socket = socket["path"] if socket else None
+        # What stands for a host in the request; a Unix socket has none.
+        self._root = "http://localhost" if socket else self._base
         self._headers = {"Authorization": f"Bearer {access_token}"}
         self._timeout = timeout
 
@@ -82,11 +90,13 @@ class MediaApi:
         headers = {**self._headers, "Content-Type": "application/octet-stream"} if body else self._headers
         try:
             answer = open_url(
-                self._base + path,
+                self._root + path,
                 method=method,
                 data=body,
                 headers=headers,
                 timeout=self._timeout,
+                validate_certs=self._validate_certs,
+                unix_socket=self._socket,
                 follow_redirects="none",
                 use_proxy=False,  # Synapse's own listener is on this host
                 use_netrc=False,  # it would take the token's place

@@ -32,8 +32,16 @@ options:
   homeserver_url:
     description:
       - URL of a listener of Synapse that serves its client API, as seen from this host, such as V(http://127.0.0.1:8008).
+      - A Unix socket is given as C(unix:) and its path, such as V(unix:/run/synapse/main.sock).
       - Required where O(access_token) is given.
     type: str
+  homeserver_validate_certs:
+    description:
+      - Whether the certificate of an https O(homeserver_url) must be valid for its host name.
+      - Turn it off only for a listener on this host, whose certificate is for the server's public name.
+    type: bool
+    default: true
+    version_added: 1.1.0
   access_token:
     description:
       - Access token of a user of this server.
@@ -147,7 +155,12 @@ def run(params: dict[str, Any], tripper: RoundTripper) -> RoundTrip:
         return tripper.through_bucket()
     if not params["homeserver_url"]:
         raise ConfigurationError("A token is given, but not where Synapse listens. Set synapse_s3_synapse_url.")
-    homeserver = MediaApi(params["homeserver_url"], params["access_token"], params["timeout"])
+    homeserver = MediaApi(
+        params["homeserver_url"],
+        params["access_token"],
+        params["timeout"],
+        validate_certs=params["homeserver_validate_certs"],
+    )
     if params["server_name"]:
         homeserver.require_server(params["server_name"])
     return tripper.through_synapse(homeserver)
@@ -158,6 +171,7 @@ def main() -> None:
         argument_spec={
             **CONNECTION_ARGUMENTS,
             "homeserver_url": {"type": "str"},
+            "homeserver_validate_certs": {"type": "bool", "default": True},
             "access_token": {"type": "str", "no_log": True},
             "server_name": {"type": "str"},
             "timeout": {"type": "int", "default": 60},

@@ -69,7 +69,9 @@ homeserver:
       type: str
       sample: psycopg2
     base_url:
-      description: URL of the first listener that speaks plain HTTP and serves clients, or none.
+      description:
+        - URL of a listener that serves clients, or none. The first that speaks plain HTTP, else the first Unix socket
+          as C(unix:) and its path, else the first with TLS.
       type: str
       sample: http://127.0.0.1:8008
     storage_providers:

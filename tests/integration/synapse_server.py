@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 import yaml
+from certificates import make_certificate
 from s3_server import free_port
 
 SYNAPSE_PYTHON = "/opt/synapse/venv/bin/python"
@@ -34,6 +35,11 @@ class SynapseServer:
         self.server_name = "synapse.test"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.tls_port = free_port()
+        self.tls_url = f"https://127.0.0.1:{self.tls_port}"
+        # Short enough for the path of a socket.
+        self.socket = f"/run/synapse-test-{self.port}.sock"
+        self.socket_url = f"unix:{self.socket}"
         self.media_store = directory / "media_store"
         self._provider_config = dict(provider_config)
         self._shared_secret = secrets.token_hex(16)
@@ -60,6 +66,7 @@ class SynapseServer:
         if self._process:
             self._process.terminate()
             self._process.wait(60)
+        Path(self.socket).unlink(missing_ok=True)
 
     def register(self, name: str, *, admin: bool) -> str:
         """The access token of a new user."""
@@ -118,11 +125,17 @@ class SynapseServer:
             "bind_addresses": ["127.0.0.1"],
             "resources": [{"names": ["client", "health"]}],
         }
+        tls = {**listener, "port": self.tls_port, "tls": True}
+        socket = {"type": "http", "path": self.socket, "mode": "600", "resources": listener["resources"]}
+        # For another address than the one it is reached at, as a certificate of a public name is.
+        certificate = make_certificate(self.directory, "192.0.2.1")
         config = {
             "server_name": self.server_name,
             "report_stats": False,
             "pid_file": str(self.directory / "homeserver.pid"),
-            "listeners": [listener],
+            "listeners": [listener, tls, socket],
+            "tls_certificate_path": str(certificate.certificate),
+            "tls_private_key_path": str(certificate.private_key),
             "database": {"name": "sqlite3", "args": {"database": str(self.directory / "homeserver.db")}},
             "media_store_path": str(self.media_store),
             "signing_key_path": str(self.directory / "signing.key"),

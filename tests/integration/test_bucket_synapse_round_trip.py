@@ -76,6 +76,23 @@ def test_media_goes_through_synapse_and_nothing_remains(site: Site) -> None:
     assert not site.media_is_known(trip["media"])
 
 
+def test_media_goes_through_a_unix_socket(site: Site) -> None:
+    result = run_module("bucket_round_trip", site.args(site.admin, homeserver_url=site.synapse.socket_url))
+    assert not result.get("failed"), result
+    assert result["round_trip"]["through"] == "synapse"
+    assert result["round_trip"]["left_behind"] == []
+
+
+def test_media_goes_through_tls_on_this_host_whatever_name_the_certificate_has(site: Site) -> None:
+    args = site.args(site.admin, homeserver_url=site.synapse.tls_url)
+    refused = run_module("bucket_round_trip", args)
+    assert "got no answer" in refused["msg"]
+    assert "certificate" in refused["msg"].lower()
+    result = run_module("bucket_round_trip", {**args, "homeserver_validate_certs": False})
+    assert not result.get("failed"), result
+    assert result["round_trip"]["through"] == "synapse"
+
+
 def test_media_of_an_ordinary_user_stays_in_synapse_and_is_named(site: Site) -> None:
     result = run_module("bucket_round_trip", site.args(site.user))
     assert not result.get("failed"), result

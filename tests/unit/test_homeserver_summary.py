@@ -35,18 +35,24 @@ HTTP = {"type": "http", "port": 8008, "resources": [{"names": ["client", "federa
         ({"resources": [{"names": "client"}]}, "http://127.0.0.1:8008"),
         ({"resources": [{"names": ["federation"]}]}, None),
         ({"resources": None}, None),
-        ({"tls": True}, None),
+        ({"tls": True, "port": 8448}, "https://127.0.0.1:8448"),
         ({"type": "metrics"}, None),
-        ({"port": None, "path": "/run/synapse.sock"}, None),
+        ({"port": None, "path": "/run/synapse.sock"}, "unix:/run/synapse.sock"),
+        ({"port": None, "path": "synapse.sock"}, None),
+        ({"port": None, "path": "/run/synapse.sock", "resources": [{"names": ["federation"]}]}, None),
     ],
 )
-def test_the_url_is_the_one_of_a_plain_listener_with_the_client_api(changes: dict[str, Any], url: str | None) -> None:
+def test_the_url_is_the_one_of_a_listener_with_the_client_api(changes: dict[str, Any], url: str | None) -> None:
     assert base_url([{**HTTP, **changes}]) == url
 
 
 def test_the_first_listener_that_fits_gives_the_url() -> None:
     tls = {**HTTP, "tls": True, "port": 8448}
     assert base_url([tls, "nonsense", HTTP, {**HTTP, "port": 9}]) == "http://127.0.0.1:8008"
+    socket = {**HTTP, "port": None, "path": "/run/synapse.sock"}
+    assert base_url([tls, socket, HTTP]) == "http://127.0.0.1:8008"
+    assert base_url([tls, socket]) == "unix:/run/synapse.sock"
+    assert base_url([tls]) == "https://127.0.0.1:8448"
     assert base_url(None) is None
     assert base_url({}) is None
 
