@@ -26,8 +26,10 @@ FOLDERS = {".", "upstream", "offload", "offload/transport"}
 
 
 def install(directory: Path, files: dict[str, str] | None = None, rehearse: bool = False) -> list[str]:
-    order = json.dumps({"directory": str(directory), "files": FILES if files is None else files, "rehearse": rehearse})
-    done = subprocess.run([sys.executable, PROGRAM], input=order, capture_output=True, text=True, check=True)
+    bundle = directory.with_name("bundle.json")
+    bundle.write_text(json.dumps(FILES if files is None else files))
+    command = [sys.executable, PROGRAM, bundle, directory, *(["--rehearse"] if rehearse else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [str(Path(line).relative_to(directory)) for line in done.stdout.splitlines()]
 
 

@@ -4,16 +4,18 @@
 
 """Makes a directory hold exactly the files it is given, in one task instead of one for each file.
 
-Reads {"directory": path, "files": {relative path: text}, "rehearse": bool} as JSON from its standard input, and prints
-the path of each file that was, or in a rehearsal would be, written or removed.
+Usage: install_package.py BUNDLE DIRECTORY [--rehearse]
+
+The bundle is a JSON file, {relative path: text}. Prints the path of each file that was, or in a rehearsal would be,
+written or removed.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -89,8 +91,13 @@ def install(directory: Path, files: dict[str, str], rehearse: bool) -> Iterator[
 
 
 def main() -> None:
-    order = json.load(sys.stdin)
-    for path in install(Path(order["directory"]), order["files"], order["rehearse"]):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--rehearse", action="store_true")
+    options = parser.parse_args()
+    files: dict[str, str] = json.loads(options.bundle.read_text(encoding="utf-8"))
+    for path in install(options.directory, files, options.rehearse):
         print(path)
 
 
