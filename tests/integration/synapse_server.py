@@ -126,7 +126,7 @@ class SynapseServer:
             "resources": [{"names": ["client", "health"]}],
         }
         tls = {**listener, "port": self.tls_port, "tls": True}
-        socket = {"type": "http", "path": self.socket, "mode": "600", "resources": listener["resources"]}
+        socket = {"type": "http", "path": self.socket, "mode": 0o600, "resources": listener["resources"]}
         # For another address than the one it is reached at, as a certificate of a public name is.
         certificate = make_certificate(self.directory, "192.0.2.1")
         config = {

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = ROOT / "roles" / "migrate" / "files" / "count_offloaded.py"
+PROGRAM = ROOT / "roles" / "common" / "files" / "count_offloaded.py"
 
 
 @pytest.fixture
