@@ -64,6 +64,28 @@ WRONG_SETTINGS = {
         settings(synapse_service="no-such-synapse.service"),
         ["synapse_s3_synapse_service"],
     ),
+    "a configuration directory that is everybody's": (
+        settings(config_dir="/etc"),
+        ["synapse_s3_config_dir", "top-level"],
+    ),
+    "a configuration directory of Synapse's": (
+        settings(config_dir="/etc/matrix-synapse"),
+        ["synapse_s3_config_dir", "/etc/matrix-synapse/ of Synapse"],
+    ),
+    "a configuration directory that is somebody's home": (
+        settings(config_dir="/home/alice"),
+        ["synapse_s3_config_dir"],
+    ),
+    "a configuration directory with files of somebody else's": (
+        settings(config_dir="/etc/postgresql"),
+        ["synapse_s3_config_dir", "not of the collection"],
+    ),
+    "a directory of the program in which Synapse lies": (
+        settings(migrate_install_dir="/opt/synapse"),
+        ["synapse_s3_migrate_install_dir", "/opt/synapse/venv/ of Synapse"],
+    ),
+    "an instance whose name leads elsewhere": (settings(instance="../x"), ["synapse_s3_instance", "'blue'"]),
+    "a URL of Synapse without a scheme": (settings(synapse_url="127.0.0.1:8008"), ["synapse_s3_synapse_url", "unix:"]),
     "a media path that is not there": (settings(media_path="/no/such/media"), ["synapse_s3_media_path"]),
 }
 

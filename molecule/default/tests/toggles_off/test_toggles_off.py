@@ -11,6 +11,8 @@ import re
 import pytest
 
 EVERYTHING_OFF = '{"synapse_s3_storage_provider_enabled": false, "synapse_s3_migrate_enabled": false}'
+CONFIRMED = '{"synapse_s3_uninstall_confirm": true}'
+PROVIDER = "/etc/synapse-s3/applied.json"
 MIGRATE_OFF = '{"synapse_s3_migrate_enabled": false}'
 
 
@@ -59,14 +61,69 @@ def test_the_migrate_job_is_removed_alone(play, homeserver):
     assert play("matrix_ops.synapse_s3.site", "-e", MIGRATE_OFF).changed == 0
 
 
+@pytest.mark.parametrize("service", ["no-such-synapse.service", "masked-synapse.service"], ids=["mistyped", "masked"])
+def test_a_removal_that_would_leave_the_entry_is_refused(play, homeserver, service):
+    """Where Synapse is not found its entry cannot be removed, and so its package must not be."""
+    homeserver.run("ln", "-sf", "/dev/null", "/run/systemd/system/masked-synapse.service")
+    homeserver.run("systemctl", "daemon-reload")
+    named = json.dumps({"synapse_s3_synapse_service": service})
+    refused = play("matrix_ops.synapse_s3.site", "-e", EVERYTHING_OFF, "-e", CONFIRMED, "-e", named)
+    homeserver.run("rm", "/run/systemd/system/masked-synapse.service")
+    homeserver.run("systemctl", "daemon-reload")
+    assert refused.status != 0
+    assert refused.changed == 0
+    said = re.sub(r"\s+", " ", refused.output)
+    if service.startswith("masked"):
+        assert "systemctl unmask" in said
+    else:
+        assert f"Nothing was removed, because {homeserver.facts['config_paths'][0]} names the storage provider" in said
+    homeserver.run(homeserver.facts["python"], "-c", "import s3_storage_provider")
+
+
+def test_the_toggle_asks_as_uninstall_does(play, homeserver):
+    refused = play("matrix_ops.synapse_s3.site", "-e", EVERYTHING_OFF)
+    assert refused.status != 0
+    assert "synapse_s3_uninstall_confirm" in refused.output
+    assert refused.changed == 0
+    assert homeserver.host.file(PROVIDER).exists
+
+
 def test_the_storage_provider_is_removed_alone(play, homeserver):
-    off = play("matrix_ops.synapse_s3.site", "-e", EVERYTHING_OFF)
+    off = play("matrix_ops.synapse_s3.site", "-e", EVERYTHING_OFF, "-e", CONFIRMED)
     assert off.status == 0, off.output
     before = json.loads(homeserver.host.file("/opt/test-tools/before.json").content_string)
     path = homeserver.facts["config_paths"][0]
     assert homeserver.host.file(path).sha256sum == before[path][3]
     assert homeserver.host.run(f"{homeserver.facts['python']} -c 'import s3_storage_provider'").rc != 0
     assert homeserver.run("curl", "--silent", "--fail", homeserver.facts["url"] + "/health") == "OK"
+    # Nothing is installed any more, so that nothing has to be confirmed.
+    again = play("matrix_ops.synapse_s3.site", "-e", EVERYTHING_OFF)
+    assert (again.status, again.changed) == (0, 0), again.output
+
+
+def test_the_migrate_job_alone_downloads_nothing_at_its_second_run(play, homeserver):
+    """Synapse's Python has no boto3 now, and the job's own virtualenv has one from the first run on."""
+    alone = '{"synapse_s3_storage_provider_enabled": false, "synapse_s3_migrate_delete_local": false}'
+    first = play("matrix_ops.synapse_s3.site", "-e", alone)
+    assert first.status == 0, first.output
+    count = "journalctl --no-pager --output=cat | grep --count synapse-s3-probe-"
+    before = homeserver.run("sh", "-c", count)
+    again = play("matrix_ops.synapse_s3.site", "-e", alone)
+    assert (again.status, again.changed) == (0, 0), again.output
+    assert homeserver.run("sh", "-c", count) == before
+
+
+def test_a_restart_that_worked_is_not_repeated_because_the_address_was_wrong(play, homeserver):
+    wrong = '{"synapse_s3_synapse_url": "http://127.0.0.1:9", "synapse_s3_storage_provider_wait_timeout": 2}'
+    failed = play("matrix_ops.synapse_s3.site", "-e", wrong)
+    assert failed.status != 0
+    said = re.sub(r"\s+", " ", failed.output)
+    assert "matrix-synapse.service was restarted, and systemd calls it 'active'" in said
+    assert "set synapse_s3_synapse_url" in said
+    started = homeserver.run("systemctl", "show", "matrix-synapse", "--property=ExecMainStartTimestampMonotonic")
+    assert play("matrix_ops.synapse_s3.site").status == 0
+    shown = homeserver.run("systemctl", "show", "matrix-synapse", "--property=ExecMainStartTimestampMonotonic")
+    assert shown == started
 
 
 def test_it_comes_back(play, homeserver):
