@@ -81,7 +81,7 @@ def base_url(listeners: Any) -> str | None:
         for listener in (listeners if isinstance(listeners, list) else [])
         if isinstance(listener, dict) and listener.get("type") == "http" and "client" in _resources(listener)
     ]
-    found = {"http": [], "unix": [], "https": []}
+    found: dict[str, list[str]] = {"http": [], "unix": [], "https": []}
     for listener in serving:
         if listener.get("port"):
             scheme = "https" if listener.get("tls") else "http"

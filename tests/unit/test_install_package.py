@@ -28,7 +28,7 @@ FOLDERS = {".", "upstream", "offload", "offload/transport"}
 def install(directory: Path, files: dict[str, str] | None = None, rehearse: bool = False) -> list[str]:
     bundle = directory.with_name("bundle.json")
     bundle.write_text(json.dumps(FILES if files is None else files))
-    command = [sys.executable, PROGRAM, bundle, directory, *(["--rehearse"] if rehearse else [])]
+    command = [sys.executable, str(PROGRAM), str(bundle), str(directory), *(["--rehearse"] if rehearse else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [str(Path(line).relative_to(directory)) for line in done.stdout.splitlines()]
 
