@@ -116,6 +116,22 @@ def test_a_directory_of_somebody_else_is_refused(cases: Cases, tmp_path: Path) -
     assert "/opt/synapse/venv/ of Synapse" in told["virtualenv"]
 
 
+def test_a_removal_leaves_a_directory_that_holds_nothing_of_ours(cases: Cases, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/environment").touch()
+    nothing = {"__synapse_s3_synapse": {}, "__synapse_s3_homeserver": {}, "__synapse_s3_media_path": ""}
+    directory = {"setting": "synapse_s3_config_dir", "path": f"{tmp_path}/theirs", "marks": MARKS}
+    told = cases.run(
+        "common/tasks/own_directory.yml",
+        {
+            "touched": {"__synapse_s3_directory": {**directory, "removes": ["environment"]}, **nothing},
+            "untouched": {"__synapse_s3_directory": {**directory, "removes": ["location.json"]}, **nothing},
+        },
+    )
+    assert set(told) == {"touched"}
+    assert "it holds environment" in told["touched"]
+
+
 def test_an_instance_has_a_name_that_fits_into_paths(cases: Cases) -> None:
     names = {
         "none": "",
