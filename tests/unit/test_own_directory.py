@@ -5,60 +5,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+from role_cases import Cases
 
-ROLES = Path(__file__).resolve().parents[2] / "roles"
-ROLE_NAMES = ("common", "migrate", "storage_provider")
 MARKS = ["location.json"]
-
-
-class Cases:
-    """Each case is a host of one play, whose rescue writes the message of the refusal."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.messages = directory / "messages"
-        self.messages.mkdir()
-
-    def run(self, tasks: str, cases: dict[str, dict[str, Any]]) -> dict[str, str]:
-        """The message with which each case was refused; a case that was accepted is left out."""
-        said = {"content": "{{ ansible_failed_result.msg }}", "dest": f"{self.messages}/{{{{ inventory_hostname }}}}"}
-        attempt = {
-            "name": "Attempt",
-            "block": [{"name": "Include", "ansible.builtin.include_tasks": str(ROLES / tasks)}],
-            "rescue": [{"name": "Write the refusal", "ansible.builtin.copy": said}],
-        }
-        self.play([attempt], cases)
-        return {path.name: path.read_text() for path in self.messages.iterdir()}
-
-    def play(self, tasks: list[dict[str, Any]], hosts: dict[str, dict[str, Any]]) -> None:
-        """With the defaults and the variables of every role, on hosts that are all this one."""
-        defaults: dict[str, Any] = {}
-        for role in ROLE_NAMES:
-            defaults.update(yaml.safe_load((ROLES / role / "defaults" / "main.yml").read_text(encoding="utf-8")))
-        play = {
-            "hosts": "all",
-            "gather_facts": False,
-            "vars_files": [str(ROLES / role / "vars" / "main.yml") for role in ROLE_NAMES],
-            "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
-            "tasks": tasks,
-        }
-        (self.directory / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": defaults}}))
-        (self.directory / "play.yml").write_text(yaml.safe_dump([play]))
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
-        environment = {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", "HOME": str(self.directory)}
-        command = [program, "-i", "hosts.yml", "play.yml"]
-        ended = subprocess.run(
-            command, cwd=self.directory, env=environment, capture_output=True, text=True, check=False
-        )
-        assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @pytest.fixture

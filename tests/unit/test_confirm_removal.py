@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The toggle of the storage provider and the playbook uninstall.yml ask the same question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from role_cases import ROLES, Cases
+
+OURS = {"storage_providers": [{"ours": True}]}
+THEIRS = {"storage_providers": [{"ours": False}]}
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Cases:
+    return Cases(tmp_path)
+
+
+def test_an_installed_provider_is_not_removed_without_a_confirmation(cases: Cases, tmp_path: Path) -> None:
+    for record in ("applied", "provider-packages", "synapse"):
+        (tmp_path / record).mkdir()
+        (tmp_path / record / f"{record}.json").touch()
+    directories = {
+        "never": {"__synapse_s3_homeserver": {"storage_providers": []}},
+        "by-hand": {"__synapse_s3_homeserver": THEIRS},
+        "gone": {"__synapse_s3_homeserver": {}},
+        "entry": {"__synapse_s3_homeserver": OURS},
+        "confirmed": {"__synapse_s3_homeserver": OURS, "synapse_s3_uninstall_confirm": True},
+        "applied": {"__synapse_s3_homeserver": {}, "synapse_s3_config_dir": f"{tmp_path}/applied"},
+        "packages": {"__synapse_s3_homeserver": {}, "synapse_s3_config_dir": f"{tmp_path}/provider-packages"},
+        "synapse": {"__synapse_s3_homeserver": {}, "synapse_s3_config_dir": f"{tmp_path}/synapse"},
+    }
+    common = {"__synapse_s3_synapse": {}, "synapse_s3_config_dir": f"{tmp_path}/none"}
+    told = cases.run(
+        "common/tasks/confirm_removal.yml", {name: {**common, **given} for name, given in directories.items()}
+    )
+    assert set(told) == {"entry", "applied", "packages", "synapse"}
+    for words in told.values():
+        assert words.startswith("Nothing was changed.")
+        assert "-e synapse_s3_uninstall_confirm=true" in words
+
+
+def test_both_ways_of_removal_ask_before_anything_else() -> None:
+    role = yaml.safe_load((ROLES / "storage_provider/tasks/main.yml").read_text(encoding="utf-8"))
+    off = [task for task in role if str(task["when"]).startswith("not (synapse_s3_storage_provider_enabled")]
+    assert [task["ansible.builtin.include_role"]["tasks_from"] for task in off[:1]] == ["confirm_removal.yml"]
+    (play,) = yaml.safe_load((ROLES.parent / "playbooks/uninstall.yml").read_text(encoding="utf-8"))
+    asked = [task["ansible.builtin.include_role"].get("tasks_from") for task in play["pre_tasks"]]
+    assert asked == [None, "confirm_removal.yml"]
