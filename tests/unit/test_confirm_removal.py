@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -24,7 +25,7 @@ def test_an_installed_provider_is_not_removed_without_a_confirmation(cases: Case
     for record in ("applied", "provider-packages", "synapse"):
         (tmp_path / record).mkdir()
         (tmp_path / record / f"{record}.json").touch()
-    directories = {
+    directories: dict[str, dict[str, Any]] = {
         "never": {"__synapse_s3_homeserver": {"storage_providers": []}},
         "by-hand": {"__synapse_s3_homeserver": THEIRS},
         "gone": {"__synapse_s3_homeserver": {}},
@@ -34,7 +35,7 @@ def test_an_installed_provider_is_not_removed_without_a_confirmation(cases: Case
         "packages": {"__synapse_s3_homeserver": {}, "synapse_s3_config_dir": f"{tmp_path}/provider-packages"},
         "synapse": {"__synapse_s3_homeserver": {}, "synapse_s3_config_dir": f"{tmp_path}/synapse"},
     }
-    common = {"__synapse_s3_synapse": {}, "synapse_s3_config_dir": f"{tmp_path}/none"}
+    common: dict[str, Any] = {"__synapse_s3_synapse": {}, "synapse_s3_config_dir": f"{tmp_path}/none"}
     told = cases.run(
         "common/tasks/confirm_removal.yml", {name: {**common, **given} for name, given in directories.items()}
     )
