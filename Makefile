@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-TARGETS := setup lint sanity unit integration molecule demo demo-stop test faults benchmark clean
+TARGETS := setup lint sanity unit integration stores molecule demo demo-stop test faults benchmark clean
 .PHONY: help $(TARGETS)
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo 'make sanity       ansible-test sanity, antsibull-docs'
 	@echo 'make unit         unit tests'
 	@echo 'make integration  modules and engine against real servers, faults and kills included, in a container'
+	@echo "make stores       the engine against Ceph's RGW, SeaweedFS and JuiceFS's gateway, in a container"
 	@echo 'make molecule     roles and playbooks against a real homeserver, in containers'
 	@echo 'make faults       the fault tests at length: 200 kills, or FAULT_KILLS=1000 (make integration has 20)'
 	@echo 'make benchmark    the engine and its peers side by side (FIGURES="first-offload already-there"; see benchmarks/README.md)'
@@ -42,6 +43,9 @@ containers: tools
 	@dev/collections.sh
 	@dev/collection.sh
 
+stores-image: containers
+	@dev/stores-image.sh
+
 # ansible-lint looks up the modules of the collections that the tests use.
 lint: tools
 	@dev/collections.sh
@@ -56,6 +60,9 @@ unit: tools
 integration: containers
 	@dev/integration.sh
 
+stores: stores-image
+	@dev/stores.sh
+
 faults: containers
 	@FAULT_KILLS=$(or $(FAULT_KILLS),200) dev/faults.sh
 
@@ -65,9 +72,9 @@ molecule: containers
 demo: containers
 	@demo/demo.sh
 
-setup: containers
+setup: stores-image
 
-test: containers
+test: stores-image
 	@dev/test.sh
 
 benchmark: tools
@@ -80,5 +87,5 @@ demo-stop:
 clean:
 	@dev/clean.sh
 
-.PHONY: tools containers
+.PHONY: tools containers stores-image
 endif

@@ -12,8 +12,8 @@
 #   cgroupns_mode: host
 #   tmpfs: [/run, /run/lock]
 #
-# Nothing of the host's certificates or pip settings is mounted: where a container needs them, dev/homeserver-image.sh has put
-# them into the image.
+# Nothing of the host's certificates or pip settings is mounted: where a container needs them, dev/image.sh has put them into
+# the image.
 
 # shellcheck disable=SC2034  # used by those who source this
 CONTAINER_OPTIONS=(
@@ -50,12 +50,14 @@ wait_for_systemd() {
   fail "systemd in the container $1 is '${state:-not there}'"
 }
 
-# start_homeserver CONTAINER - a fresh one of the homeserver image, booted, with nothing configured.
-start_homeserver() {
+# start_container CONTAINER IMAGE - a fresh one, booted, with nothing configured.
+start_container() {
   remove_container "$1"
-  docker run --detach --name "$1" "${CONTAINER_OPTIONS[@]}" synapse-s3-test/homeserver:latest "$CONTAINER_COMMAND" >/dev/null
+  docker run --detach --name "$1" "${CONTAINER_OPTIONS[@]}" "$2" "$CONTAINER_COMMAND" >/dev/null
   wait_for_systemd "$1"
 }
+
+start_homeserver() { start_container "$1" synapse-s3-test/homeserver:latest; }
 
 # pytest_in CONTAINER ARGUMENT... - runs pytest there, with the image's test tools, over the project's files as they are now.
 pytest_in() {

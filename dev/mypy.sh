@@ -22,11 +22,14 @@ for folder in dev demo tests/homeserver/tools; do
   cd "$TREE/$folder"
   check .
 done
-# The figures run on the database of the integration tests, and the fault tests on their servers too.
+# The figures run on the database of the integration tests, and the fault tests and those of
+# other stores on their servers too.
 cd "$TREE/benchmarks"
 MYPYPATH=$CACHE/tree:$TREE/tests/integration check .
 cd "$TREE/tests/faults"
 MYPYPATH=$CACHE/tree:$TREE/tests/integration check "${tests[@]}" .
+cd "$TREE/tests/stores"
+MYPYPATH=$CACHE/tree:$TREE/tests/integration:$TREE/tests/faults check "${tests[@]}" .
 for folder in tests/integration molecule; do
   cd "$TREE/$folder"
   check "${tests[@]}" .

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every check and test there is, the quick ones first; stops at the first that fails, and says how long each took.
-# The integration tests have a container of their own and run beside molecule and the demo: two cores, two streams.
+# The integration tests and those of other stores have containers of their own and run, one after the other, beside molecule and
+# the demo: two cores, two streams.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -18,20 +19,28 @@ step dev/unit.sh
 step dev/benchmarks.sh
 
 log=$CACHE/integration.log
-say "integration: started beside the rest; its output follows at the end (until then in $log)"
+say "dev/integration.sh, then dev/stores.sh: started beside the rest; their output follows at the end (until then in $log)"
 began=$SECONDS
-"$ROOT/dev/integration.sh" >"$log" 2>&1 &
-integration=$!
-trap 'kill "$integration" 2>/dev/null || :' EXIT
+(
+  trap 'kill "${script_pid:-}" 2>/dev/null || :; exit 1' TERM
+  for script in dev/integration.sh dev/stores.sh; do
+    "$ROOT/$script" &
+    script_pid=$!
+    wait "$script_pid" || fail "make test: $script failed after $((SECONDS - began)) s"
+    say "$script ended $((SECONDS - began)) s after the start of this stream"
+  done
+) >"$log" 2>&1 &
+beside=$!
+trap 'kill "$beside" 2>/dev/null || :' EXIT
 step dev/molecule.sh
 step demo/demo.sh
 "$ROOT/demo/stop.sh"
 status=0
-wait "$integration" || status=$?
+wait "$beside" || status=$?
 trap - EXIT
 cat "$log"
-[[ $status -eq 0 ]] || fail "make test: dev/integration.sh failed with $status"
-took+=("$(printf '%-20s %4d s, beside molecule and demo' dev/integration.sh $((SECONDS - began)))")
+[[ $status -eq 0 ]] || fail "make test: dev/integration.sh or dev/stores.sh failed, as told above"
+took+=("$(printf '%-20s %4d s, beside molecule and demo' 'integration, stores' $((SECONDS - began)))")
 
 say "make test: everything passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 printf '      %s\n' "${took[@]}"

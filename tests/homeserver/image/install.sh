@@ -17,7 +17,7 @@ virtualenv() { # virtualenv DIRECTORY REQUIREMENTS
   "$1/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check --requirement "$2"
 }
 virtualenv /opt/synapse/venv "$here/synapse-requirements.txt"
-virtualenv /opt/test-tools/venv "$here/test-requirements.txt"
+virtualenv /opt/test-tools/venv "$here/requirements.txt"
 /opt/test-tools/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps \
   --requirement "$here/provider-requirements.txt"
 

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The engine against real S3 servers other than rclone, in a container of the stores image, all on its own loopback.
+# FAULT_SEED repeats the random numbers of an earlier run. Arguments go to pytest.
+set -euo pipefail
+# shellcheck source=dev/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=dev/container.sh
+source "$ROOT/dev/container.sh"
+
+container=synapse-s3-stores
+say "stores: starting the container $container"
+trap 'remove_container "$container"' EXIT
+start_container "$container" synapse-s3-test/stores:latest
+
+say "stores: pytest tests/stores"
+pytest_in "$container" tests/stores "$@"

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs inside a container of the homeserver image and adds the S3 servers of tests/stores; each test session starts them itself.
+set -euo pipefail
+here=$(dirname "${BASH_SOURCE[0]}")
+export DEBIAN_FRONTEND=noninteractive
+umask 022
+
+apt-get update -qq
+apt-get install -qq --yes --no-install-recommends ceph-common ceph-mon ceph-osd radosgw >/dev/null
+apt-get clean
+rm -rf /var/lib/apt/lists/*
+
+/opt/test-tools/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --requirement "$here/requirements.txt"
