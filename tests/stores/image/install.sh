@@ -9,5 +9,7 @@ apt-get update -qq
 apt-get install -qq --yes --no-install-recommends ceph-common ceph-mon ceph-osd radosgw >/dev/null
 apt-get clean
 rm -rf /var/lib/apt/lists/*
+# Comes along with ceph-osd, and fails at boot where the kernel has no such devices: systemd would call itself degraded.
+systemctl mask --quiet nvmf-autoconnect.service
 
 /opt/test-tools/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --requirement "$here/requirements.txt"

@@ -1,0 +1,136 @@
+"""Fixtures of the tests against real S3 servers other than rclone. Each server is started once a session, when first needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+# What these tests share with the others stays there: rclone, databases, hosts, proxies, the engine's process.
+for neighbour in ("integration", "faults"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / neighbour))
+
+from bucket_custody import BucketCustody
+from certificates import Certificate, make_certificate
+from homeserver_database import SqliteDatabase
+from juicefs import JuiceFS, JuiceFSWithETags
+from library import Library
+from media_host import shared_directory
+from offload_engine import Engine
+from rgw import Rgw
+from seaweedfs import SeaweedFS
+from store import Store
+from wire_proxy import WireProxy
+
+_bucket_numbers = count(1)
+_host_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def certificate() -> Iterator[Certificate]:
+    """Where the engine's user can read it."""
+    with shared_directory() as directory:
+        made = make_certificate(directory)
+        made.certificate.chmod(0o644)
+        yield made
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def juicefs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with JuiceFS(tmp_path_factory.mktemp("juicefs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def juicefs_etags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with JuiceFSWithETags(tmp_path_factory.mktemp("juicefs-etags")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rgw(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Store]:
+    with Rgw(tmp_path_factory.mktemp("rgw"), certificate.certificate, certificate.private_key) as server:
+        yield server
+
+
+class Place(NamedTuple):
+    """A store and how to reach it."""
+
+    store: Store
+    tls: bool
+
+
+# By name, so that a test can choose some of them.
+PLACES = {
+    "seaweedfs": ("seaweedfs", False),
+    "juicefs": ("juicefs", False),
+    "juicefs_etags": ("juicefs_etags", False),
+    "rgw": ("rgw", False),
+    "rgw_tls": ("rgw", True),
+}
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> Place:
+    """Every store in turn, or those that a test names: parametrize("place", [...], indirect=True)."""
+    fixture, tls = PLACES[request.param]
+    return Place(request.getfixturevalue(fixture), tls)
+
+
+class Scene:
+    """A host with a library, a bucket of its own, the engine set up for both, and somebody who keeps watch over it."""
+
+    def __init__(self, library: Library, place: Place, customer_key: str | None = None, prefix: str = "") -> None:
+        self.library = library
+        self.store = place.store
+        self.bucket = library.bucket
+        self.client = place.store.client(tls=place.tls)
+        self.client.create_bucket(Bucket=self.bucket)
+        settings = place.store.connection(self.bucket, tls=place.tls)
+        self.engine = Engine(library, {**settings, **({"prefix": prefix} if prefix else {})})
+        if customer_key:
+            self.engine.s3["sse_customer_key"] = customer_key
+        self.custody = BucketCustody(library.media_path, self.client, self.bucket, prefix, customer_key)
+
+
+MakeScene = Callable[..., Scene]
+
+
+@pytest.fixture
+def make_scene(request: pytest.FixtureRequest) -> Iterator[MakeScene]:
+    """make_scene(place, customer_key=None, prefix="") on a new host with rows in SQLite and in a new bucket."""
+    with shared_directory() as directory:
+
+        def make(place: Place, customer_key: str | None = None, prefix: str = "") -> Scene:
+            below = directory / f"host-{next(_host_numbers)}"
+            below.mkdir()
+            below.chmod(0o755)
+            database = SqliteDatabase(below / "homeserver.db")
+            library = Library(below, database, f"media-{next(_bucket_numbers)}", request.node.name)
+            library.own(below, database.path)
+            return Scene(library, place, customer_key, prefix)
+
+        yield make
+
+
+@pytest.fixture
+def scene(make_scene: MakeScene, place: Place) -> Scene:
+    return make_scene(place)
+
+
+@pytest.fixture
+def wire(scene: Scene) -> Iterator[WireProxy]:
+    """A proxy that the engine goes through from here on; http only."""
+    with WireProxy(scene.engine.s3["endpoint_url"]) as proxy:
+        scene.engine.s3["endpoint_url"] = proxy.endpoint_url
+        yield proxy

