@@ -1,4 +1,4 @@
-"""Fixtures of the tests against real S3 servers other than rclone. Each server is started once a session, when first needed."""
+"""Fixtures of the tests against S3 servers other than rclone, each of which starts once a session, when first needed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pytest
 
 # What these tests share with the others stays there: rclone, databases, hosts, proxies, the engine's process.
-for neighbour in ("integration", "faults"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / neighbour))
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 
 from bucket_custody import BucketCustody
 from certificates import Certificate, make_certificate
@@ -20,7 +20,8 @@ from homeserver_database import SqliteDatabase
 from juicefs import JuiceFS, JuiceFSWithETags
 from library import Library
 from media_host import shared_directory
-from offload_engine import Engine
+from offload_engine import Engine, Outcome
+from rclone import Rclone
 from rgw import Rgw
 from seaweedfs import SeaweedFS
 from store import Store
@@ -40,8 +41,8 @@ def certificate() -> Iterator[Certificate]:
 
 
 @pytest.fixture(scope="session")
-def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs")) as server:
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Store]:
+    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs"), *certificate) as server:
         yield server
 
 
@@ -59,7 +60,13 @@ def juicefs_etags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def rgw(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Store]:
-    with Rgw(tmp_path_factory.mktemp("rgw"), certificate.certificate, certificate.private_key) as server:
+    with Rgw(tmp_path_factory.mktemp("rgw"), *certificate) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with Rclone(tmp_path_factory.mktemp("rclone")) as server:
         yield server
 
 
@@ -70,21 +77,16 @@ class Place(NamedTuple):
     tls: bool
 
 
-# By name, so that a test can choose some of them.
-PLACES = {
-    "seaweedfs": ("seaweedfs", False),
-    "juicefs": ("juicefs", False),
-    "juicefs_etags": ("juicefs_etags", False),
-    "rgw": ("rgw", False),
-    "rgw_tls": ("rgw", True),
-}
+# Over TLS where so called.
+PLACES = ("seaweedfs", "juicefs", "juicefs_etags", "rgw", "rgw_tls")
 
 
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest) -> Place:
     """Every store in turn, or those that a test names: parametrize("place", [...], indirect=True)."""
-    fixture, tls = PLACES[request.param]
-    return Place(request.getfixturevalue(fixture), tls)
+    fixture, _tls, rest = request.param.partition("_tls")
+    assert not rest
+    return Place(request.getfixturevalue(fixture), bool(_tls))
 
 
 class Scene:
@@ -101,6 +103,17 @@ class Scene:
         if customer_key:
             self.engine.s3["sse_customer_key"] = customer_key
         self.custody = BucketCustody(library.media_path, self.client, self.bucket, prefix, customer_key)
+
+    def assert_refused(self, outcome: Outcome, *settings: str) -> None:
+        """The run ended with an error that names one of the settings; every file is where and what it was."""
+        assert outcome.status == 2, f"status {outcome.status}: {outcome.output[:2000]}\n{outcome.errors}"
+        assert any(setting in outcome.errors for setting in settings), f"none of {settings} is named:\n{outcome.errors}"
+        self.assert_nothing_unlinked()
+
+    def assert_nothing_unlinked(self) -> None:
+        unlinked = sorted(set(self.custody.known) - set(self.custody.on_disk()))
+        assert not unlinked, f"{len(unlinked)} of {len(self.custody.known)} files were unlinked, such as {unlinked[:3]}"
+        assert self.custody.on_disk() == self.custody.known
 
 
 MakeScene = Callable[..., Scene]

@@ -51,5 +51,3 @@ class JuiceFS(Store):
 class JuiceFSWithETags(JuiceFS):
     etags = True
     options = ("--keep-etag",)
-
-

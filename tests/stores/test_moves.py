@@ -1,4 +1,4 @@
-"""On every store a whole library moves: content is equal afterwards, nothing is sent twice, and a kill loses nothing."""
+"""On every store a whole library moves: equal content afterwards, nothing sent twice, nothing lost by a kill."""
 
 from __future__ import annotations
 

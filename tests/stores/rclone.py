@@ -1,0 +1,18 @@
+"""The rclone server of the other tests as one of these stores. It takes a customer's key, and stores in the clear."""
+
+from __future__ import annotations
+
+from s3_server import S3Server
+from store import Store
+
+
+class Rclone(Store):
+    def start(self) -> None:
+        self._server = S3Server(self.directory)
+        self.port = self._server.port
+        self.access_key_id = self._server.access_key_id
+        self.secret_access_key = self._server.secret_access_key
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()

@@ -1,0 +1,92 @@
+"""What a killed run has begun to upload is aborted by a run a day later; what is younger or not ours is left alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import datetime, timedelta, timezone
+from urllib.parse import unquote
+
+import pytest
+from conftest import MakeScene, Place, Scene
+from library import MIB
+from wire_faults import Pause
+from wire_proxy import PART, Act, Exchange, WireProxy
+
+pytestmark = pytest.mark.parametrize("place", ["rgw", "seaweedfs", "juicefs"], indirect=True)
+LIST_UPLOADS = "ListMultipartUploads"
+PREFIX = "synapse/"
+_UPLOAD = re.compile(rb"<Upload>.*?</Upload>", re.DOTALL)
+
+
+def as_if_begun(days_ago: float, but_for: Collection[str] = ()) -> Act:
+    """Nobody can wait a day: the answer's time of each upload is moved back, except for these keys."""
+    then = (datetime.now(timezone.utc) - timedelta(days=days_ago)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+    def older(found: re.Match[bytes]) -> bytes:
+        key = re.search(rb"<Key>(.*?)</Key>", found[0])
+        assert key, found[0]
+        if unquote(key[1].decode()) in but_for:
+            return found[0]
+        return re.sub(rb"<Initiated>.*?</Initiated>", b"<Initiated>%s</Initiated>" % then.encode(), found[0])
+
+    def act(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        answer.body = _UPLOAD.sub(older, answer.body)
+        exchange.reply(answer)
+
+    return act
+
+
+def unfinished(scene: Scene) -> list[str]:
+    return sorted(
+        upload["Key"] for upload in scene.client.list_multipart_uploads(Bucket=scene.bucket).get("Uploads", [])
+    )
+
+
+def killed_in_an_upload(scene: Scene, wire: WireProxy) -> str:
+    """The key of the upload that a killed run leaves in the store."""
+    item = scene.library.add([33 * MIB], thumbnails=0)[0]
+    scene.custody.take_stock()
+    pause = Pause(then=Exchange.close)
+    wire.add(PART, pause, skip=1)
+    process = scene.engine.start()
+    assert pause.reached.wait(60), "the engine sent no second part"
+    process.kill()
+    process.communicate(timeout=60)
+    pause.go_on.set()
+    wire.faults.clear()
+    key = f"{PREFIX}{item.original}"
+    assert unfinished(scene) == [key]
+    scene.custody.assert_nothing_lost()
+    return key
+
+
+def test_unfinished_uploads(place: Place, make_scene: MakeScene) -> None:
+    scene = make_scene(place, prefix=PREFIX)
+    with WireProxy(scene.store.endpoint_url) as wire:
+        scene.engine.s3["endpoint_url"] = wire.endpoint_url
+        killed = killed_in_an_upload(scene, wire)
+        young = f"{PREFIX}local_content/yo/un/gUploadOfAnotherHost"
+        not_ours = [f"{PREFIX}backup.tar", "local_content/ab/cd/OutsideThePrefix", f"{PREFIX}local_content/readme"]
+        for key in (young, *not_ours):
+            scene.client.create_multipart_upload(Bucket=scene.bucket, Key=key)
+        left_alone = sorted([young, *not_ours])
+
+        # A run that may still be under way elsewhere is no older than this one's own.
+        scene.library.add([1000] * 3, thumbnails=0)
+        scene.custody.take_stock()
+        at_once = scene.engine.run()
+        assert (at_once.status, at_once.failures) == (0, {}), at_once.errors
+        assert unfinished(scene) == sorted([killed, *left_alone]), "uploads younger than a day were aborted"
+        scene.custody.assert_all_moved()
+
+        scene.library.add([1000] * 3, thumbnails=0)
+        scene.custody.take_stock()
+        wire.add(LIST_UPLOADS, as_if_begun(2, but_for=[young]))
+        wire.seen.clear()
+        later = scene.engine.run()
+        assert (later.status, later.failures) == (0, {}), later.errors
+        assert wire.count(LIST_UPLOADS), "the engine did not ask for unfinished uploads"
+        assert unfinished(scene) == left_alone
+        scene.custody.assert_all_moved()
