@@ -1,4 +1,4 @@
-"""Fixtures of the tests against S3 servers other than rclone, each of which starts once a session, when first needed."""
+"""Fixtures of the tests against S3 servers other than rclone. Each starts when it is first needed, once a session."""
 
 from __future__ import annotations
 
@@ -106,8 +106,9 @@ class Scene:
 
     def assert_refused(self, outcome: Outcome, *settings: str) -> None:
         """The run ended with an error that names one of the settings; every file is where and what it was."""
-        assert outcome.status == 2, f"status {outcome.status}: {outcome.output[:2000]}\n{outcome.errors}"
-        assert any(setting in outcome.errors for setting in settings), f"none of {settings} is named:\n{outcome.errors}"
+        said = f"status {outcome.status}: {outcome.errors[:1000]}\n{outcome.output[:1000]}"
+        assert outcome.status == 2, said
+        assert any(setting in outcome.errors for setting in settings), f"none of {settings} is named: {said}"
         self.assert_nothing_unlinked()
 
     def assert_nothing_unlinked(self) -> None:

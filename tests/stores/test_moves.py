@@ -6,6 +6,7 @@ import os
 import random
 import time
 
+import pytest
 from conftest import Scene
 from library import MIB
 
@@ -54,6 +55,7 @@ def test_everything_moves_at_once(scene: Scene) -> None:
     scene.custody.assert_all_moved()
 
 
+@pytest.mark.parametrize("place", ["seaweedfs", "juicefs", "juicefs_etags", "rgw"], indirect=True)
 def test_killed_at_random_instants(scene: Scene) -> None:
     dice = random.Random(f"{SEED}/{type(scene.store).__name__}")
     print(f"FAULT_SEED={SEED}")
