@@ -18,7 +18,7 @@ from bucket_custody import BucketCustody
 from certificates import Certificate, make_certificate
 from homeserver_database import SqliteDatabase
 from juicefs import JuiceFS, JuiceFSWithETags
-from library import Library
+from library import MIB, Library
 from media_host import shared_directory
 from offload_engine import Engine, Outcome
 from rclone import Rclone
@@ -77,6 +77,8 @@ class Place(NamedTuple):
     tls: bool
 
 
+# Bytes. So large that the engine sends it in parts, whatever else is under way.
+IN_PARTS = 65 * MIB
 # Over TLS where so called.
 PLACES = ("seaweedfs", "juicefs", "juicefs_etags", "rgw", "rgw_tls")
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 import pytest
-from conftest import Scene
+from conftest import IN_PARTS, MakeScene, Place, Scene
 from library import MIB
 from rgw import Rgw
 
@@ -41,7 +41,7 @@ def allow(scene: Scene, user: str, prefix: str = "", denied: Sequence[tuple[str,
     return keys
 
 
-def test_with_no_more_rights_than_it_needs(make_scene, place) -> None:
+def test_with_no_more_rights_than_it_needs(make_scene: MakeScene, place: Place) -> None:
     scene = make_scene(place, prefix="synapse/")
     keys = allow(scene, f"least-{scene.bucket}", prefix="synapse/")
     client = scene.store.client_of(keys["access_key_id"], keys["secret_access_key"])
@@ -49,7 +49,7 @@ def test_with_no_more_rights_than_it_needs(make_scene, place) -> None:
         client.put_object(Bucket=scene.bucket, Key="outside", Body=b"x")
     with pytest.raises(client.exceptions.ClientError, match="AccessDenied"):
         client.list_multipart_uploads(Bucket=scene.bucket)
-    scene.library.add([1, 19_000, 17 * MIB], thumbnails=1)
+    scene.library.add([1, 19_000, IN_PARTS], thumbnails=1)
     scene.library.add([1000] * 20, origin="example.com", thumbnails=1)
     scene.custody.take_stock()
     scene.engine.offload["delete_local"] = False

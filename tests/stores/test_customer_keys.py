@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import MakeScene, Place, Scene
+from conftest import IN_PARTS, MakeScene, Place, Scene
 from library import MIB
 from wire_proxy import WireProxy
 
@@ -60,7 +60,7 @@ def test_objects_that_the_configured_key_reads(place: Place, make_scene: MakeSce
 def test_everything_moves_under_a_key(place: Place, make_scene: MakeScene) -> None:
     scene = make_scene(place, customer_key=KEY)
     scene.library.add([1, 19_000, 1_100_000], thumbnails=1)
-    scene.library.add([17 * MIB], origin="example.com", thumbnails=0)
+    scene.library.add([IN_PARTS, 17 * MIB], origin="example.com", thumbnails=0)
     scene.custody.take_stock()
     scene.engine.offload["delete_local"] = False
     first = scene.engine.run()
@@ -97,7 +97,7 @@ def test_a_policy_that_demands_a_key(place: Place, make_scene: MakeScene) -> Non
     scene.client.put_bucket_policy(Bucket=scene.bucket, Policy=json.dumps(policy))
     with pytest.raises(scene.client.exceptions.ClientError, match="AccessDenied"):
         scene.client.put_object(Bucket=scene.bucket, Key="in the clear", Body=b"x")
-    scene.library.add([17 * MIB, 19_000], thumbnails=1)
+    scene.library.add([IN_PARTS, 19_000], thumbnails=1)
     scene.custody.take_stock()
     outcome = scene.engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
@@ -106,7 +106,7 @@ def test_a_policy_that_demands_a_key(place: Place, make_scene: MakeScene) -> Non
 
 
 @pytest.mark.parametrize("place", ["rclone"], indirect=True)
-@pytest.mark.parametrize("size", [19_000, 17 * MIB], ids=["PutObject", "CreateMultipartUpload"])
+@pytest.mark.parametrize("size", [19_000, IN_PARTS], ids=["PutObject", "CreateMultipartUpload"])
 def test_a_store_that_ignores_the_key(size: int, scene: Scene, wire: WireProxy) -> None:
     """It answers 200 and keeps the content in the clear; only that it does not repeat the algorithm gives it away."""
     scene.engine.s3["sse_customer_key"] = KEY

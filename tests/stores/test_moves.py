@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Sequence
 
 import pytest
-from conftest import Scene
+from conftest import IN_PARTS, Scene
 from library import MIB
 
 SEED = int(os.environ.get("FAULT_SEED") or time.time_ns() % 2**32)
@@ -16,23 +17,23 @@ KILLS = 3
 ORIGINS = ("example.com", "example.com.au", "example.com:8448", "example-com", "xn--mnchen-3ya.example")
 
 
-def fill(scene: Scene, dice: random.Random, large: int = 1) -> None:
+def fill(scene: Scene, dice: random.Random, large: Sequence[int] = (17 * MIB, 20 * MIB + 1)) -> None:
     for origin in ("", *ORIGINS):
         sizes = [dice.choice((1, 500, 19_000, 60_000, 1_100_000)) for dummy in range(6)]
         scene.library.add(sizes, origin=origin, thumbnails=2)
-    # More than one part of a multipart upload.
-    scene.library.add([17 * MIB] * large, origin="example.com.au", thumbnails=0)
-    scene.library.add([20 * MIB + 1] * large, thumbnails=1, with_sha256=False)
+    for size in large:
+        scene.library.add([size], origin="example.com.au", thumbnails=0, with_sha256=dice.random() < 0.5)
     scene.custody.take_stock()
 
 
 def test_everything_moves(scene: Scene) -> None:
-    fill(scene, random.Random("moves"))
+    fill(scene, random.Random("moves"), [IN_PARTS, 17 * MIB])
     count = len(scene.custody.known)
     scene.engine.offload["delete_local"] = False
     first = scene.engine.run()
     assert (first.status, first.failures) == (0, {}), first.errors
     assert first.files("uploaded") == count
+    assert first.report["requests"]["complete_multipart"] >= 1
     assert scene.custody.in_bucket() == scene.custody.known
 
     scene.engine.offload["delete_local"] = True
@@ -72,7 +73,7 @@ def test_killed_at_random_instants(scene: Scene) -> None:
         struck += process.returncode < 0
         scene.custody.assert_nothing_lost()
         if not scene.custody.on_disk():
-            fill(scene, dice, large=0)
+            fill(scene, dice, large=())
     assert struck, f"no kill struck a run under way in {time.monotonic() - began:.1f} s"
     outcome = scene.engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors

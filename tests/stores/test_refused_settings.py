@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Scene
-from library import MIB
+from conftest import IN_PARTS, Scene
 from wire_proxy import WireProxy
 
 
 @pytest.mark.parametrize("place", ["rgw", "juicefs"], indirect=True)
-@pytest.mark.parametrize("sizes", [[1000] * 300, [17 * MIB] * 2], ids=["PutObject", "CreateMultipartUpload"])
+@pytest.mark.parametrize("sizes", [[1000] * 300, [IN_PARTS] * 2], ids=["PutObject", "CreateMultipartUpload"])
 def test_a_storage_class_that_the_store_does_not_have(sizes: list[int], scene: Scene, wire: WireProxy) -> None:
     """RGW answers 400 InvalidArgument, MinIO's code 400 InvalidStorageClass."""
     scene.engine.s3["storage_class"] = "ONEZONE_IA"

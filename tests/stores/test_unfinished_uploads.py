@@ -8,8 +8,7 @@ from datetime import datetime, timedelta, timezone
 from urllib.parse import unquote
 
 import pytest
-from conftest import MakeScene, Place, Scene
-from library import MIB
+from conftest import IN_PARTS, MakeScene, Place, Scene
 from wire_faults import Pause
 from wire_proxy import PART, Act, Exchange, WireProxy
 
@@ -46,7 +45,7 @@ def unfinished(scene: Scene) -> list[str]:
 
 def killed_in_an_upload(scene: Scene, wire: WireProxy) -> str:
     """The key of the upload that a killed run leaves in the store."""
-    item = scene.library.add([33 * MIB], thumbnails=0)[0]
+    item = scene.library.add([IN_PARTS], thumbnails=0)[0]
     scene.custody.take_stock()
     pause = Pause(then=Exchange.close)
     wire.add(PART, pause, skip=1)
