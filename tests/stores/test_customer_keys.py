@@ -79,7 +79,7 @@ def test_everything_moves_under_a_key(place: Place, make_scene: MakeScene) -> No
 
 @pytest.mark.parametrize("place", ["seaweedfs"], indirect=True)
 def test_a_policy_that_demands_a_key(place: Place, make_scene: MakeScene) -> None:
-    """CompleteMultipartUpload is a PutObject to the policy, so it too has to come with the customer's key.
+    """To such a policy every request of an upload is a PutObject: the last one and the one that aborts it need the key too.
 
     Not on RGW 16: it does not know the condition's header, and denies every PUT.
     """
@@ -103,6 +103,14 @@ def test_a_policy_that_demands_a_key(place: Place, make_scene: MakeScene) -> Non
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
     assert outcome.report["requests"]["complete_multipart"] == 1
     scene.custody.assert_all_moved()
+
+    # One that turns out not to be what its row says is not completed, and nothing of it stays in the store.
+    damaged = scene.library.add([IN_PARTS], thumbnails=0)[0].original
+    scene.library.rewrite(damaged, bytes(IN_PARTS))
+    refused = scene.engine.run()
+    assert (refused.status, refused.failed_paths) == (1, [damaged]), refused.errors
+    left = [upload["Key"] for upload in scene.client.list_multipart_uploads(Bucket=scene.bucket).get("Uploads", [])]
+    assert not left, f"the upload of {left} was not aborted"
 
 
 @pytest.mark.parametrize("place", ["rclone"], indirect=True)

@@ -47,6 +47,7 @@ def test_everything_moves(scene: Scene) -> None:
     assert (third.status, third.report["requests"]["put"], third.files("uploaded")) == (0, 0, 0), third.errors
 
 
+@pytest.mark.parametrize("place", ["seaweedfs", "juicefs", "rgw_tls"], indirect=True)
 def test_everything_moves_at_once(scene: Scene) -> None:
     """Uploaded, confirmed and unlinked by one run."""
     fill(scene, random.Random("at once"))
