@@ -79,7 +79,7 @@ def test_everything_moves_under_a_key(place: Place, make_scene: MakeScene) -> No
 
 @pytest.mark.parametrize("place", ["seaweedfs"], indirect=True)
 def test_a_policy_that_demands_a_key(place: Place, make_scene: MakeScene) -> None:
-    """To such a policy every request of an upload is a PutObject: the last one and the one that aborts it need the key too.
+    """To such a policy each request of an upload is a PutObject: completing and aborting need the key as well.
 
     Not on RGW 16: it does not know the condition's header, and denies every PUT.
     """
