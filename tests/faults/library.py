@@ -91,11 +91,11 @@ class Library(MediaHost):
             f"(media_origin text, filesystem_id text, {columns})"
         )
         if item.origin:
-            values = (item.origin, item.filesystem_id, item.media_id, length)
-            self.database.execute("INSERT INTO remote_media_cache_thumbnails VALUES (%s, %s, %s, %s)", values)
+            remote = (item.origin, item.filesystem_id, item.media_id, length)
+            self.database.execute("INSERT INTO remote_media_cache_thumbnails VALUES (%s, %s, %s, %s)", remote)
         else:
-            values = (item.media_id, length)
-            self.database.execute("INSERT INTO local_media_repository_thumbnails VALUES (%s, %s)", values)
+            local = (item.media_id, length)
+            self.database.execute("INSERT INTO local_media_repository_thumbnails VALUES (%s, %s)", local)
 
     def rewrite(self, relative: str, content: bytes, age_days: float = 30) -> None:
         """A new file in the place of another, as a program does that writes beside and renames."""

@@ -18,7 +18,7 @@ from library import Library
 from offload_engine import Engine
 from s3_server import S3Server
 from wire_faults import changed, refuse
-from wire_proxy import COMPLETE, CREATE, GET, HEAD, LIST, PART, PUT, UPLOADS, Exchange, WireProxy
+from wire_proxy import COMPLETE, CREATE, GET, HEAD, LIST, PART, PUT, UPLOADS, Act, Exchange, WireProxy
 
 FAST_CRCS = ("crc64nvme", "crc32")
 CUSTOMER_KEY = "0123456789abcdef0123456789abcdef"
@@ -32,7 +32,7 @@ def fill(s3: S3Server, bucket: str, custody: Custody, library: Library) -> None:
         s3.client().put_object(Bucket=bucket, Key=path, Body=(library.media_path / path).read_bytes())
 
 
-def adding(**headers: str):  # type: ignore[no-untyped-def]
+def adding(**headers: str) -> Act:
     """The store's own answer with more headers, whose names are given with underscores."""
 
     def act(exchange: Exchange) -> None:
@@ -190,7 +190,7 @@ def test_recent_evidence_is_not_asked_for_again(
     custody.assert_all_moved()
 
 
-def leave_out(keep: int):  # type: ignore[no-untyped-def]
+def leave_out(keep: int) -> Act:
     """A page in order that skips most of its keys, as stores have it that list directory by directory."""
 
     def change(body: bytes) -> bytes:

@@ -28,6 +28,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     Failure,
     Report,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import MultipartUpload
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     OffloadSettings,
 )
@@ -39,6 +40,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 STORE = StoreSettings.from_mapping(
     {"bucket": "media", "endpoint_url": "http://127.0.0.1:9", "access_key_id": "id", "secret_access_key": "secret"}
 )
+UPLOAD = MultipartUpload("upload", False, "")
 Pipeline = Callable[[Context], Coroutine[Any, Any, None]]
 
 
@@ -233,11 +235,11 @@ def test_a_file_system_that_locks_no_directories(
 def test_a_signal_stops_the_run_and_aborts_what_it_left(
     host: Host, pipeline: Callable[[Pipeline], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aborted: list[tuple[str, str]] = []
+    aborted: list[tuple[str, MultipartUpload]] = []
 
     async def wait(context: Context) -> None:
         await upload_one(context)
-        context.unfinished.add(("key", "upload"))
+        context.unfinished.add(("key", UPLOAD))
         os.kill(os.getpid(), signal.SIGTERM)
         await context.loop.sleep(30)
 
@@ -251,7 +253,7 @@ def test_a_signal_stops_the_run_and_aborts_what_it_left(
     with pytest.raises(Stopped) as caught:
         host.run()
     report: Report = caught.value.report  # type: ignore[attr-defined]
-    assert aborted == [("key", "upload")] and report.requests["abort_multipart"] == 1
+    assert aborted == [("key", UPLOAD)] and report.requests["abort_multipart"] == 1
     assert report.error == "Stopped by SIGTERM. Run it again to go on." and report.uploaded.files == 1
     assert engine.exit_status(caught.value, report) == 143 == host.metric("exit_status")
 
@@ -272,7 +274,7 @@ def test_a_store_that_does_not_answer_holds_up_no_stop(
     host: Host, pipeline: Callable[[Pipeline], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def wait(context: Context) -> None:
-        context.unfinished.add(("key", "upload"))
+        context.unfinished.add(("key", UPLOAD))
         raise MediaError("The database is gone. Start it.")
 
     async def never(context: Context) -> None:

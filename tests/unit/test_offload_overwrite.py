@@ -36,17 +36,20 @@ class Store:
         self.heads += 1
         return self._info(key) if key in self.objects else None
 
-    async def put(self, key: str, body: bytes, md5: bytes, *, only_new: bool = False) -> ObjectInfo | None:
+    async def put(self, key: str, body: bytes, md5: bytes) -> ObjectInfo:
         self.puts += 1
-        if only_new:
-            if self.kind == "501":
-                raise StoreError("It is not implemented.", "NotImplemented")
-            if self.kind == "400":
-                raise RequestFailed("The header is not understood.", "InvalidArgument", 400)
-            if self.kind == "honours" and key in self.objects:
-                return None
         self.objects[key] = body
         return self._info(key)
+
+    async def put_if_absent(self, key: str, body: bytes, md5: bytes) -> ObjectInfo | None:
+        if self.kind == "501":
+            raise StoreError("It is not implemented.", "NotImplemented")
+        if self.kind == "400":
+            raise RequestFailed("The header is not understood.", "InvalidArgument", 400)
+        if self.kind == "honours" and key in self.objects:
+            self.puts += 1
+            return None
+        return await self.put(key, body, md5)
 
     def _info(self, key: str) -> ObjectInfo:
         return ObjectInfo(len(self.objects[key]), hashlib.md5(self.objects[key]).hexdigest(), False, {})
@@ -161,7 +164,7 @@ def test_a_listing_that_left_out_several_keys_is_not_trusted_any_more() -> None:
 
 def test_a_refusal_of_another_kind_is_no_answer_about_the_header() -> None:
     class Refusing(Store):
-        async def put(self, key: str, body: bytes, md5: bytes, *, only_new: bool = False) -> ObjectInfo | None:
+        async def put_if_absent(self, key: str, body: bytes, md5: bytes) -> ObjectInfo | None:
             raise RequestFailed("The key may not write.", "AccessDenied", 403)
 
     objects = NewObjects(Refusing("honours"))  # type: ignore[arg-type]

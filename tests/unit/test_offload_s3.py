@@ -297,7 +297,7 @@ def test_an_upload_that_replaces_nothing() -> None:
     with scripted_store(done("1"), error(412, "PreconditionFailed")) as store:
 
         async def twice(s3: S3) -> list[ObjectInfo | None]:
-            return [await s3.put("a", b"x", md5(b"x"), only_new=True) for dummy in range(2)]
+            return [await s3.put_if_absent("a", b"x", md5(b"x")) for dummy in range(2)]
 
         assert ask(store, twice) == [ObjectInfo(1, "1", False, {}), None]
     assert [request.headers["if-none-match"] for request in store.requests] == ["*", "*"]

@@ -37,7 +37,7 @@ class NewObjects:
         if self.nothing_there or (may_replace and not self._honoured):
             return await self._s3.put(key, body, md5)
         if self._honoured:
-            info = await self._s3.put(key, body, md5, only_new=True)
+            info = await self._s3.put_if_absent(key, body, md5)
         elif await self.exists(key):
             return None
         elif self._honoured is None and not self._learning:
@@ -61,9 +61,9 @@ class NewObjects:
     async def _put_and_learn(self, key: str, body: Body, md5: bytes) -> ObjectInfo | None:
         """A second upload of the same bytes changes nothing, and is refused by a store that honours the header."""
         try:
-            info = await self._s3.put(key, body, md5, only_new=True)
+            info = await self._s3.put_if_absent(key, body, md5)
             if info is not None:
-                self._honoured = await self._s3.put(key, body, md5, only_new=True) is None
+                self._honoured = await self._s3.put_if_absent(key, body, md5) is None
         except StoreError as error:
             if error.code not in _NOT_IMPLEMENTED:
                 raise

@@ -36,7 +36,7 @@ _ALGORITHM_HEADER = "x-amz-server-side-encryption-customer-algorithm"
 _ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 # Its objects may be in an archive tier, which only a HEAD tells.
 TIERING_CLASS = "INTELLIGENT_TIERING"
-# What a HEAD and a PUT with "If-None-Match: *" say of a key that has an object.
+# What a PUT with "If-None-Match: *" says of a key that has an object.
 _EXISTS = 412
 
 
@@ -123,17 +123,20 @@ class S3:
         self._refuse_all_but_success(answer, "head", key)
         return _object_info(answer, int(answer.headers["content-length"]))
 
-    async def put(self, key: str, body: Body, md5: bytes, *, only_new: bool = False) -> ObjectInfo | None:
-        """Stores the body; the store checks it against the MD5 (16 bytes) before it says yes.
+    async def put(self, key: str, body: Body, md5: bytes) -> ObjectInfo:
+        """Stores the body; the store checks it against the MD5 (16 bytes) before it says yes."""
+        return self._stored(await self._put(key, body, md5), key, body)
 
-        With ``only_new`` a store that knows ``If-None-Match: *`` keeps an object that is there; then None is returned.
-        """
-        headers = [("content-md5", _base64(md5)), *self._kept]
-        if only_new:
-            headers.append(("if-none-match", "*"))
-        answer = await self._client.request("put", "PUT", key, headers=headers, body=body)
-        if only_new and answer.status == _EXISTS:
-            return None
+    async def put_if_absent(self, key: str, body: Body, md5: bytes) -> ObjectInfo | None:
+        """As put(); None where there is an object, which a store that knows ``If-None-Match: *`` keeps as it is."""
+        answer = await self._put(key, body, md5, ("if-none-match", "*"))
+        return None if answer.status == _EXISTS else self._stored(answer, key, body)
+
+    async def _put(self, key: str, body: Body, md5: bytes, *more: tuple[str, str]) -> Answer:
+        headers = (("content-md5", _base64(md5)), *self._kept, *more)
+        return await self._client.request("put", "PUT", key, headers=headers, body=body)
+
+    def _stored(self, answer: Answer, key: str, body: Body) -> ObjectInfo:
         self._refuse_all_but_success(answer, "put", key)
         self._check_encryption(answer, key)
         return _object_info(answer, body.length if isinstance(body, FilePart) else len(body))
