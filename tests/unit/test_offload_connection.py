@@ -27,7 +27,14 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     FilePart,
     RequestFailed,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.connection import (
+    Connection,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.faults import (
+    ReadTimeoutError,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.reading import Link
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.version import USER_AGENT
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -314,21 +321,40 @@ def test_an_object_that_dribbles_is_given_up() -> None:
     with scripted_store(dribble_the_body, answer(200, b"y" * 100)) as store:
         begun = time.monotonic()
         assert get(store.settings(), read_timeout=0.5) == (100, b"y" * 100)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 9
 
 
-def test_a_body_that_is_taken_a_little_at_a_time_is_given_up() -> None:
-    def take_a_little(link: socket.socket) -> None:
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+def send_to_a_slow_peer(slowest: float) -> float:
+    """The seconds until a body of 100 KB, of which 1 KB is taken every 50 ms, is given up."""
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    ours.setblocking(False)
+
+    def take() -> None:
         with suppress(OSError):
-            while link.recv(100):
-                time.sleep(0.1)
+            while theirs.recv(1000):
+                time.sleep(0.05)
 
-    with scripted_store(done("whole")) as store:
-        store.before_reading(take_a_little)
-        begun = time.monotonic()
-        assert put(store.settings(), b"x" * 30_000_000, read_timeout=0.5, concurrency=1) == "whole"
-        assert time.monotonic() - begun < 20
+    loop = Loop(threads=1)
+    taking = threading.Thread(target=take, daemon=True)
+    taking.start()
+    connection = Connection(loop, Link(ours, loop.watch(ours.fileno())), None, slowest)
+    connection.timeout = 0.5
+    begun = time.monotonic()
+    with pytest.raises(ReadTimeoutError):
+        loop.run(connection.exchange(b"PUT / HTTP/1.1\r\n\r\n", b"x" * 100_000, False, None))
+    seconds = time.monotonic() - begun
+    connection.close()
+    loop.close()
+    taking.join(10)
+    theirs.close()
+    return seconds
+
+
+def test_a_body_that_is_taken_too_slowly_is_given_up() -> None:
+    assert 0.5 <= send_to_a_slow_peer(slowest=1_000_000) < 3
+    # It takes 5 s, and then no answer comes.
+    assert send_to_a_slow_peer(slowest=5_000) >= 5
 
 
 def test_a_slow_line_is_not_cut_off() -> None:

@@ -39,6 +39,7 @@ BODY = answer(200, b"0123456789")
         error(503, "SlowDown"),
         error(503, "ServiceUnavailable"),
         answer(504),
+        answer(522),
         error(429, "TooManyRequests"),
         answer(429),
         answer(503),

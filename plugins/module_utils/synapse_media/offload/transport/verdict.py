@@ -26,7 +26,8 @@ from .http_answer import Answer
 # Asked for by name, so that every caller sees them as an answer; a 404 only where there may be nothing.
 _PASSED_ON = frozenset({304, 404, 412})
 _MAY_BE_MISSING = frozenset({"head", "get", "upload_part", "complete_multipart", "abort_multipart", "list_uploads"})
-_AGAIN_STATUSES = frozenset({408, 500, 502, 504})
+# Proxies in front of stores have statuses of their own, up to 530; of all from 500 on, these say no for good.
+_NO_FOR_GOOD = frozenset({501, 505, 507})
 _AGAIN_CODES = frozenset(
     {
         "ConditionalRequestConflict",
@@ -81,7 +82,6 @@ _OBJECT_CODES = frozenset(
         "InvalidPart",
         "InvalidPartOrder",
         "KeyTooLongError",
-        "NoSuchKey",
         "NoSuchUpload",
         "ObjectLocked",
         "XMinioInvalidObjectName",
@@ -150,7 +150,7 @@ class Verdicts:
             raise self.fatal(refusal, kind, key)
         if code in THROTTLING_CODES or status in _THROTTLING_STATUSES:
             return ThrottledError(answer)
-        if status in _AGAIN_STATUSES or code in _AGAIN_CODES:
+        if status == 408 or (status >= 500 and status not in _NO_FOR_GOOD) or code in _AGAIN_CODES:
             return refusal
         if status in _OBJECT_STATUSES or code in _OBJECT_CODES:
             return ObjectRefused(answer)
