@@ -160,7 +160,7 @@ ANSWERS: dict[tuple[str, ...], Reason] = {
         "{endpoint} is overloaded or asks for fewer requests", "Run this again later."
     ),
     ("NotImplemented", "MethodNotAllowed", "405", "501"): Reason(
-        "{endpoint} does not offer this operation",
+        "{endpoint} does not offer this operation ({code})",
         "Check that synapse_s3_endpoint_url is the store's S3 endpoint and that the bucket may be written to.",
     ),
     ("400", "404", "500", "502", "504"): Reason(
