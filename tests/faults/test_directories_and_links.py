@@ -96,8 +96,9 @@ def test_a_signal_while_files_are_unlinked(
 def test_a_refusal_while_files_are_unlinked(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy
 ) -> None:
-    in_the_bucket(engine, library, custody, 200)
-    library.add([2000] * 200, thumbnails=0)
+    """One window is being unlinked while the uploads of the next one are refused."""
+    in_the_bucket(engine, library, custody, 1100)
+    library.add([2000] * 100, thumbnails=0)
     custody.take_stock()
     wire.add(PUT, refuse(403, "InvalidAccessKeyId"))
     outcome = engine.run()

@@ -12,7 +12,6 @@ Two changes within one tick of the file system's clock (some milliseconds) canno
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
@@ -44,9 +43,11 @@ class DirectoryAges:
                 times.inode = before.st_ino
                 times.before_ns = times.after_ns = before.st_mtime_ns
             function()
-            # What was done is done: where this look fails the directory counts as young.
-            with contextlib.suppress(OSError):
+            try:
                 times.after_ns = os.fstat(descriptor).st_mtime_ns
+            except OSError:
+                # What was done is done; the directory counts as young.
+                return
 
     def rmdir(self, path: str, name: bytes, parent: int) -> None:
         """Removes the empty directory at a path, a name in the open directory above. Raises what os.rmdir() raises."""
@@ -73,8 +74,11 @@ class DirectoryAges:
 
     def _times(self, path: str) -> _Times:
         with self._lock:
-            times = self._known.setdefault(path, _Times())
-            self._known.move_to_end(path)
+            times = self._known.get(path)
+            if times is not None:
+                self._known.move_to_end(path)
+                return times
+            times = self._known[path] = _Times()
             if len(self._known) > _MOST_DIRECTORIES:
                 self._known.popitem(last=False)
             return times

@@ -230,12 +230,12 @@ class _Remover:
 
     def _unlink(self, path: str, name: bytes, directory: int, status: os.stat_result) -> Removed:
         """`status` is that of the file that was opened."""
-        seen = identity_of(status)
         outcome = CHANGED
 
         def unlink_if_same() -> None:
             nonlocal outcome
-            if identity_of(os.stat(name, dir_fd=directory, follow_symlinks=False)) == seen:
+            now = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if now.st_ino == status.st_ino and identity_of(now) == identity_of(status):
                 os.unlink(name, dir_fd=directory)
                 outcome = DELETED
 
