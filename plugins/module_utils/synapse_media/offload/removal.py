@@ -235,7 +235,7 @@ class _Remover:
         def unlink_if_same() -> None:
             nonlocal outcome
             now = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            if now.st_ino == status.st_ino and identity_of(now) == identity_of(status):
+            if identity_of(now) == identity_of(status):
                 os.unlink(name, dir_fd=directory)
                 outcome = DELETED
 
