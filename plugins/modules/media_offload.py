@@ -289,7 +289,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.database_option import harmless_values
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import (
-    HAS_YAML,
     SourceSettings,
     path_lists,
 )
@@ -328,6 +327,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     ignore_signals,
     stop_on_signals,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.yaml_loader import HAS_YAML
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "state_dir": {"type": "path", "required": True},

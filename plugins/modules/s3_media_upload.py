@@ -271,7 +271,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.database_option import harmless_values
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import (
-    HAS_YAML,
     SourceSettings,
     path_lists,
 )
@@ -288,6 +287,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.session import (
     SessionSettings,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.yaml_loader import HAS_YAML
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **CONNECTION_ARGUMENTS,

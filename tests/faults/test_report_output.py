@@ -106,7 +106,7 @@ def test_a_reader_that_goes_away(library: Library, engine: Engine, custody: Cust
     custody.take_stock()
     reader, writer = os.pipe()
     os.close(reader)
-    process = engine.start(**{gone: writer})
+    process = engine.start(stdout=writer) if gone == "stdout" else engine.start(stderr=writer)
     os.close(writer)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 1, errors
@@ -145,6 +145,10 @@ def test_a_terminal_that_is_lost(engine: Engine, wire: WireProxy, custody: Custo
     custody.assert_all_moved()
 
 
+def ignore(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_IGN)
+
+
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_that_was_ignored_from_the_start(
@@ -153,7 +157,7 @@ def test_a_signal_that_was_ignored_from_the_start(
     """`nohup` asks for the one, a shell's background job for the other."""
     pause = Pause()
     wire.add(PUT, pause, times=1)
-    process = engine.start(before=lambda: signal.signal(number, signal.SIG_IGN) and None)
+    process = engine.start(before=lambda: ignore(number))
     assert pause.reached.wait(30)
     process.send_signal(number)
     time.sleep(0.5)
@@ -167,7 +171,7 @@ def test_a_signal_that_was_ignored_from_the_start(
 def test_nohup_still_ends_by_a_real_stop(engine: Engine, wire: WireProxy, custody: Custody) -> None:
     pause = Pause()
     wire.add(PUT, pause, times=1)
-    process = engine.start(before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN) and None)
+    process = engine.start(before=lambda: ignore(signal.SIGHUP))
     assert pause.reached.wait(30)
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTERM)

@@ -22,6 +22,9 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import DatabaseSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import engine
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.context import Context
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.metrics import (
+    write_metrics,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
     UPLOADED,
     VERIFIED,
@@ -302,12 +305,11 @@ def test_once_the_work_has_ended_signals_are_held(
     host: Host, pipeline: Callable[[Pipeline], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All was moved, and that is what the report and the metrics say."""
-    write = engine.write_metrics
 
     def signalled(*arguments: Any, **options: Any) -> None:
         for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             os.kill(os.getpid(), number)
-        write(*arguments, **options)
+        write_metrics(*arguments, **options)
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(engine, "write_metrics", signalled)

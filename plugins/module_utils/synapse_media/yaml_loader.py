@@ -38,7 +38,8 @@ else:
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
-                self._count_alias(self.anchors.get(self.peek_event().anchor))
+                event: Any = self.peek_event()
+                self._count_alias(self.anchors.get(event.anchor))
                 return super().compose_node(parent, index)
             before = self._values
             self._values += 1
