@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ..errors import StoreError
 from ..store import StoreSettings
 from .content import CHANGED, Content, ContentProblem, open_file, read_batch
 from .local_file import LocalFile, identity_of
@@ -23,12 +25,14 @@ from .pace import FileSystemPace
 from .removal import Removals
 from .report import Report
 from .rows import Rows
-from .s3 import S3, MultipartUpload
+from .s3 import S3, MultipartUpload, PartDigest
 from .settings import OffloadSettings
+from .transport.client import RequestFailed
 from .transport.loop import Loop, Semaphore, Task
 
 # No name of Synapse's.
 _ENCRYPTION_CHECK = ".synapse-s3-encryption-check"
+_ENCRYPTION_CHECK_BODY = b"?"
 # Files that are read ahead of the connections, of a fast file system.
 _READ_AHEAD = 64
 
@@ -133,7 +137,7 @@ class Context:
         self.unanswered -= 1
 
     async def check_encryption(self) -> None:
-        """Before the first upload: raises StoreError where the store ignores the customer key. Asks once a run.
+        """Before the first upload: raises StoreError where the store does not use the customer key. Asks once a run.
 
         Asked with an upload in parts, which is never completed, so that no media is stored in the clear to find out.
         """
@@ -145,5 +149,20 @@ class Context:
 
     async def _check_encryption(self) -> None:
         key = self.store.prefix + _ENCRYPTION_CHECK
-        upload = await self.s3.create_multipart(key)
-        await self.s3.abort_multipart(key, upload.upload_id)
+        try:
+            upload = await self.s3.create_multipart(key)
+            try:
+                if not upload.uses_key:
+                    # Some stores say it of the parts alone.
+                    md5 = hashlib.md5(_ENCRYPTION_CHECK_BODY, usedforsecurity=False).digest()
+                    await self.s3.upload_part(key, upload, 1, _ENCRYPTION_CHECK_BODY, PartDigest(md5))
+            finally:
+                with suppress(RequestFailed):
+                    await self.s3.abort_multipart(key, upload.upload_id)
+        except RequestFailed as error:
+            # Every other upload would be refused in the same way.
+            raise StoreError(
+                f"{error} It was sent with synapse_s3_sse_customer_key: leave that empty if the store does not take "
+                "customer keys (SSE-C).",
+                error.code,
+            ) from error

@@ -54,11 +54,15 @@ class ObjectInfo(NamedTuple):
 
 
 class MultipartUpload(NamedTuple):
-    """``encrypted``: its object's ETag will be no digest. ``checksum`` names the one the store keeps, or is empty."""
+    """``encrypted``: its object's ETag will be no digest. ``checksum`` names the one the store keeps, or is empty.
+
+    ``uses_key``: the store said that it encrypts with the customer key; some say so of the parts only.
+    """
 
     upload_id: str
     encrypted: bool
     checksum: str
+    uses_key: bool = False
 
 
 class PartDigest(NamedTuple):
@@ -168,13 +172,9 @@ class S3:
             check=lambda answer: ids.append(parse_upload_id(answer.body)),
         )
         self._refuse_all_but_success(answer, "create_multipart", key)
-        try:
-            self._check_encryption(answer, key)
-        except StoreError:
-            await self.abort_multipart(key, ids[-1])
-            raise
         taken = answer.headers.get("x-amz-checksum-algorithm", "").lower() == checksum
-        return MultipartUpload(ids[-1], _is_encrypted(answer), checksum if taken else "")
+        uses_key = bool(answer.headers.get(_ALGORITHM_HEADER))
+        return MultipartUpload(ids[-1], _is_encrypted(answer), checksum if taken else "", uses_key)
 
     async def upload_part(self, key: str, upload: MultipartUpload, number: int, body: Body, digest: PartDigest) -> str:
         """The part's ETag; ``number`` counts from 1."""
@@ -191,6 +191,8 @@ class S3:
             body=body,
         )
         self._refuse_all_but_success(answer, "upload_part", key)
+        if not upload.uses_key:
+            self._check_encryption(answer, key)
         return _etag(answer)
 
     async def complete_multipart(
@@ -228,7 +230,9 @@ class S3:
 
     async def abort_multipart(self, key: str, upload_id: str) -> None:
         """Nothing is left of the upload; one that is not there is fine."""
-        await self._client.request("abort_multipart", "DELETE", key, query=(("uploadId", upload_id),))
+        query = (("uploadId", upload_id),)
+        # A policy that demands the customer key may demand it of this too.
+        await self._client.request("abort_multipart", "DELETE", key, query=query, headers=self._customer_key)
 
     async def list_uploads(self, after_key: str = "", after_id: str = "") -> UploadsPage:
         """Multipart uploads under the prefix that were begun and neither completed nor aborted."""
