@@ -30,6 +30,7 @@ async def look_closer(context: Context, file: LocalFile, found: Found) -> Found:
 
     Raises StoreError where the store refuses the whole run.
     """
+    refuse_archived(found)
     if found.info is None:
         answer = await ask(context.s3, context.key(file))
         if isinstance(answer, RequestFailed):

@@ -53,9 +53,10 @@ async def _check_that_listings_prove(
     context: Context, present: Sequence[tuple[Candidate, Found]], objects: dict[str, Found]
 ) -> None:
     """A listing may show the digest of an object that nobody can read without another customer key: one HEAD tells."""
-    if not context.listing_proves:
+    readable = next(((candidate, found) for candidate, found in present if not found.archived), None)
+    if not context.listing_proves or readable is None:
         return
-    candidate, found = present[0]
+    candidate, found = readable
     try:
         objects[candidate.file.path] = await look_closer(context, candidate.file, found)
     except Unproven:
