@@ -12,6 +12,7 @@ from typing import NamedTuple
 from .content import Content
 from .context import Context
 from .local_file import Identity, LocalFile
+from .s3 import ObjectInfo
 from .transport.client import FilePart
 
 
@@ -37,6 +38,7 @@ async def upload_whole(
         body: bytes | FilePart = content.data
     else:
         body = FilePart(await context.open(file), 0, file.size)
+    info: ObjectInfo | None
     try:
         # Should the file change now, its MD5 no longer fits and the store refuses the request.
         with context.awaiting_answer():
