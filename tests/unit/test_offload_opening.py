@@ -240,6 +240,7 @@ PUT_MANY = """
         for task in tasks:
             await task
         print(client.concurrency, *client.warnings, sep="\\n")
+        assert client.other_descriptors == LIMIT - client.concurrency
 
     with_s3(SETTINGS, main, concurrency=64)
 """
@@ -247,7 +248,11 @@ PUT_MANY = """
 
 def put_many(store: ScriptedStore, limit: int, taken: int) -> list[str]:
     """The client's concurrency and its warnings, one a line, where `taken` descriptors are somebody else's."""
-    program = PUT_MANY.replace("TAKEN", str(taken)).replace("SETTINGS", f"StoreSettings(**{store_mapping(store)!r})")
+    program = (
+        PUT_MANY.replace("TAKEN", str(taken))
+        .replace("LIMIT", str(limit))
+        .replace("SETTINGS", f"StoreSettings(**{store_mapping(store)!r})")
+    )
     importing = f"from {StoreSettings.__module__} import StoreSettings\n"
     return limited(limit, textwrap.dedent(importing + textwrap.dedent(program))).splitlines()
 

@@ -17,7 +17,7 @@ from .address import address_of, proxy_for
 from .bandwidth import SHARE, Bandwidth
 from .connection import Body, Connection, FilePart
 from .credentials import Credentials, Keys
-from .descriptors import PATIENCE_WITHOUT, NoDescriptorLeft, allow_descriptors, too_few
+from .descriptors import PATIENCE_WITHOUT, NoDescriptorLeft, allow_descriptors, left_beside, too_few
 from .faults import ClosedBeforeAnswer, Fault, RefusedError, RequestFailed
 from .http_answer import Answer
 from .loop import Loop
@@ -101,6 +101,11 @@ class Client:
     def concurrency(self) -> int:
         """How many requests may be in flight at most: what was asked for, or less where this host gives no more."""
         return self._slots.count
+
+    @property
+    def other_descriptors(self) -> int:
+        """How many files may be open beside the connections: threads that read need some each."""
+        return left_beside(self._slots.count)
 
     @property
     def warnings(self) -> list[str]:

@@ -38,6 +38,12 @@ def allow_descriptors(connections: int) -> int:
     return min(connections, max(1, soft - min(_OTHERS, soft // 2)))
 
 
+def left_beside(connections: int) -> int:
+    """How many files this process may have open beside these connections, those it has open already included."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _OTHERS if soft == resource.RLIM_INFINITY else max(0, soft - connections)
+
+
 def too_few(connections: int, wanted: int) -> str:
     """In words: there is room for so many connections only, in place of those that were wanted."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
