@@ -21,6 +21,10 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import resolver
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import Client
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.connecting import (
+    ParallelConnect,
+    drop,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.descriptors import (
     allow_descriptors,
 )
@@ -28,10 +32,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     EndpointConnectionError,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.race import (
-    Race,
-    drop,
-)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.resolver import (
     Place,
     Resolver,
@@ -148,24 +148,24 @@ def _has_ipv6_loopback() -> bool:
         return False
 
 
-def race(loop: Loop, *places: tuple[int, Any], timeout: float = 10) -> Any:
-    return loop.run(Race(loop, [Place(*place) for place in places], timeout).run())
+def connect(loop: Loop, *places: tuple[int, Any], timeout: float = 10) -> Any:
+    return loop.run(ParallelConnect(loop, [Place(*place) for place in places], timeout).run())
 
 
 def test_an_address_that_does_not_answer_costs_a_moment(loop: Loop, silent: Silent) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         begun = time.monotonic()
-        connected = race(loop, silent.place, (IPV4, listener.getsockname()))
+        connected = connect(loop, silent.place, (IPV4, listener.getsockname()))
         assert 0.2 <= time.monotonic() - begun < 5
         assert connected.link.socket.getpeername() == listener.getsockname()
         assert connected.family == IPV4
         drop(loop, connected.link)
 
 
-def test_the_losers_of_a_race_are_closed(loop: Loop, silent: Silent) -> None:
+def test_attempts_that_are_not_needed_any_more_are_closed(loop: Loop, silent: Silent) -> None:
     before = sorted(Path("/proc/self/fd").iterdir())
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        connected = race(loop, silent.place, silent.place, (IPV4, listener.getsockname()))
+        connected = connect(loop, silent.place, silent.place, (IPV4, listener.getsockname()))
         loop.run(_turns(loop))
         drop(loop, connected.link)
     assert sorted(Path("/proc/self/fd").iterdir()) == before
@@ -180,17 +180,17 @@ def test_an_address_that_refuses_hands_over_at_once(loop: Loop) -> None:
         refusing = (IPV4, free.getsockname())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         begun = time.monotonic()
-        connected = race(loop, refusing, refusing, (IPV4, listener.getsockname()))
+        connected = connect(loop, refusing, refusing, (IPV4, listener.getsockname()))
         assert time.monotonic() - begun < 0.2
         drop(loop, connected.link)
     with pytest.raises(ConnectionRefusedError):
-        race(loop, refusing, refusing)
+        connect(loop, refusing, refusing)
 
 
 def test_no_address_that_answers_times_out(loop: Loop, silent: Silent) -> None:
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
-        race(loop, silent.place, silent.place, timeout=0.3)
+        connect(loop, silent.place, silent.place, timeout=0.3)
     assert 0.5 <= time.monotonic() - begun < 5
 
 
@@ -291,7 +291,7 @@ def test_no_descriptor_at_all_ends_the_run_in_words(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(client_module, "PATIENCE_WITHOUT", 0.2)
     with scripted_store(done()) as store:
-        monkeypatch.setattr(Race, "_connect", refuse)
+        monkeypatch.setattr(ParallelConnect, "_connect", refuse)
         with pytest.raises(ConfigurationError, match=r"files open, so there is none left.*LimitNOFILE"):
             put(store.settings())
 

@@ -27,8 +27,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.retry import (
     Outcome,
+    RequestFaults,
     Retries,
-    Trial,
     retry_after,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.slots import Slots
@@ -260,25 +260,25 @@ def test_patience_counts_from_the_first_fault_after_a_success(loop: Loop, monkey
     clock = Clock(monkeypatch)
     retries = Retries(loop, ("put", "list"), patience=600)
     put = retries.operation("put")
-    trials = {key: Trial(put) for key in "abc"}
+    all_faults = {key: RequestFaults(put) for key in "abc"}
 
     def judge(key: str, kind: str = "put") -> Outcome:
-        return retries.judge(throttled(), trials[key], kind, key)
+        return retries.judge(throttled(), all_faults[key], kind, key)
 
-    assert judge("a") is judge("b") is Outcome.AGAIN
+    assert judge("a") is judge("b") is Outcome.RETRY
     clock.now += 300
     retries.operation("list").successes += 1  # which says nothing about the other operation
-    assert judge("a") is Outcome.AGAIN
+    assert judge("a") is Outcome.RETRY
     clock.now += 299
-    assert judge("b") is Outcome.AGAIN
+    assert judge("b") is Outcome.RETRY
     clock.now += 2
-    assert judge("c") is Outcome.LOST
+    assert judge("c") is Outcome.END_RUN
     put.successes += 1
-    trials["c"] = Trial(put)
-    assert judge("c") is Outcome.AGAIN
+    all_faults["c"] = RequestFaults(put)
+    assert judge("c") is Outcome.RETRY
     clock.now += 5000  # nothing was asked for meanwhile
-    trials = {key: Trial(put) for key in "abc"}
-    assert judge("a") is judge("b") is Outcome.AGAIN
+    all_faults = {key: RequestFaults(put) for key in "abc"}
+    assert judge("a") is judge("b") is Outcome.RETRY
 
 
 def test_a_store_that_is_not_reached_is_waited_for_once_it_was_there(
@@ -290,23 +290,23 @@ def test_a_store_that_is_not_reached_is_waited_for_once_it_was_there(
     away.unreachable = True
 
     def judge() -> Outcome:
-        trial = Trial(retries.operation("put"))
-        trial.attempts = 7
-        return retries.judge(away, trial, "put", "a")
+        faults = RequestFaults(retries.operation("put"))
+        faults.attempts = 7
+        return retries.judge(away, faults, "put", "a")
 
-    assert judge() is Outcome.LOST
+    assert judge() is Outcome.END_RUN
     retries.operation("list").successes += 1
-    assert judge() is Outcome.AGAIN
+    assert judge() is Outcome.RETRY
     clock.now += 350
-    assert judge() is Outcome.AGAIN
+    assert judge() is Outcome.RETRY
     clock.now += 251
-    assert judge() is Outcome.LOST
+    assert judge() is Outcome.END_RUN
 
 
 def test_a_first_listing_that_never_works_ends_the_run(loop: Loop) -> None:
     retries = Retries(loop, ("put", "list"))
-    trial = Trial(retries.operation("list"))
-    trial.attempts = 7
-    assert retries.judge(refused(), trial, "list", "") is Outcome.LOST
+    faults = RequestFaults(retries.operation("list"))
+    faults.attempts = 7
+    assert retries.judge(refused(), faults, "list", "") is Outcome.END_RUN
     retries.operation("put").successes += 1
-    assert retries.judge(refused(), trial, "list", "") is Outcome.GIVEN_UP
+    assert retries.judge(refused(), faults, "list", "") is Outcome.FAIL_REQUEST

@@ -23,7 +23,7 @@ from .http_answer import Answer
 from .loop import Loop
 from .opening import Opener, tls_context
 from .reading import Sink
-from .retry import PATIENCE, Operation, Outcome, Retries, Trial, retry_after
+from .retry import PATIENCE, Operation, Outcome, RequestFaults, Retries, retry_after
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer, canonical_query
 from .slots import Slots
 from .verdict import Verdicts, may_be_of_object, refuses_keys
@@ -143,11 +143,11 @@ class Client:
         encoded_query = canonical_query(query) if query else ""
         path = self._address.path(key)
         operation = self._retries.operation(kind)
-        trial: Trial | None = None
+        faults: RequestFaults | None = None
         renewed = waited = False
         try:
             while True:
-                if operation.troubled and not waited:
+                if operation.restricted and not waited:
                     await operation.gate.enter()
                     waited = True
                 keys = await self._credentials.keys()
@@ -155,7 +155,7 @@ class Client:
                     async with self._slots:
                         if self._slots.pausing:
                             await self._slots.paused()
-                        if operation.troubled and not waited:
+                        if operation.restricted and not waited:
                             # Since it began to wait for its turn.
                             continue
                         answer = await self._attempt(kind, method, path, encoded_query, headers, body, make_sink, keys)
@@ -163,8 +163,8 @@ class Client:
                         if check is not None and answer.status < 300:
                             check(answer)
                         operation.successes += 1
-                        if operation.troubled:
-                            operation.end_trouble()
+                        if operation.restricted:
+                            operation.lift_restriction()
                         if self._slots.reduced:
                             self._slots.succeeded()
                         return answer
@@ -177,25 +177,25 @@ class Client:
                     raise self._verdicts.fatal(error, kind, key) from error
                 except Fault as error:
                     fault = error
-                if trial is None:
-                    trial = Trial(operation)
-                await self._again(fault, trial, operation, kind, key)
+                if faults is None:
+                    faults = RequestFaults(operation)
+                await self._again(fault, faults, operation, kind, key)
         finally:
             if waited:
                 operation.gate.leave()
 
-    async def _again(self, fault: Fault, trial: Trial, operation: Operation, kind: str, key: str) -> None:
+    async def _again(self, fault: Fault, faults: RequestFaults, operation: Operation, kind: str, key: str) -> None:
         """Returns when the request is to be tried again; raises where it is not."""
         if fault.throttled:
             self._slots.slow_down()
-        outcome = self._retries.judge(fault, trial, kind, key)
-        if outcome is Outcome.LOST:
+        outcome = self._retries.judge(fault, faults, kind, key)
+        if outcome is Outcome.END_RUN:
             raise self._verdicts.lost(fault, kind, key, len(operation.failed)) from fault
-        if outcome is Outcome.GIVEN_UP:
+        if outcome is Outcome.FAIL_REQUEST:
             raise self._verdicts.failed(fault, kind, key) from fault
         if isinstance(fault, RefusedError) and fault.retry_after:
             self._slots.pause(retry_after(fault.retry_after))
-        await self._loop.sleep(self._retries.delay(trial.attempts + trial.throttled))
+        await self._loop.sleep(self._retries.delay(faults.attempts + faults.throttled))
 
     async def _attempt(
         self,

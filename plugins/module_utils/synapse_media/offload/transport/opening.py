@@ -14,10 +14,10 @@ from ...errors import ConfigurationError
 from ...store import StoreSettings
 from ...version import USER_AGENT
 from .address import Address, Proxy
+from .connecting import ParallelConnect, drop
 from .faults import ConnectTimeoutError, EndpointConnectionError, Fault, ProxyConnectionError, SSLError
 from .http_answer import BrokenAnswer, parse_head
 from .loop import Loop
-from .race import Race, drop
 from .reading import WOULD_BLOCK, Link
 from .resolver import Place, Resolver
 
@@ -76,7 +76,7 @@ class Opener:
 
     async def _connect(self) -> Link:
         try:
-            connected = await Race(self._loop, await self._places(), self._timeout).run()
+            connected = await ParallelConnect(self._loop, await self._places(), self._timeout).run()
         except TimeoutError:
             trouble: Fault = ConnectTimeoutError()
         except OSError as error:

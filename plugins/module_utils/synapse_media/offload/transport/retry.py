@@ -30,7 +30,7 @@ MOST_OF_A_SETTING = 5
 # Seconds without a fault, longer than any attempt lasts, after which nothing was asked for in between.
 _QUIET = 400.0
 # Requests of an operation that are failing side by side from which on only so many of them go on trying at a time.
-_TROUBLED = 8
+_RESTRICTED_TO = 8
 # Of the requests since a request was first throttled, the store has done so many times more than it has throttled.
 _SERVED_OTHERS = 4
 _NO_LIMIT = 1 << 30
@@ -41,11 +41,11 @@ _READING = frozenset({"head", "get"})
 class Outcome(enum.Enum):
     """What a fault means."""
 
-    AGAIN = enum.auto()
+    RETRY = enum.auto()
     # This request has failed, and others go on.
-    GIVEN_UP = enum.auto()
+    FAIL_REQUEST = enum.auto()
     # The run ends.
-    LOST = enum.auto()
+    END_RUN = enum.auto()
 
 
 class Operation:
@@ -56,13 +56,13 @@ class Operation:
         "failing",
         "gate",
         "last",
-        "misfits",
+        "of_settings",
         "requests",
+        "restricted",
         "seen",
         "since",
         "successes",
         "throttles",
-        "troubled",
     )
 
     def __init__(self, loop: Loop) -> None:
@@ -76,9 +76,9 @@ class Operation:
         # Keys: of all faults, of requests that were given up, and of those that were for a setting.
         self.failing: set[str] = set()
         self.failed: set[str] = set()
-        self.misfits: set[str] = set()
+        self.of_settings: set[str] = set()
         # While nothing works, few requests go on trying, so that a store in trouble is not asked by all at once.
-        self.troubled = False
+        self.restricted = False
         self.gate = Semaphore(loop, _NO_LIMIT)
 
     def note(self, key: str, now: float, *, first: bool) -> None:
@@ -89,21 +89,21 @@ class Operation:
             self.requests = 0
             self.failing.clear()
             self.failed.clear()
-            self.misfits.clear()
+            self.of_settings.clear()
         self.last = now
         self.requests += first
         self.failing.add(key)
 
-    def begin_trouble(self) -> None:
-        self.troubled = True
-        self.gate.allow(_TROUBLED)
+    def restrict(self) -> None:
+        self.restricted = True
+        self.gate.allow(_RESTRICTED_TO)
 
-    def end_trouble(self) -> None:
-        self.troubled = False
+    def lift_restriction(self) -> None:
+        self.restricted = False
         self.gate.allow(_NO_LIMIT)
 
 
-class Trial:
+class RequestFaults:
     """One request that has met a fault, over all its attempts."""
 
     __slots__ = ("attempts", "began", "successes", "throttled", "throttles")
@@ -128,56 +128,56 @@ class Retries:
     def operation(self, kind: str) -> Operation:
         return self._operations[kind]
 
-    def judge(self, fault: Fault, trial: Trial, kind: str, key: str) -> Outcome:
+    def judge(self, fault: Fault, faults: RequestFaults, kind: str, key: str) -> Outcome:
         """What this fault of a request means for it and for the run."""
         if fault.throttled:
-            trial.throttled += 1
+            faults.throttled += 1
         else:
-            trial.attempts += 1
+            faults.attempts += 1
         if fault.own:
-            return Outcome.GIVEN_UP if trial.attempts >= fault.attempts else Outcome.AGAIN
+            return Outcome.FAIL_REQUEST if faults.attempts >= fault.attempts else Outcome.RETRY
         now = time.monotonic()
-        first = trial.attempts + trial.throttled == 1
+        first = faults.attempts + faults.throttled == 1
         if fault.unreachable:
-            return self._judge_way(fault, trial, key, now)
+            return self._judge_unreachable(fault, faults, key, now)
         operation = self._operations[kind]
         operation.note(key, now, first=first)
         if fault.throttled:
             operation.throttles += 1
-        elif fault.attempts > 1 and not operation.troubled and operation.requests >= _TROUBLED:
-            operation.begin_trouble()
+        elif fault.attempts > 1 and not operation.restricted and operation.requests >= _RESTRICTED_TO:
+            operation.restrict()
         # One object alone is no reason to give up all others.
         if now - operation.since >= self._patience and len(operation.failing) > 1:
-            return Outcome.LOST
-        if not self._is_spent(fault, trial, operation, now):
-            return Outcome.AGAIN
+            return Outcome.END_RUN
+        if not self._is_spent(fault, faults, operation, now):
+            return Outcome.RETRY
         if kind == "list" and not self._successes():
-            return Outcome.LOST
+            return Outcome.END_RUN
         operation.failed.add(key)
         if fault.of_setting and kind not in _READING:
-            operation.misfits.add(key)
-        if len(operation.failed) > MOST_IN_A_ROW or len(operation.misfits) > MOST_OF_A_SETTING:
-            return Outcome.LOST
-        return Outcome.GIVEN_UP
+            operation.of_settings.add(key)
+        if len(operation.failed) > MOST_IN_A_ROW or len(operation.of_settings) > MOST_OF_A_SETTING:
+            return Outcome.END_RUN
+        return Outcome.FAIL_REQUEST
 
-    def _judge_way(self, fault: Fault, trial: Trial, key: str, now: float) -> Outcome:
+    def _judge_unreachable(self, fault: Fault, faults: RequestFaults, key: str, now: float) -> Outcome:
         """Of a store that is not reached at all. One that was there and is gone is waited for, within the patience."""
         way = self._unreachable
         way.successes = self._successes()
         way.note(key, now, first=False)
-        if now - way.since >= self._patience or (not way.successes and trial.attempts >= fault.attempts):
-            return Outcome.LOST
-        return Outcome.AGAIN
+        if now - way.since >= self._patience or (not way.successes and faults.attempts >= fault.attempts):
+            return Outcome.END_RUN
+        return Outcome.RETRY
 
-    def _is_spent(self, fault: Fault, trial: Trial, operation: Operation, now: float) -> bool:
+    def _is_spent(self, fault: Fault, faults: RequestFaults, operation: Operation, now: float) -> bool:
         if not fault.throttled:
-            return trial.attempts >= fault.attempts
-        if now - trial.began >= self._patience:
+            return faults.attempts >= fault.attempts
+        if now - faults.began >= self._patience:
             return True
         # A store that does all others means this object, whatever it calls that.
-        served = operation.successes - trial.successes
-        throttles = operation.throttles - trial.throttles
-        return trial.throttled >= fault.attempts and served >= _SERVED_OTHERS * throttles
+        served = operation.successes - faults.successes
+        throttles = operation.throttles - faults.throttles
+        return faults.throttled >= fault.attempts and served >= _SERVED_OTHERS * throttles
 
     def _successes(self) -> int:
         return sum(operation.successes for operation in self._operations.values())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Connects to the first of several addresses that answers, as RFC 8305 says: IPv6 that is broken costs a moment."""
+"""Connects to several addresses side by side and keeps what is connected first, as RFC 8305 says."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .reading import Link
 from .resolver import Place
 
 # Seconds after which the next address is tried beside those that have not answered.
-HEAD_START = 0.25
+ATTEMPT_DELAY = 0.25
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
 class Connected(NamedTuple):
-    """The winner."""
+    """What was connected first."""
 
     link: Link
     family: int
 
 
-class Race:
+class ParallelConnect:
     """One connection. ``timeout`` in seconds, for each address."""
 
     def __init__(self, loop: Loop, places: Sequence[Place], timeout: float) -> None:
@@ -39,34 +39,34 @@ class Race:
         self._under_way: list[Link] = []
         self._running = 0
         self._runner: Task[None] | None = None
-        self._winner: Connected | None = None
+        self._connected: Connected | None = None
         self._error: OSError | None = None
         self._over = False
 
     async def run(self) -> Connected:
         """Raises the error of the last address, TimeoutError included, or NoDescriptorLeft."""
         try:
-            while self._winner is None and (self._waiting or self._running):
+            while self._connected is None and (self._waiting or self._running):
                 if self._waiting:
                     self._running += 1
                     self._loop.start(self._try(self._waiting.pop()))
                     if self._waiting:
-                        self._loop.start(self._give_head_start(len(self._waiting)))
+                        self._loop.start(self._start_next_later(len(self._waiting)))
                 self._runner = self._loop.current
                 await suspend()
         except BaseException:
-            if self._winner is not None:
-                drop(self._loop, self._winner.link)
+            if self._connected is not None:
+                drop(self._loop, self._connected.link)
             raise
         finally:
             self._over = True
             for link in self._under_way:
                 self._loop.end_wait(link.channel)
-        if self._winner is None:
+        if self._connected is None:
             if self._error is not None and self._error.errno in _NO_DESCRIPTOR:
                 raise NoDescriptorLeft from self._error
             raise self._error or OSError(errno.EADDRNOTAVAIL, "it has no address")
-        return self._winner
+        return self._connected
 
     def _wake(self) -> None:
         # Exactly once for each time that it waits.
@@ -74,8 +74,8 @@ class Race:
         if runner is not None:
             self._loop.resume(runner)
 
-    async def _give_head_start(self, waiting: int) -> None:
-        await self._loop.sleep(HEAD_START)
+    async def _start_next_later(self, waiting: int) -> None:
+        await self._loop.sleep(ATTEMPT_DELAY)
         if not self._over and len(self._waiting) == waiting:
             self._wake()
 
@@ -83,14 +83,14 @@ class Race:
         try:
             link = await self._connect(place)
         except OSError as error:
-            # Not what a loser met that was only told to stop.
+            # Not of those that were only told to stop.
             if not self._over:
                 self._error = error
         else:
-            if self._over or self._winner is not None:
+            if self._over or self._connected is not None:
                 drop(self._loop, link)
             else:
-                self._winner = Connected(link, place.family)
+                self._connected = Connected(link, place.family)
         finally:
             self._running -= 1
         self._wake()
