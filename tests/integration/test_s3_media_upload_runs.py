@@ -173,7 +173,8 @@ def test_no_secret_in_output_or_files_of_others(sqlite_host: MediaHost, s3: S3Se
     options = s3.connection(sqlite_host.bucket, sse_customer_key=SSE_KEY, session_token=None)
     wrong = {**options, "secret_access_key": "Falsches-Geheimnis-1"}
     for connection in (options, wrong):
-        arguments = sqlite_host.arguments("upload", delete=True, **connection)
+        configs = sqlite_host.fetches_from(connection)
+        arguments = sqlite_host.arguments("upload", delete=True, synapse_configs=configs, **connection)
         done = run_module_process("s3_media_upload", arguments, diff=True)
         for secret in (SSE_KEY, connection["secret_access_key"]):
             assert secret not in done.stdout + done.stderr
