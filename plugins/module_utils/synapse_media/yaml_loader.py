@@ -38,7 +38,8 @@ else:
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
-                event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+                peek: Any = self.peek_event
+                event = peek()
                 self._count_alias(self.anchors.get(event.anchor))
                 return super().compose_node(parent, index)
             before = self._values
