@@ -50,6 +50,7 @@ async def offload(context: Context) -> None:
         if len(under_way) >= _WINDOWS_IN_FLIGHT:
             await under_way.popleft()
         context.large_uploads = [task for task in context.large_uploads if not task.finished]
+    windows.close()
     for task in under_way:
         await task
     for task in context.large_uploads:
