@@ -29,9 +29,9 @@ MOST_IN_A_ROW = 20
 MOST_OF_A_SETTING = 5
 # Seconds without a fault, longer than any attempt lasts, after which nothing was asked for in between.
 _QUIET = 400.0
-# Requests of an operation that are failing side by side from which on only so many of them go on trying at a time.
+# As soon as so many requests of an operation are failing side by side, no more than these are tried at a time.
 _RESTRICTED_TO = 8
-# Of the requests since a request was first throttled, the store has done so many times more than it has throttled.
+# A throttled request fails once the store has, since then, done this many times as many others as it has throttled.
 _SERVED_OTHERS = 4
 _NO_LIMIT = 1 << 30
 # An object may be refused to be read for what it is, such as one that was stored under another key.
