@@ -41,7 +41,13 @@ class Command:
     def start(self, *options: str, verb: str = "migrate") -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "synapse_media", verb, "--config", str(self.write()), *options],
-            env={**os.environ, "PYTHONPATH": str(PACKAGE), **self.environment},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(PACKAGE),
+                # As the host's script says what it is called.
+                "SYNAPSE_MEDIA_COMMAND": "synapse-s3-migrate",
+                **self.environment,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -38,9 +38,9 @@ else:
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
-                peek: Any = self.peek_event
-                event = peek()
-                self._count_alias(self.anchors.get(event.anchor))
+                # PyYAML's stubs give it no types.
+                peek_event: Any = self.peek_event
+                self._count_alias(self.anchors.get(peek_event().anchor))
                 return super().compose_node(parent, index)
             before = self._values
             self._values += 1
