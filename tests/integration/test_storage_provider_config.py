@@ -218,7 +218,8 @@ def test_a_group_that_others_share_reads_no_secret(host: SynapseHost) -> None:
     assert host.access(host.main) == ("0600", host.user, "nogroup")
     assert host.as_synapse("cat", str(host.main)).returncode == 0
 
-    host.drop_in("server_name.yaml", "server_name: synapse.test\n")
+    theirs = host.drop_in("server_name.yaml", "server_name: synapse.test\n")
+    shutil.chown(theirs, host.user, "nogroup")
     four_registers(host, "updated", group="nogroup")
     assert host.access(host.conf_d / "synapse-s3.yaml") == ("0600", host.user, "nogroup")
 
