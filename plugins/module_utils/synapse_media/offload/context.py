@@ -50,6 +50,8 @@ class Context:
     report: Report
     rehearse: bool
     now: float
+    # Threads that may read and unlink at once; each has some files open.
+    most_threads: int = 64
     # Multipart uploads that are neither completed nor aborted, by key; and those to be aborted again at the end.
     unfinished: set[tuple[str, MultipartUpload]] = field(default_factory=set)
     abort_again: list[tuple[str, MultipartUpload]] = field(default_factory=list)
@@ -65,12 +67,13 @@ class Context:
     def __post_init__(self) -> None:
         concurrency = self.settings.concurrency
         #: How long this file system takes to open a file.
-        self.pace = FileSystemPace(concurrency)
+        self.pace = FileSystemPace(min(concurrency, self.most_threads))
         self.new_objects = NewObjects(self.s3)
         #: Whether an object that a listing names can be read with the keys there are.
         self.listing_proves = not self.store.sse_customer_key
         grace = self.settings.grace.total_seconds()
-        self.removals = Removals(self.loop, self.root, self.unlinks, grace, partial(unlinked, self), concurrency)
+        threads = min(concurrency, self.most_threads)
+        self.removals = Removals(self.loop, self.root, self.unlinks, grace, partial(unlinked, self), threads)
         #: Small files between their reading and the answer to their upload.
         self.small_files = Semaphore(self.loop, concurrency + _READ_AHEAD)
         self.batch_turn = Semaphore(self.loop, 1)

@@ -37,6 +37,9 @@ Observer = Callable[[Report], None]
 # Seconds between two looks of an observer, and what aborting unfinished uploads may take after a stop.
 _OBSERVE_EVERY = 0.25
 _ABORT_WITHIN = 10.0
+# Threads that read ahead of the connections where opens are slow, and what each may hold open.
+_MOST_THREADS = 64
+_DESCRIPTORS_A_THREAD = 8
 
 
 class _TooLateError(Exception):
@@ -166,6 +169,7 @@ def _drive(
             report=report,
             rehearse=report.dry_run,
             now=time.time(),
+            most_threads=max(1, min(_MOST_THREADS, client.other_descriptors // _DESCRIPTORS_A_THREAD)),
         )
         report.requests = context.s3.requests
         try:

@@ -30,7 +30,14 @@ async def offload(context: Context) -> None:
     """
     settings = context.settings
     rules = Rules(settings.older_than, settings.grace, settings.store_remote)
-    windows = Windows(context.root, context.rows, rules, settings.shard, context.now, most_threads=settings.concurrency)
+    windows = Windows(
+        context.root,
+        context.rows,
+        rules,
+        settings.shard,
+        context.now,
+        most_threads=min(settings.concurrency, context.most_threads),
+    )
     presence = Presence(context.loop, context.s3)
     under_way: deque[Task[None]] = deque()
     reading: Task[Window | None] = context.loop.start(context.in_thread(windows.next))
