@@ -54,9 +54,7 @@ def provider_entry(connection: Mapping[str, Any], **changes: Any) -> dict[str, A
 
 def synapse_config(connection: Mapping[str, Any]) -> dict[str, Any]:
     """Of a Synapse that fetches its media from this place."""
-    prefix = str(connection.get("prefix") or "").strip("/")
-    entry = provider_entry({**connection, "prefix": f"{prefix}/" if prefix else ""})
-    return {"server_name": "synapse.example", "media_storage_providers": [entry]}
+    return {"server_name": "synapse.example", "media_storage_providers": [provider_entry(connection)]}
 
 
 class MediaHost:

@@ -336,7 +336,7 @@ def test_store_that_ignores_the_customer_key(filled: S3Server, bucket: str) -> N
 @pytest.mark.parametrize("refusals", [{}, {"CreateMultipartUpload": NOT_IMPLEMENTED}, {"DeleteObject": DENIED}])
 def test_store_that_confirms_a_key_it_does_not_use(filled: S3Server, bucket: str, refusals: dict[str, Any]) -> None:
     with EncryptingProxy(filled.port, refusals, enforces=False) as proxy:
-        args = filled.connection(bucket, sse_customer_key=SSE_KEY, prefix="media")
+        args = filled.connection(bucket, sse_customer_key=SSE_KEY, prefix="media/")
         result = refused("bucket_info", {**args, "endpoint_url": proxy.endpoint_url})
     assert result["code"] == "CustomerKeyIgnored" and "can be read without it" in result["msg"]
 
@@ -354,7 +354,7 @@ def test_store_that_needs_the_key_for_whole_objects_alone(
 ) -> None:
     """As SeaweedFS: an object is stored to see it, and where it cannot be deleted it is the one of the round trip."""
     with EncryptingProxy(filled.port, refusals, parts_need_key=False) as proxy:
-        args = filled.connection(bucket, sse_customer_key=SSE_KEY, prefix="media")
+        args = filled.connection(bucket, sse_customer_key=SSE_KEY, prefix="media/")
         result = run_module("bucket_info", {**args, "endpoint_url": proxy.endpoint_url})
         assert [bool(request.headers.get(DIGEST)) for request in proxy.asked("HeadObject")] == [True, False]
     assert not result.get("failed"), result

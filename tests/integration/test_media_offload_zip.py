@@ -38,6 +38,7 @@ def command_of(host: MediaHost, options: Mapping[str, Any]) -> list[str]:
         "homeserver_config": [str(host.config)],
         **options,
     }
+    arguments["synapse_configs"] = host.fetches_from(arguments)
     ansible = str(Path(sys.executable).parent / "ansible")
     where = ["localhost", "--inventory", "localhost,", "--connection", "local"]
     python = ["--extra-vars", f"ansible_python_interpreter={sys.executable}"]

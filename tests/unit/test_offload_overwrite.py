@@ -70,12 +70,15 @@ async def put(objects: NewObjects, key: str, *, may_replace: bool = False) -> Ob
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("may_replace_first", [False, True])
-def test_nothing_that_is_there_is_replaced(kind: str, may_replace_first: bool) -> None:
+@pytest.mark.parametrize("rehearsals", [0, 7, 8, 9, 20])
+def test_nothing_that_is_there_is_replaced(kind: str, may_replace_first: bool, rehearsals: int) -> None:
     store = Store(kind, good=b"good", other=b"good too")
     objects = NewObjects(store)  # type: ignore[arg-type]
 
     async def main() -> None:
         assert await put(objects, "first", may_replace=may_replace_first) is not None
+        for number in range(rehearsals):
+            assert await put(objects, f"key {number}") is not None
         assert await put(objects, "good") is None
         assert await put(objects, "second") is not None
         assert await put(objects, "other") is None
@@ -94,8 +97,8 @@ def test_a_store_that_honours_the_header_is_asked_nothing_else() -> None:
             assert await put(objects, f"key {number}") is not None
 
     run(main())
-    # One upload is repeated to learn it.
-    assert (store.puts, store.heads) == (51, 1)
+    # The first are asked for; then one upload is repeated to learn it.
+    assert (store.puts, store.heads) == (51, 9)
 
 
 @pytest.mark.parametrize("kind", ["ignores", "501", "400"])
@@ -168,6 +171,8 @@ def test_a_refusal_of_another_kind_is_no_answer_about_the_header() -> None:
             raise RequestFailed("The key may not write.", "AccessDenied", 403)
 
     objects = NewObjects(Refusing("honours"))  # type: ignore[arg-type]
+    for number in range(8):
+        run(put(objects, f"key {number}"))
     for dummy in range(2):
         with pytest.raises(RequestFailed, match="may not write"):
             run(put(objects, "key"))

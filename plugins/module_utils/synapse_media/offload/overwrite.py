@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from ..errors import StoreError
 from .s3 import S3, ObjectInfo
-from .transport.client import Body, RequestFailed
+from .transport.client import Body, FilePart, RequestFailed
 
 # What stores answer that do not know If-None-Match.
 _UNKNOWN_HEADER = (400, 501)
 _NOT_IMPLEMENTED = ("NotImplemented", "501")
 # So many objects that the listing left out are no coincidence, such as an upload of Synapse's own in between.
 _LEFT_OUT = 3
+# Keys that are asked for one by one before an upload is repeated to learn whether that can be spared, and the largest
+# such upload in bytes.
+_LEARN_AFTER = 8
+_LEARN_WITH = 1024 * 1024
 
 
 class NewObjects:
@@ -24,6 +28,7 @@ class NewObjects:
         self._s3 = s3
         self._honoured: bool | None = None
         self._learning = False
+        self._asked = 0
         self._left_out = 0
         #: Whether the store listed nothing at all under the prefix, so that there is nothing to replace.
         self.nothing_there = False
@@ -40,7 +45,7 @@ class NewObjects:
             info = await self._s3.put_if_absent(key, body, md5)
         elif await self.exists(key):
             return None
-        elif self._honoured is None and not self._learning:
+        elif self._is_worth_learning(body):
             self._learning = True
             info = await self._put_and_learn(key, body, md5)
         else:
@@ -49,10 +54,16 @@ class NewObjects:
             self._note_left_out()
         return info
 
+    def _is_worth_learning(self, body: Body) -> bool:
+        if self._honoured is not None or self._learning or self._asked <= _LEARN_AFTER:
+            return False
+        return (body.length if isinstance(body, FilePart) else len(body)) <= _LEARN_WITH
+
     async def exists(self, key: str) -> bool:
         """Asks for the key itself. Raises as put()."""
         if self.nothing_there:
             return False
+        self._asked += 1
         found = await self._s3.head(key) is not None
         if found:
             self._note_left_out()
