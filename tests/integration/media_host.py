@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import shutil
@@ -75,12 +76,13 @@ class MediaHost:
         self.own(self.media_path, *self.media_path.iterdir(), self.config)
         self.config.chmod(0o600)
         # Beside the host's own files, which tests compare before and after.
-        self._synapse = tempfile.TemporaryDirectory(prefix="synapse-")
-        Path(self._synapse.name).chmod(0o755)
+        self._synapse = Path(tempfile.mkdtemp(prefix="synapse-"))
+        self._synapse.chmod(0o755)
+        atexit.register(shutil.rmtree, self._synapse)
 
     def fetches_from(self, connection: Mapping[str, Any]) -> list[list[str]]:
         """The synapse_configs of a Synapse that fetches its media from this place."""
-        path = Path(self._synapse.name) / "homeserver.yaml"
+        path = self._synapse / "homeserver.yaml"
         path.write_text(yaml.safe_dump(synapse_config(connection)))
         self.own(path)
         path.chmod(0o600)
