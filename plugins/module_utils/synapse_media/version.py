@@ -6,5 +6,5 @@
 
 from __future__ import annotations
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 USER_AGENT = f"matrix_ops.synapse_s3/{VERSION}"
