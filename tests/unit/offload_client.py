@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3, Digest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import Client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
@@ -33,7 +33,7 @@ def put(settings: StoreSettings, data: bytes = b"abc", key: str = "a", **options
     """The ETag of one upload."""
 
     async def main(s3: S3, client: Client, loop: Loop) -> str:
-        return (await s3.put(key, data, md5(data))).etag
+        return (await s3.put(key, data, Digest(md5(data)))).etag
 
     return with_s3(settings, main, **options)
 

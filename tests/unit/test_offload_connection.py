@@ -20,7 +20,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     ConfigurationError,
     StoreError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3, MultipartUpload
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import (
+    S3,
+    Digest,
+    MultipartUpload,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
     Client,
@@ -97,7 +101,9 @@ def context(certificate: Path) -> ssl.SSLContext:
 
 def put_file(settings: Any, descriptor: int, offset: int, length: int, **options: Any) -> str:
     async def main(s3: S3, client: Client, loop: Loop) -> str:
-        return (await s3.put("a", FilePart(descriptor, offset, length), md5(LARGE[offset : offset + length]))).etag
+        return (
+            await s3.put("a", FilePart(descriptor, offset, length), Digest(md5(LARGE[offset : offset + length])))
+        ).etag
 
     return with_s3(settings, main, **options)
 
@@ -267,7 +273,7 @@ def test_an_object_that_is_cut_short_under_tls_is_read_again(context: ssl.SSLCon
 def test_the_bandwidth_cap_holds_both_ways() -> None:
     async def main(s3: S3, client: Client, loop: Loop) -> float:
         begun = time.monotonic()
-        tasks = [loop.start(s3.put(f"{number}", b"x" * 20_000, md5(b"x" * 20_000))) for number in range(10)]
+        tasks = [loop.start(s3.put(f"{number}", b"x" * 20_000, Digest(md5(b"x" * 20_000)))) for number in range(10)]
         for task in tasks:
             await task
         await s3.get("a", lambda: lambda data: None)
@@ -375,7 +381,7 @@ def test_a_slow_line_is_not_cut_off() -> None:
 
 def test_our_own_cap_on_the_bandwidth_cuts_nothing_off() -> None:
     async def main(s3: S3, client: Client, loop: Loop) -> None:
-        for task in [loop.start(s3.put(f"{number}", b"x" * 10_000, md5(b"x" * 10_000))) for number in range(4)]:
+        for task in [loop.start(s3.put(f"{number}", b"x" * 10_000, Digest(md5(b"x" * 10_000)))) for number in range(4)]:
             await task
 
     with scripted_store(done()) as store:
@@ -395,13 +401,13 @@ def test_a_signal_in_the_middle_leaves_a_client_that_can_clean_up(after: float) 
     half = done("half")[:-4]
 
     async def main(s3: S3, loop: Loop) -> None:
-        tasks = [loop.start(s3.put(f"{number}", b"x" * 500_000, md5(b"x"))) for number in range(12)]
+        tasks = [loop.start(s3.put(f"{number}", b"x" * 500_000, Digest(md5(b"x")))) for number in range(12)]
         for task in tasks:
             await task
 
     async def clean_up(s3: S3) -> str:
         await s3.abort_multipart("a", "id")
-        return (await s3.put("b", b"y", md5(b"y"))).etag
+        return (await s3.put("b", b"y", Digest(md5(b"y")))).etag
 
     with scripted_store(done("1"), done("2")) as store:
         store.script(done("1"), done("2"), store.stall_after(half))

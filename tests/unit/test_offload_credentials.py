@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import boto3
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3, Digest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
     Client,
     RequestFailed,
@@ -88,7 +88,7 @@ def test_objects_that_are_refused_do_not_have_keys_looked_for_again_and_again(
     async def main(s3: S3, client: Client, loop: Loop) -> None:
         for number in range(10):
             with pytest.raises(RequestFailed, match="not allowed"):
-                await s3.put(f"{number}", b"x", md5(b"x"))
+                await s3.put(f"{number}", b"x", Digest(md5(b"x")))
 
     with scripted_store(error(403, "AccessDenied")) as store:
         with_s3(store.settings(**without_keys), main)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3, Digest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import (
     client as client_module,
 )
@@ -199,7 +199,7 @@ def test_later_connections_begin_with_the_family_that_worked(monkeypatch: pytest
         seconds = []
         for number in range(3):
             begun = time.monotonic()
-            await s3.put(f"{number}", b"x", md5(b"x"))
+            await s3.put(f"{number}", b"x", Digest(md5(b"x")))
             seconds.append(time.monotonic() - begun)
         return seconds
 
@@ -228,7 +228,7 @@ def limited(limit: int, program: str) -> str:
 
 PUT_MANY = """
     import socket
-    from offload_client import md5, with_s3
+    from offload_client import Digest, md5, with_s3
     from scripted_store import done
 
     others = []
@@ -236,7 +236,7 @@ PUT_MANY = """
     async def main(s3, client, loop):
         for number in range(TAKEN):
             others.append(socket.socket())
-        tasks = [loop.start(s3.put(f"{number}", b"x", md5(b"x"))) for number in range(200)]
+        tasks = [loop.start(s3.put(f"{number}", b"x", Digest(md5(b"x")))) for number in range(200)]
         for task in tasks:
             await task
         print(client.concurrency, *client.warnings, sep="\\n")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.overwrite import NewObjects
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import ObjectInfo
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import Digest, ObjectInfo
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
     RequestFailed,
 )
@@ -36,12 +36,12 @@ class Store:
         self.heads += 1
         return self._info(key) if key in self.objects else None
 
-    async def put(self, key: str, body: bytes, md5: bytes) -> ObjectInfo:
+    async def put(self, key: str, body: bytes, digest: Digest) -> ObjectInfo:
         self.puts += 1
         self.objects[key] = body
         return self._info(key)
 
-    async def put_if_absent(self, key: str, body: bytes, md5: bytes) -> ObjectInfo | None:
+    async def put_if_absent(self, key: str, body: bytes, digest: Digest) -> ObjectInfo | None:
         if self.kind == "501":
             raise StoreError("It is not implemented.", "NotImplemented")
         if self.kind == "400":
@@ -49,7 +49,7 @@ class Store:
         if self.kind == "honours" and key in self.objects:
             self.puts += 1
             return None
-        return await self.put(key, body, md5)
+        return await self.put(key, body, digest)
 
     def _info(self, key: str) -> ObjectInfo:
         return ObjectInfo(len(self.objects[key]), hashlib.md5(self.objects[key]).hexdigest(), False, {})
@@ -65,7 +65,7 @@ def run(main: Coroutine[Any, Any, Any]) -> Any:
 
 async def put(objects: NewObjects, key: str, *, may_replace: bool = False) -> ObjectInfo | None:
     body = f"content of {key}".encode()
-    return await objects.put(key, body, hashlib.md5(body).digest(), may_replace=may_replace)
+    return await objects.put(key, body, Digest(hashlib.md5(body).digest()), may_replace=may_replace)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -167,7 +167,7 @@ def test_a_listing_that_left_out_several_keys_is_not_trusted_any_more() -> None:
 
 def test_a_refusal_of_another_kind_is_no_answer_about_the_header() -> None:
     class Refusing(Store):
-        async def put_if_absent(self, key: str, body: bytes, md5: bytes) -> ObjectInfo | None:
+        async def put_if_absent(self, key: str, body: bytes, digest: Digest) -> ObjectInfo | None:
             raise RequestFailed("The key may not write.", "AccessDenied", 403)
 
     objects = NewObjects(Refusing("honours"))  # type: ignore[arg-type]

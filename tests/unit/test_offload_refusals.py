@@ -8,8 +8,8 @@ import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError, StoreError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import (
     S3,
+    Digest,
     MultipartUpload,
-    PartDigest,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
@@ -40,7 +40,7 @@ async def put_each(s3: S3, loop: Loop, keys: list[str]) -> dict[str, MediaError 
 
     async def one(key: str) -> None:
         try:
-            await s3.put(key, b"x", md5(b"x"))
+            await s3.put(key, b"x", Digest(md5(b"x")))
         except RequestFailed as failure:
             outcomes[key] = failure
         else:
@@ -129,7 +129,7 @@ def test_parts_of_one_upload_count_once() -> None:
         failed = 0
         for number in range(50):
             try:
-                await s3.upload_part("a", MultipartUpload("id", False, ""), number + 1, b"x", PartDigest(md5(b"x")))
+                await s3.upload_part("a", MultipartUpload("id", False, ""), number + 1, b"x", Digest(md5(b"x")))
             except RequestFailed:
                 failed += 1
         return failed
@@ -146,7 +146,7 @@ def test_another_operation_counts_for_itself() -> None:
             await s3.list_page("")
             await s3.head(key)
             with pytest.raises(RequestFailed):
-                await s3.put(key, b"x", md5(b"x"))
+                await s3.put(key, b"x", Digest(md5(b"x")))
 
     def choose(request: Request) -> Reply:
         return {"GET": PAGE, "HEAD": HERE, "PUT": error(403, "AccessDenied")}[request.method]

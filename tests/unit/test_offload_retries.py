@@ -8,7 +8,7 @@ import time
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3, Digest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
     Client,
@@ -110,7 +110,7 @@ def test_a_store_that_stops_reading_times_out() -> None:
 def test_a_kept_connection_that_was_closed_costs_no_attempt() -> None:
     async def main(s3: S3, client: Client, loop: Loop) -> None:
         for number in range(20):
-            await s3.put(f"{number}", b"x", md5(b"x"))
+            await s3.put(f"{number}", b"x", Digest(md5(b"x")))
             await loop.sleep(0.005 * (number % 2))
 
     with scripted_store(cut_after(WHOLE)) as store:
@@ -121,7 +121,7 @@ def test_a_kept_connection_that_was_closed_costs_no_attempt() -> None:
 def test_a_connection_is_kept_where_the_store_keeps_it() -> None:
     async def main(s3: S3, client: Client, loop: Loop) -> None:
         for number in range(6):
-            await s3.put(f"{number}", b"x", md5(b"x"))
+            await s3.put(f"{number}", b"x", Digest(md5(b"x")))
 
     closing = answer(200, b"", "ETag: x", "Connection: close")
     with scripted_store(done(), done(), closing, done()) as store:
@@ -133,7 +133,7 @@ def test_bytes_that_nobody_asked_for_are_no_answer_to_the_next_request() -> None
     async def main(s3: S3, client: Client, loop: Loop) -> list[str]:
         etags = []
         for dummy in range(3):
-            etags.append((await s3.put("a", b"x", md5(b"x"))).etag)
+            etags.append((await s3.put("a", b"x", Digest(md5(b"x")))).etag)
             await loop.sleep(0.02)
         return etags
 
@@ -143,14 +143,14 @@ def test_bytes_that_nobody_asked_for_are_no_answer_to_the_next_request() -> None
 
 def test_one_request_that_never_works_fails_and_the_others_go_on() -> None:
     async def main(s3: S3, client: Client, loop: Loop) -> str:
-        await s3.put("a", b"x", md5(b"x"))
+        await s3.put("a", b"x", Digest(md5(b"x")))
         with pytest.raises(
             RequestFailed, match=r"Uploading 'b' failed: .*InternalError: words of the store"
         ) as failure:
-            await s3.put("b", b"x", md5(b"x"))
+            await s3.put("b", b"x", Digest(md5(b"x")))
         assert (failure.value.code, failure.value.status) == ("InternalError", 500)
         assert client.requests["put"] == 9
-        return (await s3.put("c", b"x", md5(b"x"))).etag
+        return (await s3.put("c", b"x", Digest(md5(b"x")))).etag
 
     with scripted_store(done(), *[error(500, "InternalError")] * 8, WHOLE) as store:
         assert with_s3(store.settings(), main) == "whole"
@@ -210,11 +210,11 @@ def test_a_store_that_is_not_there_ends_the_run() -> None:
 
 def test_a_store_that_goes_away_is_waited_for_within_the_patience() -> None:
     async def main(s3: S3, client: Client, loop: Loop) -> None:
-        await s3.put("a", b"x", md5(b"x"))
+        await s3.put("a", b"x", Digest(md5(b"x")))
         store.close()
         begun = time.monotonic()
         with pytest.raises(StoreError, match="cannot be reached"):
-            await s3.put("b", b"x", md5(b"x"))
+            await s3.put("b", b"x", Digest(md5(b"x")))
         # Eight attempts take a few milliseconds here.
         assert time.monotonic() - begun >= 0.5
 
@@ -241,7 +241,7 @@ def test_no_more_connections_than_asked_for() -> None:
         link.sendall(WHOLE)
 
     async def main(s3: S3, client: Client, loop: Loop) -> None:
-        tasks = [loop.start(s3.put(f"{number}", b"x", md5(b"x"))) for number in range(30)]
+        tasks = [loop.start(s3.put(f"{number}", b"x", Digest(md5(b"x")))) for number in range(30)]
         for task in tasks:
             await task
 

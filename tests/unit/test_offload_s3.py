@@ -12,10 +12,10 @@ import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import (
     S3,
+    Digest,
     Listed,
     MultipartUpload,
     ObjectInfo,
-    PartDigest,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3_xml import (
     UnfinishedUpload,
@@ -171,7 +171,7 @@ def test_an_object_whose_size_is_not_told_is_no_object() -> None:
 
 def test_put() -> None:
     with scripted_store(done("abc")) as store:
-        info = ask(store, lambda s3: s3.put("ü b/c", b"data", md5(b"data")), storage_class="STANDARD_IA")
+        info = ask(store, lambda s3: s3.put("ü b/c", b"data", Digest(md5(b"data"))), storage_class="STANDARD_IA")
     assert info == ObjectInfo(4, "abc", False, {})
     request = store.requests[0]
     assert (request.method, request.target, request.body) == ("PUT", "/media/%C3%BC%20b/c", b"data")
@@ -184,7 +184,7 @@ def test_put() -> None:
 def test_put_into_nowhere_is_no_success() -> None:
     for reply in (error(404, "NoSuchKey"), error(412, "PreconditionFailed"), answer(304)):
         with scripted_store(reply) as store, pytest.raises(RequestFailed):
-            ask(store, lambda s3: s3.put("a", b"x", md5(b"x")))
+            ask(store, lambda s3: s3.put("a", b"x", Digest(md5(b"x"))))
 
 
 COMPLETED = answer(200, b"<CompleteMultipartUploadResult><ETag>&quot;m-2&quot;</ETag></CompleteMultipartUploadResult>")
@@ -201,11 +201,11 @@ CREATED = created()
 
 def test_the_customer_key_goes_where_it_must() -> None:
     async def everything(s3: S3) -> None:
-        await s3.put("a", b"x", md5(b"x"))
+        await s3.put("a", b"x", Digest(md5(b"x")))
         await s3.head("a")
         await s3.get("a", lambda: lambda data: None)
         upload = await s3.create_multipart("a")
-        await s3.upload_part("a", upload, 1, b"x", PartDigest(md5(b"x")))
+        await s3.upload_part("a", upload, 1, b"x", Digest(md5(b"x")))
         await s3.complete_multipart("a", upload, ["e"])
         await s3.abort_multipart("a", upload.upload_id)
         await s3.list_page("")
@@ -228,7 +228,7 @@ def test_the_customer_key_goes_where_it_must() -> None:
 def test_multipart() -> None:
     async def send(s3: S3) -> tuple[MultipartUpload, str, dict[str, int]]:
         upload = await s3.create_multipart("a")
-        etags = [await s3.upload_part("a", upload, number, b"x", PartDigest(md5(b"x"))) for number in (1, 2)]
+        etags = [await s3.upload_part("a", upload, number, b"x", Digest(md5(b"x"))) for number in (1, 2)]
         return upload, await s3.complete_multipart("a", upload, etags), s3.requests
 
     with scripted_store(CREATED, done("1"), done("2"), COMPLETED) as store:
@@ -297,7 +297,7 @@ def test_an_upload_that_replaces_nothing() -> None:
     with scripted_store(done("1"), error(412, "PreconditionFailed")) as store:
 
         async def twice(s3: S3) -> list[ObjectInfo | None]:
-            return [await s3.put_if_absent("a", b"x", md5(b"x")) for dummy in range(2)]
+            return [await s3.put_if_absent("a", b"x", Digest(md5(b"x"))) for dummy in range(2)]
 
         assert ask(store, twice) == [ObjectInfo(1, "1", False, {}), None]
     assert [request.headers["if-none-match"] for request in store.requests] == ["*", "*"]
@@ -309,9 +309,9 @@ def test_a_store_that_ignores_the_customer_key(operation: str) -> None:
 
     async def use(s3: S3) -> None:
         if operation == "put":
-            await s3.put("a", b"x", md5(b"x"))
+            await s3.put("a", b"x", Digest(md5(b"x")))
         else:
-            await s3.upload_part("a", await s3.create_multipart("a"), 1, b"x", PartDigest(md5(b"x")))
+            await s3.upload_part("a", await s3.create_multipart("a"), 1, b"x", Digest(md5(b"x")))
 
     replies = (done(),) if operation == "put" else (CREATED, done())
     with scripted_store(*replies) as store, pytest.raises(StoreError, match="ignores customer keys") as raised:
@@ -323,7 +323,7 @@ def test_a_store_that_ignores_the_customer_key(operation: str) -> None:
 def test_parts_with_a_checksum() -> None:
     async def send(s3: S3) -> MultipartUpload:
         upload = await s3.create_multipart("a", "crc64nvme")
-        etag = await s3.upload_part("a", upload, 1, b"x", PartDigest(b"", "AAAA"))
+        etag = await s3.upload_part("a", upload, 1, b"x", Digest(name="crc64nvme", checksum="AAAA"))
         await s3.complete_multipart("a", upload, [etag], ["AAAA"])
         return upload
 

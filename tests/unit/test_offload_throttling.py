@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3, Digest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
     Client,
@@ -51,7 +51,7 @@ def put_many(store: Any, count: int, **options: Any) -> list[RequestFailed]:
 
     async def one(s3: S3, number: int, failed: list[RequestFailed]) -> None:
         try:
-            await s3.put(f"k{number:04}", b"x", md5(b"x"))
+            await s3.put(f"k{number:04}", b"x", Digest(md5(b"x")))
         except RequestFailed as failure:
             failed.append(failure)
 
@@ -99,12 +99,12 @@ def test_an_object_that_is_throttled_while_others_are_served_fails_soon() -> Non
 def test_throttling_halves_what_is_in_flight_and_successes_bring_it_back(refusal: bytes) -> None:
     async def main(s3: S3, client: Client, loop: Loop) -> None:
         assert client.allowed_in_flight == client.concurrency == 16
-        tasks = [loop.start(s3.put(f"{number}", b"x", md5(b"x"))) for number in range(16)]
+        tasks = [loop.start(s3.put(f"{number}", b"x", Digest(md5(b"x")))) for number in range(16)]
         for task in tasks:
             await task
         assert 8 <= client.allowed_in_flight < 12
         while client.allowed_in_flight < 16:
-            await s3.put("a", b"x", md5(b"x"))
+            await s3.put("a", b"x", Digest(md5(b"x")))
 
     with scripted_store(*[refusal] * 5, done()) as store:
         with_s3(store.settings(), main, concurrency=16)
@@ -145,11 +145,11 @@ def test_retry_after_holds_new_requests_too() -> None:
         return error(503, "SlowDown", "Retry-After: 1") if len(arrivals) == 1 else done()
 
     async def main(s3: S3, client: Client, loop: Loop) -> None:
-        first = loop.start(s3.put("first", b"x", md5(b"x")))
+        first = loop.start(s3.put("first", b"x", Digest(md5(b"x"))))
         while not arrivals:
             await loop.sleep(0.005)
         await loop.sleep(0.1)
-        await s3.put("second", b"x", md5(b"x"))
+        await s3.put("second", b"x", Digest(md5(b"x")))
         await first
 
     with scripted_store(done()) as store:
@@ -198,7 +198,7 @@ def test_a_store_whose_every_put_fails_ends_the_run_after_few(concurrency: int) 
 
     async def one(s3: S3, number: int) -> None:
         try:
-            await s3.put(f"k{number:04}", b"x", md5(b"x"))
+            await s3.put(f"k{number:04}", b"x", Digest(md5(b"x")))
         except RequestFailed:
             await s3.list_page("")
 

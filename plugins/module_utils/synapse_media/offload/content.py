@@ -66,12 +66,13 @@ _UNNOTICED = _READING | getattr(os, "O_NOATIME", 0)
 
 
 class Content(NamedTuple):
-    """A file's digests, raw, and its bytes where they were to be kept."""
+    """A file's digests, raw, and its bytes where they were to be kept. Without an MD5 there is a checksum (base64)."""
 
     identity: Identity
     md5: bytes
     sha256: bytes | None
     data: bytes | None
+    checksum: str = ""
 
 
 class ContentProblem(MediaError):
@@ -100,14 +101,16 @@ def read_batch(
     stop: Callable[[], bool] = _never,
     unlinks: OwnUnlinks | None = None,
     pace: FileSystemPace | None = None,
+    checksum: str = "",
 ) -> list[Content | ContentProblem]:
     """read_content() of many, each with its own want_sha256 and keep; cheaper where neighbours come together.
 
-    `unlinks` knows which changes of hard-linked files are this run's own. `pace` learns how long the opens take.
+    `unlinks` knows which changes of hard-linked files are this run's own. `pace` learns how long the opens take. Files
+    larger than SMALL get the `checksum` of that name in place of an MD5, where one is given.
     """
     with OpenDirectories(root) as directories:
         files = _Files(directories, unlinks or OwnUnlinks(), pace)
-        return [_read(files, file, want_sha256, keep, stop) for file, want_sha256, keep in wanted]
+        return [_read(files, file, want_sha256, keep, stop, checksum) for file, want_sha256, keep in wanted]
 
 
 def open_file(root: str, file: LocalFile, unlinks: OwnUnlinks | None = None) -> int:
@@ -203,12 +206,12 @@ class _Files:
 
 
 def _read(
-    files: _Files, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool]
+    files: _Files, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool], checksum: str
 ) -> Content | ContentProblem:
     try:
         descriptor = files.open(file)
         try:
-            content = _digested(descriptor, file, want_sha256, keep, stop)
+            content = _digested(descriptor, file, want_sha256, keep, stop, checksum)
             # Whoever wrote meanwhile has left a later time or another size behind.
             return content if files.is_same(file, os.fstat(descriptor)) else _changed(file)
         finally:
@@ -219,19 +222,24 @@ def _read(
         return _problem(file, error)
 
 
-def _digested(descriptor: int, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool]) -> Content:
+def _digested(
+    descriptor: int, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool], checksum: str
+) -> Content:
     if file.size <= SMALL:
         data = _whole(descriptor, file)
         md5 = hashlib.md5(data, usedforsecurity=False).digest()
         sha256 = hashlib.sha256(data).digest() if want_sha256 else None
         return Content(file.identity, md5, sha256, data if keep else None)
-    md5_so_far = hashlib.md5(usedforsecurity=False)
+    checked = Checksum(checksum) if checksum else hashlib.md5(usedforsecurity=False)
     sha256_so_far = hashlib.sha256() if want_sha256 else None
     for chunk in _chunks(descriptor, 0, file.size, stop):
-        md5_so_far.update(chunk)
+        checked.update(chunk)
         if sha256_so_far:
             sha256_so_far.update(chunk)
-    return Content(file.identity, md5_so_far.digest(), sha256_so_far.digest() if sha256_so_far else None, None)
+    digest = sha256_so_far.digest() if sha256_so_far else None
+    if isinstance(checked, Checksum):
+        return Content(file.identity, b"", digest, None, checked.base64())
+    return Content(file.identity, checked.digest(), digest, None)
 
 
 def _whole(descriptor: int, file: LocalFile) -> bytes:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ..errors import StoreError
+from ..errors import MediaError, StoreError
 from ..store import StoreSettings
+from .checksums import Checksum, for_parts
 from .content import CHANGED, Content, ContentProblem, open_file, read_batch
 from .local_file import LocalFile, identity_of
 from .outcome import unlinked
@@ -25,7 +26,7 @@ from .pace import FileSystemPace
 from .removal import Removals
 from .report import Report
 from .rows import Rows
-from .s3 import S3, MultipartUpload, PartDigest
+from .s3 import S3, Digest, MultipartUpload
 from .settings import OffloadSettings
 from .transport.client import RequestFailed
 from .transport.loop import Loop, Semaphore, Task
@@ -33,6 +34,7 @@ from .transport.loop import Loop, Semaphore, Task
 # No name of Synapse's.
 _ENCRYPTION_CHECK = ".synapse-s3-encryption-check"
 _ENCRYPTION_CHECK_BODY = b"?"
+_CHECKSUM_CHECK = ".synapse-s3-checksum-check"
 # Files that are read ahead of the connections, of a fast file system.
 _READ_AHEAD = 64
 
@@ -55,8 +57,8 @@ class Context:
     # Multipart uploads that are neither completed nor aborted, by key; and those to be aborted again at the end.
     unfinished: set[tuple[str, MultipartUpload]] = field(default_factory=set)
     abort_again: list[tuple[str, MultipartUpload]] = field(default_factory=list)
-    #: The name of the checksum that this store verifies parts by; empty where it verifies none, None until it is known.
-    part_checksum: str | None = None
+    #: The name of the checksum that this store verifies; empty where it verifies none, and until it is known.
+    checksum: str = ""
     #: Uploads whose answer is still to come; those of a run that ends early may have arrived.
     unanswered: int = 0
     #: Large files that are under way.
@@ -84,6 +86,7 @@ class Context:
         self.large_files = Semaphore(self.loop, concurrency)
         self.parts = Semaphore(self.loop, concurrency)
         self._encryption_check: Task[None] | None = None
+        self._checksum_check: Task[None] | None = None
 
     def key(self, file: LocalFile) -> str:
         return self.store.prefix + file.path
@@ -100,11 +103,13 @@ class Context:
         self.loop.allow_threads(self.pace.threads)
         return await self.loop.in_thread(function, *arguments)
 
-    async def read(self, wanted: Sequence[tuple[LocalFile, bool, bool]]) -> list[Content | ContentProblem]:
+    async def read(
+        self, wanted: Sequence[tuple[LocalFile, bool, bool]], checksum: str = ""
+    ) -> list[Content | ContentProblem]:
         """As read_batch()."""
         async with self.readers:
             contents: list[Content | ContentProblem] = await self.in_thread(
-                read_batch, self.root, wanted, self.is_stopping, self.unlinks, self.pace
+                read_batch, self.root, wanted, self.is_stopping, self.unlinks, self.pace, checksum
             )
         threads = self.pace.threads
         self.readers.allow(threads)
@@ -158,7 +163,7 @@ class Context:
                 if not upload.uses_key:
                     # Some stores say it of the parts alone.
                     md5 = hashlib.md5(_ENCRYPTION_CHECK_BODY, usedforsecurity=False).digest()
-                    await self.s3.upload_part(key, upload, 1, _ENCRYPTION_CHECK_BODY, PartDigest(md5))
+                    await self.s3.upload_part(key, upload, 1, _ENCRYPTION_CHECK_BODY, Digest(md5))
             finally:
                 with suppress(RequestFailed):
                     await self.s3.abort_multipart(key, upload.upload_id)
@@ -169,3 +174,26 @@ class Context:
                 "customer keys (SSE-C).",
                 error.code,
             ) from error
+
+    def begin_checksum_check(self) -> Task[None]:
+        """Finds out, once a run, whether the store verifies a checksum that is faster than an MD5."""
+        if self._checksum_check is None:
+            self._checksum_check = self.loop.start(self._check_checksum())
+        return self._checksum_check
+
+    async def _check_checksum(self) -> None:
+        """Some stores take any checksum and hand it back. A part of an upload that is never completed tells."""
+        name = await self.in_thread(for_parts)
+        key = self.store.prefix + _CHECKSUM_CHECK
+        with suppress(MediaError):
+            upload = await self.s3.create_multipart(key, name)
+            try:
+                if upload.checksum:
+                    wrong = Checksum(name)
+                    wrong.update(b"another byte")
+                    digest = Digest(name=name, checksum=wrong.base64())
+                    if await self.s3.refuses_wrong_checksum(key, upload, digest):
+                        self.checksum = name
+            finally:
+                with suppress(MediaError):
+                    await self.s3.abort_multipart(key, upload.upload_id)

@@ -15,14 +15,13 @@ import os
 from typing import Any, NamedTuple
 
 from ..errors import MediaError
-from .checksums import Checksum, for_parts
 from .conflict import proves_file, refuse_disagreement
 from .content import UNREADABLE, ContentProblem, digest_in_order, digest_part, digest_sha256, part_checksum
 from .context import Context
 from .digests import MIB, composed_etag, is_md5, parts_of
 from .local_file import LocalFile
 from .rows import Row
-from .s3 import MultipartUpload, PartDigest
+from .s3 import Digest, MultipartUpload
 from .transport.client import FilePart, RequestFailed
 from .transport.loop import Task
 from .upload import Uploaded
@@ -34,7 +33,6 @@ _PART = 8 * MIB
 # S3 takes 10,000 parts of one upload, some other stores 1,000.
 _MOST_PARTS = 1000
 _NOT_FOUND = 404
-_REFUSED_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"})
 # What aborting at the end of a stopped run waits for parts that are still on their way, in seconds.
 _ABORT_AGAIN_AFTER = 1.0
 
@@ -43,7 +41,7 @@ class _Part(NamedTuple):
     """A part that the store took; `digest` is what it was checked by."""
 
     etag: str
-    digest: PartDigest
+    digest: Digest
 
 
 async def upload_parts(context: Context, file: LocalFile, row: Row, *, repaired: bool) -> Uploaded:
@@ -99,36 +97,11 @@ async def _abort(context: Context, key: str, upload: MultipartUpload) -> None:
 
 async def _begin(context: Context, key: str, size: int) -> MultipartUpload:
     """A new upload, with a checksum for its parts where this store is known to verify that."""
-    wanted = for_parts() if size >= LARGEST_WHOLE and context.part_checksum is None else context.part_checksum or ""
-    upload = await context.s3.create_multipart(key, wanted)
+    if size >= LARGEST_WHOLE:
+        await context.begin_checksum_check()
+    upload = await context.s3.create_multipart(key, context.checksum)
     context.unfinished.add((key, upload))
-    if not wanted or context.part_checksum is not None:
-        return upload
-    if not upload.checksum:
-        context.part_checksum = ""
-        return upload
-    try:
-        verifies = await _refuses_wrong_checksum(context, key, upload)
-    except MediaError:
-        await _abort(context, key, upload)
-        raise
-    context.part_checksum = wanted if verifies else ""
-    if verifies:
-        return upload
-    # It was begun with a checksum that the store would now expect.
-    await _abort(context, key, upload)
-    return await _begin(context, key, size)
-
-
-async def _refuses_wrong_checksum(context: Context, key: str, upload: MultipartUpload) -> bool:
-    """Stores are known that take any checksum and hand it back. A part of one byte tells, and is never completed."""
-    wrong = Checksum(upload.checksum)
-    wrong.update(b"another byte")
-    try:
-        await context.s3.upload_part(key, upload, 1, b"\0", PartDigest(b"", wrong.base64()))
-    except RequestFailed as error:
-        return error.code in _REFUSED_DIGEST
-    return False
+    return upload
 
 
 class _FileUpload:
@@ -176,7 +149,7 @@ class _FileUpload:
             return parts, in_order.digest()
         return parts, await whole if whole is not None else None
 
-    async def _digest_in_order(self, body: FilePart, sha256: Any) -> PartDigest | None:
+    async def _digest_in_order(self, body: FilePart, sha256: Any) -> Digest | None:
         context = self._context
         try:
             checksum = await context.in_thread(
@@ -185,9 +158,9 @@ class _FileUpload:
         except (ContentProblem, OSError) as error:
             self._note(error)
             return None
-        return PartDigest(b"", checksum)
+        return Digest(name=self._upload.checksum, checksum=checksum)
 
-    async def _part(self, number: int, body: FilePart, digest: PartDigest | None) -> _Part | None:
+    async def _part(self, number: int, body: FilePart, digest: Digest | None) -> _Part | None:
         context = self._context
         try:
             if self._problems:
@@ -204,10 +177,11 @@ class _FileUpload:
         context.report.sent.bytes += body.length
         return _Part(etag, digest)
 
-    async def _digest(self, body: FilePart) -> PartDigest:
+    async def _digest(self, body: FilePart) -> Digest:
         if self._upload.checksum:
-            return PartDigest(b"", await self._context.in_thread(part_checksum, *body, self._upload.checksum))
-        return PartDigest(await self._context.in_thread(digest_part, *body))
+            name = self._upload.checksum
+            return Digest(name=name, checksum=await self._context.in_thread(part_checksum, *body, name))
+        return Digest(await self._context.in_thread(digest_part, *body))
 
     async def _sha256(self) -> bytes | None:
         context = self._context

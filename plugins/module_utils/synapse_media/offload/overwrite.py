@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ..errors import StoreError
-from .s3 import S3, ObjectInfo
+from .s3 import S3, Digest, ObjectInfo
 from .transport.client import Body, FilePart, RequestFailed
 
 # What stores answer that do not know If-None-Match.
@@ -33,23 +33,23 @@ class NewObjects:
         #: Whether the store listed nothing at all under the prefix, so that there is nothing to replace.
         self.nothing_there = False
 
-    async def put(self, key: str, body: Body, md5: bytes, *, may_replace: bool) -> ObjectInfo | None:
+    async def put(self, key: str, body: Body, digest: Digest, *, may_replace: bool) -> ObjectInfo | None:
         """None where there is an object, which stays as it is.
 
         ``may_replace``: the content is proven right, so that nothing is lost where the store cannot tell. Raises
         RequestFailed, and StoreError where the store refuses the whole run.
         """
         if self.nothing_there or (may_replace and not self._honoured):
-            return await self._s3.put(key, body, md5)
+            return await self._s3.put(key, body, digest)
         if self._honoured:
-            info = await self._s3.put_if_absent(key, body, md5)
+            info = await self._s3.put_if_absent(key, body, digest)
         elif await self.exists(key):
             return None
         elif self._is_worth_learning(body):
             self._learning = True
-            info = await self._put_and_learn(key, body, md5)
+            info = await self._put_and_learn(key, body, digest)
         else:
-            return await self._s3.put(key, body, md5)
+            return await self._s3.put(key, body, digest)
         if info is None:
             self._note_left_out()
         return info
@@ -69,12 +69,12 @@ class NewObjects:
             self._note_left_out()
         return found
 
-    async def _put_and_learn(self, key: str, body: Body, md5: bytes) -> ObjectInfo | None:
+    async def _put_and_learn(self, key: str, body: Body, digest: Digest) -> ObjectInfo | None:
         """A second upload of the same bytes changes nothing, and is refused by a store that honours the header."""
         try:
-            info = await self._s3.put_if_absent(key, body, md5)
+            info = await self._s3.put_if_absent(key, body, digest)
             if info is not None:
-                self._honoured = await self._s3.put_if_absent(key, body, md5) is None
+                self._honoured = await self._s3.put_if_absent(key, body, digest) is None
         except StoreError as error:
             if error.code not in _NOT_IMPLEMENTED:
                 raise
@@ -85,7 +85,7 @@ class NewObjects:
         else:
             return info
         self._honoured = False
-        return await self._s3.put(key, body, md5)
+        return await self._s3.put(key, body, digest)
 
     def _note_left_out(self) -> None:
         self._left_out += 1

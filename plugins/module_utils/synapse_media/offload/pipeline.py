@@ -39,6 +39,7 @@ async def offload(context: Context) -> None:
         most_threads=min(settings.concurrency, context.most_threads),
     )
     presence = Presence(context.loop, context.s3)
+    leftovers = None if context.rehearse else context.loop.start(abort_leftovers(context))
     under_way: deque[Task[None]] = deque()
     reading: Task[Window | None] = context.loop.start(context.in_thread(windows.next))
     while True:
@@ -62,9 +63,9 @@ async def offload(context: Context) -> None:
         await task
     for task in context.large_uploads:
         await task
-    if not context.rehearse:
-        await abort_again(context)
-        await abort_leftovers(context)
+    await abort_again(context)
+    if leftovers is not None:
+        await leftovers
 
 
 async def abort_uploads(context: Context) -> None:

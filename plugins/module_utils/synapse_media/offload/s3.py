@@ -27,7 +27,7 @@ from .transport.client import Answer, Body, Client, FilePart, RequestFailed, Sin
 from .transport.faults import DisorderedListing, RefusedError, ResponseParserError, error_details
 from .transport.verdict import Verdicts, status_of_late_error
 
-__all__ = ["S3", "Listed", "MultipartUpload", "ObjectInfo", "Page", "PartDigest", "is_archive_class"]
+__all__ = ["S3", "Digest", "Listed", "MultipartUpload", "ObjectInfo", "Page", "is_archive_class"]
 
 _CHECKSUM_NAMES = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
 _XML_TYPE = ("content-type", "application/xml")
@@ -36,6 +36,7 @@ _ALGORITHM_HEADER = "x-amz-server-side-encryption-customer-algorithm"
 _ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 # Its objects may be in an archive tier, which only a HEAD tells.
 TIERING_CLASS = "INTELLIGENT_TIERING"
+_REFUSED_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"})
 # What a PUT with "If-None-Match: *" says of a key that has an object.
 _EXISTS = 412
 
@@ -65,11 +66,16 @@ class MultipartUpload(NamedTuple):
     uses_key: bool = False
 
 
-class PartDigest(NamedTuple):
-    """What the store checks a part by: its MD5 (16 bytes), or, where that is empty, a checksum in base64."""
+class Digest(NamedTuple):
+    """What the store checks a body by: its MD5 (16 bytes), or, where that is empty, a checksum in base64, by name."""
 
-    md5: bytes
+    md5: bytes = b""
+    name: str = ""
     checksum: str = ""
+
+    @property
+    def header(self) -> tuple[str, str]:
+        return ("content-md5", _base64(self.md5)) if self.md5 else (f"x-amz-checksum-{self.name}", self.checksum)
 
 
 class S3:
@@ -127,17 +133,17 @@ class S3:
         self._refuse_all_but_success(answer, "head", key)
         return _object_info(answer, int(answer.headers["content-length"]))
 
-    async def put(self, key: str, body: Body, md5: bytes) -> ObjectInfo:
-        """Stores the body; the store checks it against the MD5 (16 bytes) before it says yes."""
-        return self._stored(await self._put(key, body, md5), key, body)
+    async def put(self, key: str, body: Body, digest: Digest) -> ObjectInfo:
+        """Stores the body; the store checks it against the digest before it says yes."""
+        return self._stored(await self._put(key, body, digest), key, body)
 
-    async def put_if_absent(self, key: str, body: Body, md5: bytes) -> ObjectInfo | None:
+    async def put_if_absent(self, key: str, body: Body, digest: Digest) -> ObjectInfo | None:
         """As put(); None where there is an object, which a store that knows ``If-None-Match: *`` keeps as it is."""
-        answer = await self._put(key, body, md5, ("if-none-match", "*"))
+        answer = await self._put(key, body, digest, ("if-none-match", "*"))
         return None if answer.status == _EXISTS else self._stored(answer, key, body)
 
-    async def _put(self, key: str, body: Body, md5: bytes, *more: tuple[str, str]) -> Answer:
-        headers = (("content-md5", _base64(md5)), *self._kept, *more)
+    async def _put(self, key: str, body: Body, digest: Digest, *more: tuple[str, str]) -> Answer:
+        headers = (digest.header, *self._kept, *more)
         return await self._client.request("put", "PUT", key, headers=headers, body=body)
 
     def _stored(self, answer: Answer, key: str, body: Body) -> ObjectInfo:
@@ -176,24 +182,33 @@ class S3:
         uses_key = bool(answer.headers.get(_ALGORITHM_HEADER))
         return MultipartUpload(ids[-1], _is_encrypted(answer), checksum if taken else "", uses_key)
 
-    async def upload_part(self, key: str, upload: MultipartUpload, number: int, body: Body, digest: PartDigest) -> str:
+    async def upload_part(self, key: str, upload: MultipartUpload, number: int, body: Body, digest: Digest) -> str:
         """The part's ETag; ``number`` counts from 1."""
-        if digest.md5:
-            checked = ("content-md5", _base64(digest.md5))
-        else:
-            checked = (f"x-amz-checksum-{upload.checksum}", digest.checksum)
         answer = await self._client.request(
             "upload_part",
             "PUT",
             key,
             query=(("partNumber", str(number)), ("uploadId", upload.upload_id)),
-            headers=(checked, *self._customer_key),
+            headers=(digest.header, *self._customer_key),
             body=body,
         )
         self._refuse_all_but_success(answer, "upload_part", key)
         if not upload.uses_key:
             self._check_encryption(answer, key)
         return _etag(answer)
+
+    async def refuses_wrong_checksum(self, key: str, upload: MultipartUpload, digest: Digest) -> bool:
+        """Whether the store verifies a part's checksum: ``digest`` is not that of the part, which is one byte."""
+        answer = await self._client.request(
+            "upload_part",
+            "PUT",
+            key,
+            query=(("partNumber", "1"), ("uploadId", upload.upload_id)),
+            headers=(digest.header, *self._customer_key),
+            body=b"?",
+            expected=_REFUSED_DIGEST,
+        )
+        return answer.status >= 400 and answer.status != 404
 
     async def complete_multipart(
         self, key: str, upload: MultipartUpload, etags: Sequence[str], checksums: Sequence[str] = ()

@@ -61,17 +61,16 @@ async def _settle(context: Context, present: Sequence[tuple[Candidate, Found]]) 
 
 async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired: bool) -> list[Uploaded]:
     """Those that the store said it took. A dry run reads the files all the same: what is damaged would not be taken."""
-    crowd = sum(candidate.file.size >= LARGE for candidate in candidates) * _PARTS_OF_ONE
-    in_parts_from = LARGE if crowd <= context.settings.concurrency else LARGEST_WHOLE
-    small: list[Candidate] = []
-    for candidate in candidates:
-        if candidate.file.size < in_parts_from:
-            small.append(candidate)
-        else:
-            await context.large_files.enter()
-            context.large_uploads.append(context.loop.start(_move_large(context, candidate, repaired)))
+    large = [candidate for candidate in candidates if candidate.file.size >= LARGE]
+    if large and not context.rehearse:
+        context.begin_checksum_check()
+    in_parts_from = LARGE if len(large) * _PARTS_OF_ONE <= context.settings.concurrency else LARGEST_WHOLE
+    for candidate in large:
+        await context.large_files.enter()
+        in_parts = candidate.file.size >= in_parts_from
+        context.large_uploads.append(context.loop.start(_move_large(context, candidate, repaired, in_parts)))
     batches: list[Task[list[Task[Uploaded | None]]]] = []
-    for batch in read_batches(context, small):
+    for batch in read_batches(context, [candidate for candidate in candidates if candidate.file.size < LARGE]):
         # One batch at a time: several that hold a part of what they need would wait for each other for ever.
         async with context.batch_turn:
             for dummy in batch:
@@ -101,7 +100,7 @@ async def _put(context: Context, candidate: Candidate, content: Content, repaire
     try:
         upload = await upload_whole(context, file, content, may_replace=proves_file(file, row), repaired=repaired)
         if upload is None:
-            return await _put_over_what_was_left_out(context, candidate, content)
+            return await _put_over_what_was_left_out(context, candidate)
     except MediaError as error:
         tell(context, file, error)
         return None
@@ -110,11 +109,12 @@ async def _put(context: Context, candidate: Candidate, content: Content, repaire
     return upload
 
 
-async def _put_over_what_was_left_out(context: Context, candidate: Candidate, content: Content) -> Uploaded | None:
+async def _put_over_what_was_left_out(context: Context, candidate: Candidate) -> Uploaded | None:
     """For an object that the listing did not name. Raises as upload_whole()."""
-    if await _replaces(context, candidate, content):
-        return await upload_whole(context, candidate.file, content, may_replace=True, repaired=True)
-    return None
+    (content,) = await read_contents(context, [candidate], keep=0)
+    if content is None or not await _replaces(context, candidate, content):
+        return None
+    return await upload_whole(context, candidate.file, content, may_replace=True, repaired=True)
 
 
 async def _replaces(context: Context, candidate: Candidate, content: Content | None) -> bool:
@@ -125,22 +125,37 @@ async def _replaces(context: Context, candidate: Candidate, content: Content | N
     return found is None or await settle(context, candidate, found, content)
 
 
-async def _move_large(context: Context, candidate: Candidate, repaired: bool) -> None:
+async def _move_large(context: Context, candidate: Candidate, repaired: bool, in_parts: bool) -> None:
     """All that is to be done with one file, up to its unlink."""
-    file, row = candidate
+    file = candidate.file
     try:
-        # Before anything is sent; the digest is known only at the end.
-        refuse_disagreement(file, None, row)
+        # Before anything is sent; the digest is known only when all of it was read.
+        refuse_disagreement(file, None, candidate.row)
         if context.rehearse:
             if await read_contents(context, [candidate], keep=0) != [None]:
                 taken(context, file, repaired=repaired)
             return
-        if not repaired and await context.new_objects.exists(context.key(file)):
-            if not await _replaces(context, candidate, None):
-                return
-            repaired = True
-        await confirm_one(context, await upload_parts(context, file, row, repaired=repaired))
+        upload = await (_in_parts if in_parts else _in_one)(context, candidate, repaired)
+        if upload is not None:
+            await confirm_one(context, upload)
     except MediaError as error:
         tell(context, file, error)
     finally:
         context.large_files.leave()
+
+
+async def _in_one(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
+    (content,) = await read_contents(context, [candidate], keep=0, checksum=context.checksum)
+    if content is None:
+        return None
+    may_replace = proves_file(*candidate)
+    upload = await upload_whole(context, candidate.file, content, may_replace=may_replace, repaired=repaired)
+    return upload or await _put_over_what_was_left_out(context, candidate)
+
+
+async def _in_parts(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
+    if not repaired and await context.new_objects.exists(context.key(candidate.file)):
+        if not await _replaces(context, candidate, None):
+            return None
+        repaired = True
+    return await upload_parts(context, candidate.file, candidate.row, repaired=repaired)

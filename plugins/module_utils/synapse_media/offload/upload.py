@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .content import Content
 from .context import Context
 from .local_file import Identity, LocalFile
-from .s3 import ObjectInfo
+from .s3 import Digest, ObjectInfo
 from .transport.client import FilePart
 
 
@@ -26,7 +26,12 @@ class Uploaded(NamedTuple):
 
 
 async def upload_whole(
-    context: Context, file: LocalFile, content: Content, *, may_replace: bool, repaired: bool = False
+    context: Context,
+    file: LocalFile,
+    content: Content,
+    *,
+    may_replace: bool,
+    repaired: bool = False,
 ) -> Uploaded | None:
     """None where there is an object already, which stays: only where it is `repaired` is it replaced.
 
@@ -38,20 +43,21 @@ async def upload_whole(
         body: bytes | FilePart = content.data
     else:
         body = FilePart(await context.open(file), 0, file.size)
+    digest = Digest(content.md5) if content.md5 else Digest(name=context.checksum, checksum=content.checksum)
     info: ObjectInfo | None
     try:
-        # Should the file change now, its MD5 no longer fits and the store refuses the request.
+        # Should the file change now, its digest no longer fits and the store refuses the request.
         with context.awaiting_answer():
             if repaired:
-                info = await context.s3.put(context.key(file), body, content.md5)
+                info = await context.s3.put(context.key(file), body, digest)
             else:
-                info = await context.new_objects.put(context.key(file), body, content.md5, may_replace=may_replace)
+                info = await context.new_objects.put(context.key(file), body, digest, may_replace=may_replace)
     finally:
         if isinstance(body, FilePart):
             os.close(body.descriptor)
     if info is None:
         return None
     context.report.sent.add(file.size)
-    # The ETag of an encrypted object is no digest, but the store has compared the MD5 that went along.
-    etags = (content.md5.hex(), info.etag) if info.encrypted else (content.md5.hex(),)
-    return Uploaded(file, content.identity, etags, repaired)
+    # The ETag of an encrypted object is no digest, but the store has compared the one that went along.
+    etags = (content.md5.hex(),) if content.md5 else (info.etag,)
+    return Uploaded(file, content.identity, (*etags, info.etag) if info.encrypted else etags, repaired)

@@ -133,11 +133,13 @@ class Client:
         body: Body = b"",
         make_sink: Callable[[], Sink] | None = None,
         check: Callable[[Answer], None] | None = None,
+        expected: frozenset[str] = frozenset(),
     ) -> Answer:
         """An answer in the 200s, or 304, 404 or 412; anything else is tried again or raised.
 
         ``headers`` have their names in lower case. ``make_sink`` is called for each attempt whose answer is in the
         200s, and takes its body. ``check`` looks at such an answer and raises a Fault to have the request tried again.
+        Refusals with a code of ``expected`` are answers too.
         Raises StoreError where the run must end, RequestFailed where this request has failed for good.
         """
         encoded_query = canonical_query(query) if query else ""
@@ -167,6 +169,8 @@ class Client:
                             operation.lift_restriction()
                         if self._slots.reduced:
                             self._slots.succeeded()
+                        return answer
+                    if expected and RefusedError(answer).code in expected:
                         return answer
                     if not renewed and refuses_keys(answer):
                         renewed = self._credentials.replace(keys, certain=not may_be_of_object(answer))
