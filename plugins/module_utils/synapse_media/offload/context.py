@@ -104,10 +104,12 @@ class Context:
         return await self.loop.in_thread(function, *arguments)
 
     async def read(
-        self, wanted: Sequence[tuple[LocalFile, bool, bool]], checksum: str = ""
+        self, wanted: Sequence[tuple[LocalFile, bool, bool]], *, to_upload: bool = False
     ) -> list[Content | ContentProblem]:
-        """As read_batch()."""
+        """As read_batch(); what is large gets a checksum in place of an MD5 where that will do `to_upload` it."""
         async with self.readers:
+            # Learnt while others were read.
+            checksum = self.checksum if to_upload else ""
             contents: list[Content | ContentProblem] = await self.in_thread(
                 read_batch, self.root, wanted, self.is_stopping, self.unlinks, self.pace, checksum
             )

@@ -31,15 +31,15 @@ def read_batches(context: Context, candidates: Sequence[Candidate]) -> Iterator[
 
 
 async def read_contents(
-    context: Context, candidates: Sequence[Candidate], *, keep: int, checksum: str = ""
+    context: Context, candidates: Sequence[Candidate], *, keep: int, to_upload: bool = False
 ) -> list[Content | None]:
     """Contents of up to `keep` bytes are kept. None, and told, where a file is not to be taken.
 
-    Large files get the `checksum` of that name in place of an MD5, where one is given.
+    `to_upload`: as in Context.read().
     """
     wanted = [(file, row.sha256 is not None and file.is_original, file.size <= keep) for file, row in candidates]
     contents: list[Content | None] = []
-    for (file, row), content in zip(candidates, await context.read(wanted, checksum)):
+    for (file, row), content in zip(candidates, await context.read(wanted, to_upload=to_upload)):
         if isinstance(content, ContentProblem):
             tell(context, file, content)
             contents.append(None)

@@ -82,7 +82,7 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
 
 async def _upload_batch(context: Context, batch: Sequence[Candidate], repaired: bool) -> list[Task[Uploaded | None]]:
     kept = 0 if context.rehearse else min(_LARGEST_KEPT, _MOST_KEPT // context.settings.concurrency)
-    contents = await read_contents(context, batch, keep=kept)
+    contents = await read_contents(context, batch, keep=kept, to_upload=not context.rehearse)
     tasks: list[Task[Uploaded | None]] = []
     for candidate, content in zip(batch, contents):
         if content is None:
@@ -145,7 +145,7 @@ async def _move_large(context: Context, candidate: Candidate, repaired: bool, in
 
 
 async def _in_one(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
-    (content,) = await read_contents(context, [candidate], keep=0, checksum=context.checksum)
+    (content,) = await read_contents(context, [candidate], keep=0, to_upload=True)
     if content is None:
         return None
     may_replace = proves_file(*candidate)
