@@ -171,15 +171,14 @@ class MediaHost:
             "homeserver_config": [str(self.config)],
             **options,
         }
+        if arguments.get("delete"):
+            arguments.setdefault("synapse_configs", self.fetches_from(arguments))
         return {name: value for name, value in arguments.items() if value is not None}
 
     def upload(self, s3: S3Server, *, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
         environment = options.pop("environment", None)
         connection = s3.connection(options.pop("bucket", self.bucket), region_name="us-east-1")
-        arguments = {**connection, **options}
-        if arguments.get("delete"):
-            arguments.setdefault("synapse_configs", self.fetches_from(arguments))
-        return self.run("upload", check=check, diff=diff, environment=environment, **arguments)
+        return self.run("upload", check=check, diff=diff, environment=environment, **{**connection, **options})
 
 
 def age_ms(days: float) -> int:
