@@ -15,7 +15,8 @@ from wire_faults import meanwhile
 from wire_proxy import LIST, PUT, WireProxy
 
 # More than one batch of rows: the database is needed again after the first files have gone.
-MANY = 2100
+# More than two windows: the second is read while the store is asked about the first.
+MANY = 3200
 Wide = tuple[Engine, Custody, WireProxy]
 
 

@@ -148,7 +148,7 @@ def test_a_run_is_seen_in_the_journal(sqlite_host: MediaHost, s3: S3Server, stat
     bad = host.add_local(thumbnails=0).paths[0]
     host.put(bad, b"not what the row says", age_days=30)
     began = time.time()
-    done = offload(host, static, prefix="media")
+    done = offload(host, static, prefix="media/")
     assert done["exit_status"] == 1, done
     offload(host, static, older_than="soon")
     said = messages_since(began)

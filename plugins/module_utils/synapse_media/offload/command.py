@@ -173,6 +173,8 @@ def summary(report: Report) -> str:
     counts += [f"{tally.files} left ({reason})" for reason, tally in sorted(report.skipped.items())]
     if report.failures:
         counts.append(f"{report.failures} failed")
+    if report.unanswered:
+        counts.append(f"up to {report.unanswered} uploads were under way, and the next run finds out what has arrived")
     ended = "ended early: " if report.error is not None else ""
     return f"{ended}{', '.join(counts)}; {report.seconds:.1f} s"
 

@@ -189,11 +189,6 @@ def _drive(
             report.warnings += client.warnings
             report.removed_directories = context.removals.removed_directories
             report.unanswered = min(context.unanswered, settings.concurrency)
-            if report.unanswered:
-                report.warnings.append(
-                    f"Up to {report.unanswered} uploads were under way when the run ended. "
-                    "The next run finds out which of them have arrived."
-                )
             if observe:
                 observe(report)
 
