@@ -197,5 +197,9 @@ class Context:
                     if await self.s3.refuses_wrong_checksum(key, upload, digest):
                         self.checksum = name
             finally:
-                with suppress(MediaError):
-                    await self.s3.abort_multipart(key, upload.upload_id)
+                # Nobody waits for it.
+                self.large_uploads.append(self.loop.start(self._abort_check(key, upload)))
+
+    async def _abort_check(self, key: str, upload: MultipartUpload) -> None:
+        with suppress(MediaError):
+            await self.s3.abort_multipart(key, upload.upload_id)

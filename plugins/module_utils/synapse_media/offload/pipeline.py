@@ -10,7 +10,7 @@ from collections import deque
 
 from .context import Context
 from .leftovers import abort_leftovers
-from .multipart import abort_again, abort_unfinished
+from .multipart import LARGE, abort_again, abort_unfinished
 from .presence import Presence
 from .selection import Rules
 from .transfer import transfer
@@ -49,6 +49,8 @@ async def offload(context: Context) -> None:
         # The next one is read while the store is asked about this one.
         reading = context.loop.start(context.in_thread(windows.next))
         _count(context, window)
+        if not context.rehearse and any(candidate.file.size >= LARGE for candidate in window.candidates):
+            context.begin_checksum_check()
         if window.candidates:
             answers = await presence.look_up([context.key(candidate.file) for candidate in window.candidates])
             context.new_objects.nothing_there = presence.nothing_there

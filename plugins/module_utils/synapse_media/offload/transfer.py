@@ -62,8 +62,6 @@ async def _settle(context: Context, present: Sequence[tuple[Candidate, Found]]) 
 async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired: bool) -> list[Uploaded]:
     """Those that the store said it took. A dry run reads the files all the same: what is damaged would not be taken."""
     large = [candidate for candidate in candidates if candidate.file.size >= LARGE]
-    if large and not context.rehearse:
-        context.begin_checksum_check()
     in_parts_from = LARGE if len(large) * _PARTS_OF_ONE <= context.settings.concurrency else LARGEST_WHOLE
     for candidate in large:
         await context.large_files.enter()
@@ -145,6 +143,8 @@ async def _move_large(context: Context, candidate: Candidate, repaired: bool, in
 
 
 async def _in_one(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
+    # It takes two answers of the store, and saves more than half of the work.
+    await context.begin_checksum_check()
     (content,) = await read_contents(context, [candidate], keep=0, to_upload=True)
     if content is None:
         return None
