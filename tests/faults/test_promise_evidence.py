@@ -408,3 +408,44 @@ def test_a_checksum_replaces_the_md5_only_where_the_store_verifies_it(
     assert with_md5 == [not verifies] * 9
     assert bool(refused) == verifies
     custody.assert_all_moved()
+
+
+@pytest.mark.parametrize("damages", [False, True], ids=["takes it", "damages it"])
+def test_an_upload_whose_checksum_the_store_does_not_name_is_compared_in_other_ways(
+    library: Library, engine: Engine, custody: Custody, wire: WireProxy, damages: bool
+) -> None:
+    """The proxy plays a store that verifies the checksum of parts, and ignores that of whole objects."""
+    library.add([17 * MIB] * 3, thumbnails=0)
+    custody.take_stock()
+
+    def create(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        answer.headers["x-amz-checksum-algorithm"] = exchange.header("x-amz-checksum-algorithm") or ""
+        exchange.reply(answer)
+
+    def part(exchange: Exchange) -> None:
+        exchange.body()
+        text = b"<Error><Code>BadDigest</Code><Message>not the announced one</Message></Error>"
+        exchange.reply(Answer(400, {"Content-Type": "application/xml"}, text))
+
+    def put(exchange: Exchange) -> None:
+        with_md5.append(exchange.header("content-md5") is not None)
+        if damages:
+            body = exchange.body()
+            exchange._body = bytes([body[0] ^ 1]) + body[1:]
+        exchange.reply(exchange.forward())
+
+    with_md5: list[bool] = []
+    wire.add(CREATE, create)
+    wire.add(PART, part)
+    wire.add(PUT, put)
+    # So few connections that these files are enough to fill them, and go whole.
+    engine.offload["concurrency"] = 8
+    outcome = engine.run()
+    assert with_md5 == [False] * 3
+    if damages:
+        assert (outcome.status, len(outcome.failures), outcome.files("deleted")) == (1, 3, 0), outcome.errors
+        assert custody.on_disk() == custody.known
+    else:
+        assert (outcome.status, outcome.files("deleted")) == (0, 3), outcome.errors
+        custody.assert_all_moved()

@@ -373,3 +373,13 @@ def test_unfinished_uploads() -> None:
     assert query_of(store.requests[0]) == {"uploads": "", "prefix": "p/", "max-uploads": "1000"}
     assert query_of(store.requests[1])["key-marker"] == "a&b"
     assert query_of(store.requests[1])["upload-id-marker"] == "9"
+
+
+@pytest.mark.parametrize(("echo", "kept"), [("AAAA", {"crc64nvme": "AAAA"}), ("BBBB", {}), (None, {})])
+def test_an_upload_with_a_checksum(echo: str | None, kept: dict[str, str]) -> None:
+    """Only a store that names it has kept it."""
+    headers = [] if echo is None else [f"x-amz-checksum-crc64nvme: {echo}"]
+    with scripted_store(answer(200, b"", "ETag: x", *headers)) as store:
+        info = ask(store, lambda s3: s3.put("a", b"x", Digest(name="crc64nvme", checksum="AAAA")))
+    assert info.checksums == kept
+    assert "content-md5" not in store.requests[0].headers

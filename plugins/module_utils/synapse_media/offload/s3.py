@@ -135,21 +135,24 @@ class S3:
 
     async def put(self, key: str, body: Body, digest: Digest) -> ObjectInfo:
         """Stores the body; the store checks it against the digest before it says yes."""
-        return self._stored(await self._put(key, body, digest), key, body)
+        return self._stored(await self._put(key, body, digest), key, body, digest)
 
     async def put_if_absent(self, key: str, body: Body, digest: Digest) -> ObjectInfo | None:
         """As put(); None where there is an object, which a store that knows ``If-None-Match: *`` keeps as it is."""
         answer = await self._put(key, body, digest, ("if-none-match", "*"))
-        return None if answer.status == _EXISTS else self._stored(answer, key, body)
+        return None if answer.status == _EXISTS else self._stored(answer, key, body, digest)
 
     async def _put(self, key: str, body: Body, digest: Digest, *more: tuple[str, str]) -> Answer:
         headers = (digest.header, *self._kept, *more)
         return await self._client.request("put", "PUT", key, headers=headers, body=body)
 
-    def _stored(self, answer: Answer, key: str, body: Body) -> ObjectInfo:
+    def _stored(self, answer: Answer, key: str, body: Body, digest: Digest) -> ObjectInfo:
         self._refuse_all_but_success(answer, "put", key)
         self._check_encryption(answer, key)
-        return _object_info(answer, body.length if isinstance(body, FilePart) else len(body))
+        info = _object_info(answer, body.length if isinstance(body, FilePart) else len(body))
+        if digest.name and answer.headers.get(f"x-amz-checksum-{digest.name}") == digest.checksum:
+            info.checksums[digest.name] = digest.checksum
+        return info
 
     async def get(self, key: str, make_sink: Callable[[], Sink]) -> int | None:
         """How many bytes the object has, once the last sink has had them all; None where there is no such object.

@@ -59,5 +59,8 @@ async def upload_whole(
         return None
     context.report.sent.add(file.size)
     # The ETag of an encrypted object is no digest, but the store has compared the one that went along.
-    etags = (content.md5.hex(),) if content.md5 else (info.etag,)
-    return Uploaded(file, content.identity, (*etags, info.etag) if info.encrypted else etags, repaired)
+    etags: tuple[str, ...] = (content.md5.hex(), info.etag) if info.encrypted else (content.md5.hex(),)
+    if digest.name:
+        # A store that does not name the checksum has not kept it; then the object is compared in other ways.
+        etags = (info.etag,) if digest.name in info.checksums else ()
+    return Uploaded(file, content.identity, etags, repaired)
