@@ -86,7 +86,7 @@ def mixed(count: int) -> Iterator[tuple[str, str, str, bool, int]]:
             if seen % 4 == 0:
                 size = large if seen % 40 == 0 else medium
             seen += 1
-        yield (*name, next(size))
+        yield (*name, next(size, 0))
 
 
 def files(count: int, shape: str) -> Iterator[tuple[str, str, str, bool, int]]:

@@ -20,6 +20,7 @@ class JuiceFS(Store):
             [juicefs, "format", "--storage", "file", "--bucket", objects, metadata, "media"],
             capture_output=True,
             text=True,
+            check=False,
         )
         assert formatted.returncode == 0, f"juicefs format failed\n{formatted.stdout}{formatted.stderr}"
         server = ServerProcess(

@@ -119,7 +119,7 @@ class Rgw(Store):
         self._run("ceph", "osd", "new", identifier)
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", identifier)
         osd = self._daemon("ceph-osd", "-i", "0")
-        osd.wait_until(lambda: self._osd_is_up(), "the monitor says that it is up")
+        osd.wait_until(self._osd_is_up, "the monitor says that it is up")
 
     def _osd_is_up(self) -> bool:
         return bool(json.loads(self._run("ceph", "osd", "stat", "--format", "json"))["num_up_osds"])
@@ -140,6 +140,6 @@ class Rgw(Store):
 
     def _run(self, name: str, *arguments: str) -> str:
         command: Sequence[str] = [program(name, _PACKAGES.get(name, "ceph-common")), *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, f"{' '.join(command[:4])} failed\n{done.stderr[-2000:]}"
         return done.stdout

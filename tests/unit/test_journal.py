@@ -26,7 +26,7 @@ class Listener:
         rest = self.socket.recv(1 << 20)
         fields: dict[str, bytes] = {}
         while rest:
-            line, _, rest = rest.partition(b"\n")
+            line, dummy, rest = rest.partition(b"\n")
             name, equals, value = line.partition(b"=")
             if not equals:
                 (size,) = struct.unpack("<Q", rest[:8])

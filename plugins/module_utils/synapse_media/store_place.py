@@ -134,9 +134,9 @@ class StorePlace:
         """Whether the record's hash is the one of this key; an empty record stands for no key."""
         if not recorded or not self.customer_key:
             return not recorded and not self.customer_key
-        scheme, _, rest = recorded.partition("$")
-        iterations, _, rest = rest.partition("$")
-        salt, _, digest = rest.partition("$")
+        scheme, dummy, rest = recorded.partition("$")
+        iterations, dummy, rest = rest.partition("$")
+        salt, dummy, digest = rest.partition("$")
         if scheme != _SCHEME or not iterations.isdecimal() or not 0 < int(iterations) <= 100 * _ITERATIONS:
             return False
         return hmac.compare_digest(_hash(self.customer_key, salt, int(iterations)), digest)

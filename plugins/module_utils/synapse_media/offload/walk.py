@@ -140,7 +140,8 @@ class _Reader:
 
     def read(self, directory: Directory[Entry]) -> Iterable[Entry]:
         parent, name, path = directory.parent, directory.name, directory.path
-        assert parent is not None
+        if parent is None:
+            raise AssertionError("only the root has no parent, and it is read elsewhere")
         level: _Level = parent.context
         if not name.isprintable() or (level.length and len(name) != level.length):
             return _left(parent.descriptor, name, path)
