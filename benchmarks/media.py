@@ -33,10 +33,10 @@ class Tree:
         return self.directory / "media_store"
 
     def lay_out(self) -> None:
-        """Hard links: as many new directories as a copy has, and the same contents, times and owners."""
+        """A copy: Synapse's files have one name each, and a file with several costs the engine more."""
         self.remove()
         subprocess.run(as_worker(["mkdir", str(self.work.parent)]), check=True)
-        subprocess.run(as_worker(["cp", "-al", str(self.master), str(self.work)]), check=True)
+        subprocess.run(as_worker(["cp", "-a", str(self.master), str(self.work)]), check=True)
 
     def remove(self) -> None:
         shutil.rmtree(self.work.parent, ignore_errors=True)
