@@ -68,7 +68,8 @@ def test_a_multipart_upload_that_fails_is_aborted(
     (large,) = custody.on_disk()
     assert (outcome.status, outcome.failed_paths) == (1, [large]), outcome.errors
     assert outcome.files("deleted") == len(custody.known) - 1
-    assert wire.count(ABORT) == 1
+    # Of the media: another one belongs to the question which checksums the store verifies.
+    assert wire.count(ABORT, "^(local|remote)_") == 1
     assert unfinished_uploads(s3, bucket) == []
     custody.assert_nothing_lost()
 

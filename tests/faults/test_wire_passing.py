@@ -131,7 +131,8 @@ def test_answers_cut_short_while_an_object_is_read_back(engine: Engine, wire: Wi
     assert all(fault.struck for fault in faults)
     assert outcome.files("verified") == len(custody.known)
     custody.assert_all_moved()
-    assert wire.count(ABORT) == 0
+    # Of the media: others belong to the question which checksums the store verifies.
+    assert wire.count(ABORT, "^(local|remote)_") == 0
 
 
 @pytest.mark.usefixtures("filled")
