@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import email.utils
 import socket
+import threading
 import time
 from typing import Any
 
@@ -83,8 +84,18 @@ def test_one_request_that_is_throttled_for_ever_fails_alone() -> None:
 
 
 def test_an_object_that_is_throttled_while_others_are_served_fails_soon() -> None:
+    throttled = threading.Event()
+
+    def serve(link: socket.socket) -> None:
+        # Only what is served after its first refusal shows that the refusals mean this object.
+        throttled.wait(10)
+        link.sendall(done())
+
     def choose(request: Request) -> Reply:
-        return SLOW_DOWN if request.target.endswith("k0003") else done()
+        if request.target.endswith("k0003"):
+            throttled.set()
+            return SLOW_DOWN
+        return serve
 
     with scripted_store(done()) as store:
         store.choose(choose)
