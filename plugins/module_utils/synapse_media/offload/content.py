@@ -43,7 +43,6 @@ __all__ = [
     "disagreement",
     "identity_of",
     "open_file",
-    "part_checksum",
     "read_batch",
     "read_content",
 ]
@@ -127,14 +126,6 @@ def digest_part(descriptor: int, offset: int, length: int) -> bytes:
     return digest.digest()
 
 
-def part_checksum(descriptor: int, offset: int, length: int, name: str) -> str:
-    """A checksum of a part, in base64; `name` is one of checksums.available(). Raises as digest_part()."""
-    checksum = Checksum(name)
-    for chunk in _chunks(descriptor, offset, length, _never):
-        checksum.update(chunk)
-    return checksum.base64()
-
-
 def digest_sha256(descriptor: int, length: int, stop: Callable[[], bool]) -> bytes:
     """The SHA-256 of the first bytes, raw; `stop` is asked before each MiB. Raises as digest_part(), or STOPPED."""
     digest = hashlib.sha256()
@@ -143,10 +134,10 @@ def digest_sha256(descriptor: int, length: int, stop: Callable[[], bool]) -> byt
     return digest.digest()
 
 
-def checksum_of(descriptor: int, length: int, name: str, stop: Callable[[], bool]) -> str:
-    """A checksum of the first bytes, in base64; `name` is one of checksums.available(). Raises as digest_sha256()."""
+def checksum_of(descriptor: int, offset: int, length: int, name: str, stop: Callable[[], bool] = _never) -> str:
+    """A checksum of a part, in base64; `name` is one of checksums.available(). Raises as digest_sha256()."""
     checksum = Checksum(name)
-    for chunk in _chunks(descriptor, 0, length, stop):
+    for chunk in _chunks(descriptor, offset, length, stop):
         checksum.update(chunk)
     return checksum.base64()
 
@@ -201,8 +192,7 @@ class _Files:
         raise _changed(file)
 
     def is_same(self, file: LocalFile, status: os.stat_result) -> bool:
-        now = identity_of(status)
-        return now == file.identity or self._unlinks.is_same(file.identity, now)
+        return self._unlinks.is_same(file.identity, identity_of(status))
 
 
 def _read(

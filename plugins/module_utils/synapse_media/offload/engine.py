@@ -169,7 +169,9 @@ def _drive(
             report=report,
             rehearse=report.dry_run,
             now=time.time(),
-            most_threads=max(1, min(_MOST_THREADS, client.other_descriptors // _DESCRIPTORS_A_THREAD)),
+            most_threads=max(
+                1, min(settings.concurrency, _MOST_THREADS, client.other_descriptors // _DESCRIPTORS_A_THREAD)
+            ),
         )
         report.requests = context.s3.requests
         try:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ..errors import MediaError
 from .conflict import proves_file, refuse_disagreement
-from .content import UNREADABLE, ContentProblem, digest_in_order, digest_part, digest_sha256, part_checksum
+from .content import UNREADABLE, ContentProblem, checksum_of, digest_in_order, digest_part, digest_sha256
 from .context import Context
 from .digests import MIB, composed_etag, is_md5, parts_of
 from .local_file import LocalFile
@@ -50,14 +50,14 @@ async def upload_parts(context: Context, file: LocalFile, row: Row, *, repaired:
     Raises Disagreement, RequestFailed, ContentProblem, or StoreError where the store refuses the whole run.
     """
     key = context.key(file)
-    await context.check_encryption()
+    await context.checks.encryption()
     descriptor = await context.open(file)
     try:
         upload = await _begin(context, key, file.size)
         try:
             etags = await _FileUpload(context, file, row, descriptor, upload).run()
         except MediaError as error:
-            await _abort(context, key, upload)
+            await context.abort(key, upload)
             if isinstance(error, RequestFailed) and not error.status:
                 # A part whose answer never came may arrive after the upload was aborted.
                 context.abort_again.append((key, upload))
@@ -72,34 +72,25 @@ async def abort_unfinished(context: Context) -> None:
     """Takes back what a stopped run had begun to upload, as far as the store lets it."""
     uploads = list(context.unfinished)
     for key, upload in uploads:
-        await _abort(context, key, upload)
+        await context.abort(key, upload)
     if uploads:
         # Parts that were on their way when the connections were closed may have arrived meanwhile.
         await context.loop.sleep(_ABORT_AGAIN_AFTER)
         for key, upload in uploads:
-            await _abort(context, key, upload)
+            await context.abort(key, upload)
 
 
 async def abort_again(context: Context) -> None:
     """For the end of a run that was not stopped."""
     for key, upload in context.abort_again:
-        await _abort(context, key, upload)
-
-
-async def _abort(context: Context, key: str, upload: MultipartUpload) -> None:
-    try:
-        await context.s3.abort_multipart(key, upload.upload_id)
-    except MediaError:
-        # The error that led here is the one to tell. An unfinished upload is no object, and a later run aborts it.
-        return
-    context.unfinished.discard((key, upload))
+        await context.abort(key, upload)
 
 
 async def _begin(context: Context, key: str, size: int) -> MultipartUpload:
     """A new upload, with a checksum for its parts where this store is known to verify that."""
     if size >= LARGEST_WHOLE:
-        await context.begin_checksum_check()
-    upload = await context.s3.create_multipart(key, context.checksum)
+        await context.checks.begin_checksum()
+    upload = await context.s3.create_multipart(key, context.checks.checksum)
     context.unfinished.add((key, upload))
     return upload
 
@@ -180,7 +171,7 @@ class _FileUpload:
     async def _digest(self, body: FilePart) -> Digest:
         if self._upload.checksum:
             name = self._upload.checksum
-            return Digest(name=name, checksum=await self._context.in_thread(part_checksum, *body, name))
+            return Digest(name=name, checksum=await self._context.in_thread(checksum_of, *body, name))
         return Digest(await self._context.in_thread(digest_part, *body))
 
     async def _sha256(self) -> bytes | None:

@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 def taken(context: Context, file: LocalFile, *, repaired: bool) -> None:
     """The file is in the bucket now, or would be."""
-    context.report.done(REPAIRED if repaired else UPLOADED, file.path, file.size)
-    if context.rehearse and context.settings.delete_local:
-        context.report.done(DELETED, file.path, file.size)
+    _done(context, REPAIRED if repaired else UPLOADED, file)
 
 
 def proven_only(context: Context, file: LocalFile) -> None:
     """The file was in the bucket, and stays on the disk or would be unlinked."""
-    context.report.done(VERIFIED, file.path, file.size)
+    _done(context, VERIFIED, file)
+
+
+def _done(context: Context, outcome: str, file: LocalFile) -> None:
+    context.report.done(outcome, file.path, file.size)
     if context.rehearse and context.settings.delete_local:
         context.report.done(DELETED, file.path, file.size)
 

@@ -36,7 +36,7 @@ async def offload(context: Context) -> None:
         rules,
         settings.shard,
         context.now,
-        most_threads=min(settings.concurrency, context.most_threads),
+        most_threads=context.most_threads,
     )
     presence = Presence(context.loop, context.s3)
     leftovers = None if context.rehearse else context.loop.start(abort_leftovers(context))
@@ -50,7 +50,7 @@ async def offload(context: Context) -> None:
         reading = context.loop.start(context.in_thread(windows.next))
         _count(context, window)
         if not context.rehearse and any(candidate.file.size >= LARGE for candidate in window.candidates):
-            context.begin_checksum_check()
+            context.checks.begin_checksum()
         if window.candidates:
             answers = await presence.look_up([context.key(candidate.file) for candidate in window.candidates])
             context.new_objects.nothing_there = presence.nothing_there
@@ -59,11 +59,11 @@ async def offload(context: Context) -> None:
             await context.removals.prune(window.empty_directories)
         if len(under_way) >= _WINDOWS_IN_FLIGHT:
             await under_way.popleft()
-        context.large_uploads = [task for task in context.large_uploads if not task.finished]
+        context.background = [task for task in context.background if not task.finished]
     windows.close()
     for task in under_way:
         await task
-    for task in context.large_uploads:
+    for task in context.background:
         await task
     await abort_again(context)
     if leftovers is not None:

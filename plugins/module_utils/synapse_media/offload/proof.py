@@ -98,7 +98,7 @@ async def _checksum(context: Context, file: LocalFile, content: Content, name: s
 def _checksum_of_file(context: Context, file: LocalFile, name: str) -> str:
     descriptor = context.open_now(file)
     try:
-        checksum = checksum_of(descriptor, file.size, name, context.is_stopping)
+        checksum = checksum_of(descriptor, 0, file.size, name, context.is_stopping)
         context.check_unchanged(file, descriptor)
         return checksum
     finally:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .conflict import Disagreement, refuse_disagreement
+from ..errors import MediaError
+from .conflict import refuse_disagreement
 from .content import Content, ContentProblem
 from .context import Context
 from .outcome import tell
@@ -40,15 +41,13 @@ async def read_contents(
     wanted = [(file, row.sha256 is not None and file.is_original, file.size <= keep) for file, row in candidates]
     contents: list[Content | None] = []
     for (file, row), content in zip(candidates, await context.read(wanted, to_upload=to_upload)):
-        if isinstance(content, ContentProblem):
-            tell(context, file, content)
-            contents.append(None)
-            continue
         try:
+            if isinstance(content, ContentProblem):
+                raise content
             refuse_disagreement(file, content.sha256, row)
-        except Disagreement as error:
-            context.fail(file, error)
+        except MediaError as problem:
+            tell(context, file, problem)
             contents.append(None)
-            continue
-        contents.append(content)
+        else:
+            contents.append(content)
     return contents

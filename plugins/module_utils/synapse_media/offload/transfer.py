@@ -33,7 +33,7 @@ _LARGEST_KEPT = 128 * 1024
 async def transfer(context: Context, candidates: Sequence[Candidate], answers: Mapping[str, Answer]) -> None:
     """What became of each file goes into the report. Raises StoreError where the store refuses the whole run.
 
-    Large files are still under way afterwards, as tasks in context.large_uploads.
+    Large files are still under way afterwards, as tasks in context.background.
     """
     missing: list[Candidate] = []
     present: list[tuple[Candidate, Found]] = []
@@ -66,7 +66,7 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
     for candidate in large:
         await context.large_files.enter()
         in_parts = candidate.file.size >= in_parts_from
-        context.large_uploads.append(context.loop.start(_move_large(context, candidate, repaired, in_parts)))
+        context.background.append(context.loop.start(_move_large(context, candidate, repaired, in_parts)))
     batches: list[Task[list[Task[Uploaded | None]]]] = []
     for batch in read_batches(context, [candidate for candidate in candidates if candidate.file.size < LARGE]):
         # One batch at a time: several that hold a part of what they need would wait for each other for ever.
@@ -144,7 +144,7 @@ async def _move_large(context: Context, candidate: Candidate, repaired: bool, in
 
 async def _in_one(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
     # It takes two answers of the store, and saves more than half of the work.
-    await context.begin_checksum_check()
+    await context.checks.begin_checksum()
     (content,) = await read_contents(context, [candidate], keep=0, to_upload=True)
     if content is None:
         return None

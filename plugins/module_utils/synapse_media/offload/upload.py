@@ -38,12 +38,12 @@ async def upload_whole(
     `may_replace`: as in NewObjects.put(). Raises RequestFailed, ContentProblem, or StoreError where the store refuses
     the whole run.
     """
-    await context.check_encryption()
+    await context.checks.encryption()
     if content.data is not None:
         body: bytes | FilePart = content.data
     else:
         body = FilePart(await context.open(file), 0, file.size)
-    digest = Digest(content.md5) if content.md5 else Digest(name=context.checksum, checksum=content.checksum)
+    digest = Digest(content.md5) if content.md5 else Digest(name=context.checks.checksum, checksum=content.checksum)
     info: ObjectInfo | None
     try:
         # Should the file change now, its digest no longer fits and the store refuses the request.
