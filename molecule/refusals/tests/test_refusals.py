@@ -70,7 +70,7 @@ WRONG_SETTINGS = {
     ),
     "a configuration directory of Synapse's": (
         settings(config_dir="/etc/matrix-synapse"),
-        ["synapse_s3_config_dir", "/etc/matrix-synapse/ of Synapse"],
+        ["synapse_s3_config_dir", "contains /etc/matrix-synapse, /etc/matrix-synapse/homeserver.yaml of Synapse"],
     ),
     "a configuration directory that is somebody's home": (
         settings(config_dir="/home/alice"),
@@ -82,7 +82,7 @@ WRONG_SETTINGS = {
     ),
     "a directory of the program in which Synapse lies": (
         settings(migrate_install_dir="/opt/synapse"),
-        ["synapse_s3_migrate_install_dir", "/opt/synapse/venv/ of Synapse"],
+        ["synapse_s3_migrate_install_dir", "/opt/synapse/venv of Synapse"],
     ),
     "an instance whose name leads elsewhere": (settings(instance="../x"), ["synapse_s3_instance", "'blue'"]),
     "a URL of Synapse without a scheme": (settings(synapse_url="127.0.0.1:8008"), ["synapse_s3_synapse_url", "unix:"]),
@@ -102,7 +102,6 @@ WRONG_CONFIGURATIONS = {
     "a process without the media repository": ("enable_media_repo: false\n", ["enable_media_repo"]),
     "another bucket in Synapse's configuration": (OTHER_PROVIDER, ["another-bucket", "synapse_s3_bucket"]),
     "the key twice": ("media_storage_providers: []\nmedia_storage_providers: []\n", ["media_storage_providers"]),
-    "a list on one line": ("media_storage_providers: [{module: some.Module}]\n", ["media_storage_providers"]),
 }
 
 
