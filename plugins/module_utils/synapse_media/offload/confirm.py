@@ -14,7 +14,7 @@ from .context import Context
 from .evidence import remove_proven
 from .local_file import Proven
 from .outcome import taken, tell
-from .presence import PAGE, Found, Presence, ask
+from .presence import PAGE, PAGE_PAYS, Found, Presence, ask
 from .proof import Unproven, is_proven
 from .transport.client import RequestFailed
 from .transport.loop import Task
@@ -27,8 +27,11 @@ _BATCH = 128
 async def confirm(context: Context, uploads: Sequence[Uploaded]) -> None:
     """Looks every upload up in the bucket, and unlinks what is there. Raises StoreError, which ends the run."""
     # A page for every thousand objects that these uploads have added: the run as a whole then lists no more than once
-    # for every thousand objects there are, and once more.
-    presence = Presence(context.loop, context.s3, most_lists=len(uploads) // PAGE)
+    # for every thousand objects there are, and once more. Where all objects are of this run, a page that is not full
+    # answers for all of them too, and saves a request for each.
+    full_pages, rest = divmod(len(uploads), PAGE)
+    most_lists = full_pages + (1 if context.new_objects.nothing_there and rest >= PAGE_PAYS else 0)
+    presence = Presence(context.loop, context.s3, most_lists=most_lists)
     answers = await presence.look_up([context.key(upload.file) for upload in uploads])
     for start in range(0, len(uploads), _BATCH):
         proven: list[Proven] = []

@@ -15,7 +15,7 @@ from .transport.client import RequestFailed
 from .transport.loop import Loop
 
 # A page of 1,000 keys costs the store and the wire as much as some dozens of single answers of 300 bytes.
-_PAGE_PAYS = 8
+PAGE_PAYS = 8
 _FIRST_QUESTIONS = 16
 _MOST_QUESTIONS = 1024
 # So many keys are worth a first page that begins before them.
@@ -113,8 +113,8 @@ class Presence:
         was_early, self._begin_early = self._begin_early, False
         if page.objects:
             self._until = max(self._until, page.objects[-1].key)
-        answered = sum(key <= self._until for key in keys[position : position + _PAGE_PAYS])
-        if self._ended or was_early or answered >= min(_PAGE_PAYS, len(keys) - position):
+        answered = sum(key <= self._until for key in keys[position : position + PAGE_PAYS])
+        if self._ended or was_early or answered >= min(PAGE_PAYS, len(keys) - position):
             self._next_questions = _FIRST_QUESTIONS
             return
         self._questions = self._next_questions
