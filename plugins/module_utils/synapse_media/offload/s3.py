@@ -29,7 +29,7 @@ from .transport.verdict import Verdicts, status_of_late_error
 
 __all__ = ["S3", "Digest", "Listed", "MultipartUpload", "ObjectInfo", "Page", "is_archive_class"]
 
-_CHECKSUM_NAMES = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
+_CHECKSUMS = tuple((name, f"x-amz-checksum-{name}") for name in ("crc32", "crc32c", "crc64nvme", "sha1", "sha256"))
 _XML_TYPE = ("content-type", "application/xml")
 _ALGORITHM_HEADER = "x-amz-server-side-encryption-customer-algorithm"
 # Objects of these classes have to be restored before anybody can read them.
@@ -327,8 +327,8 @@ def _object_info(answer: Answer, size: int) -> ObjectInfo:
     checksums: dict[str, str] = {}
     kind = headers.get("x-amz-checksum-type")
     if kind in (None, "FULL_OBJECT"):
-        for name in _CHECKSUM_NAMES:
-            value = headers.get(f"x-amz-checksum-{name}")
+        for name, header in _CHECKSUMS:
+            value = headers.get(header)
             # A digest of the parts' digests ends in their number. A CRC counts only of a store that knows the kinds of
             # checksums: others hand back whatever was sent along.
             if value is not None and "-" not in value and (kind is not None or name == "sha256"):

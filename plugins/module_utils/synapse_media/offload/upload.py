@@ -38,7 +38,8 @@ async def upload_whole(
     `may_replace`: as in NewObjects.put(). Raises RequestFailed, ContentProblem, or StoreError where the store refuses
     the whole run.
     """
-    await context.checks.encryption()
+    if context.store.sse_customer_key:
+        await context.checks.encryption()
     if content.data is not None:
         body: bytes | FilePart = content.data
     else:
