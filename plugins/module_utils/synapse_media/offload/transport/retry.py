@@ -144,7 +144,7 @@ class Retries:
         operation.note(key, now, first=first)
         if fault.throttled:
             operation.throttles += 1
-        elif fault.attempts > 1 and not operation.restricted and operation.requests >= _RESTRICTED_TO:
+        if fault.attempts > 1 and not operation.restricted and operation.requests >= _RESTRICTED_TO:
             operation.restrict()
         # One object alone is no reason to give up all others.
         if now - operation.since >= self._patience and len(operation.failing) > 1:
