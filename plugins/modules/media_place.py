@@ -84,17 +84,17 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     CONNECTION_ARGUMENTS,
     settings_from,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.whole_file import write_whole
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
     ConfigurationError,
     MediaError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_place import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.location import (
     PlaceRecord,
     StorePlace,
     moved,
     shown_record,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.whole_file import write_whole
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

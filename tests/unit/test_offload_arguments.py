@@ -27,13 +27,13 @@ def imported(statements: str) -> set[str]:
 
 def test_the_command_line_alone_imports_no_engine() -> None:
     modules = imported("import synapse_media.__main__")
-    assert "synapse_media.offload.arguments" in modules
+    assert "synapse_media.commands.offload" in modules
     heavy = ("boto3", "botocore", "psycopg2", "yaml", "tqdm", "humanize", "s3transfer")
     assert modules.isdisjoint(heavy)
-    assert modules.isdisjoint({"synapse_media.offload.command", "synapse_media.upstream.migrate"})
+    assert modules.isdisjoint({"synapse_media.offload.job", "synapse_media.commands.migrate"})
 
 
-@pytest.mark.parametrize("module", ["synapse_media.store", "synapse_media.offload.command"])
+@pytest.mark.parametrize("module", ["synapse_media.settings.store", "synapse_media.offload.job"])
 def test_the_engine_needs_no_boto3(module: str) -> None:
     modules = imported(f"import {module}")
     assert module in modules

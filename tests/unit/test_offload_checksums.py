@@ -11,8 +11,8 @@ import hashlib
 import sys
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import checksums
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.checksums import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk import checksums
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.checksums import (
     Checksum,
     available,
     for_parts,

@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import (
-    arguments as offload_arguments,
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.commands import (
+    offload as offload_arguments,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import command
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import job as command
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
     DELETED,
     REPAIRED,
     UPLOADED,
     Report,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.signals import Stopped
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import Stopped
 
 
 class Run:

@@ -7,16 +7,16 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.layout import LOCAL, Media
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.conflict import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.database.rows import Row
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.layout import LOCAL, Media
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import LocalFile
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.conflict import (
     Conflict,
     Disagreement,
     proves_file,
     refuse_conflict,
     refuse_disagreement,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.local_file import LocalFile
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.rows import Row
 
 MEDIA = Media(LOCAL, "", "AABBrest")
 DIGEST = b"d" * 32

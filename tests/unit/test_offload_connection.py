@@ -20,25 +20,25 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     ConfigurationError,
     StoreError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import (
     S3,
     Digest,
     MultipartUpload,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import retry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import (
     Client,
     FilePart,
     RequestFailed,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.connection import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.connection import (
     Connection,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.faults import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.errors import (
     ReadTimeoutError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.reading import Link
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.reader import Link
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.version import USER_AGENT
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization

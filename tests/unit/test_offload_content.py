@@ -13,10 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import (
-    content as content_module,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.content import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.database.rows import Row
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk import content as content_module
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.content import (
     SMALL,
     Content,
     ContentProblem,
@@ -27,8 +26,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     read_batch,
     read_content,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.local_file import LocalFile
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.rows import Row
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import LocalFile
 from local_tree import KEYS, LOCAL_KEY, file_at, open_descriptors, put, store_of_an_ordinary_user, walk_all
 
 SIZES = [0, 1, 19_000, SMALL - 1, SMALL, SMALL + 1, 3 * SMALL + 7]

@@ -20,21 +20,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import directory_ages
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.directory_ages import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk import directory_ages
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.directory_ages import (
     DirectoryAges,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.local_file import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import (
     Proven,
     identity_of,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.own_unlinks import OwnUnlinks
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.removal import Removals
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.walk import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.own_unlinks import OwnUnlinks
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.removal import Removals
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.walk import (
     EmptyDirectory,
     entries,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from local_tree import KEYS, LOCAL_KEY, everything, put, remove_batch, walk_all
 
 MODULE_UTILS = str(Path(__file__).parents[2] / "plugins" / "module_utils")
@@ -371,8 +371,8 @@ def test_killed_between_the_unlink_and_the_removal_of_the_directory(
     grow_old(tmp_path)
     program = (
         "import os, signal, sys\n"
-        "from synapse_media.offload import local_file, own_unlinks, removal, walk\n"
-        "from synapse_media.offload.transport.loop import Loop\n"
+        "from synapse_media.disk import local_file, own_unlinks, removal, walk\n"
+        "from synapse_media.event_loop.loop import Loop\n"
         "os.rmdir = lambda *arguments, **options: os.kill(os.getpid(), signal.SIGKILL)\n"
         "files = [local_file.Proven(file, file.identity) for file in walk.walk(sys.argv[1], print)]\n"
         "loop = Loop()\n"

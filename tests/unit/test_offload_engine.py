@@ -19,7 +19,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     MediaError,
     StoreError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import DatabaseSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import engine
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.context import Context
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.metrics import (
@@ -31,14 +30,17 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     Failure,
     Report,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import MultipartUpload
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     OffloadSettings,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.shard import Shard
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.signals import Stopped
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.source import Source
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import Stopped
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import MultipartUpload
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
+    DatabaseSettings,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.source import Source
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 STORE = StoreSettings.from_mapping(
     {"bucket": "media", "endpoint_url": "http://127.0.0.1:9", "access_key_id": "id", "secret_access_key": "secret"}

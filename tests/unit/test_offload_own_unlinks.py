@@ -16,19 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import own_unlinks
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.local_file import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk import own_unlinks
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import (
     Identity,
     LocalFile,
     Proven,
     identity_of,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.own_unlinks import OwnUnlinks
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.removal import (
-    Removals,
-    Removed,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.own_unlinks import OwnUnlinks
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.removal import Removals, Removed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from local_tree import everything, put, remove_batch, walk_all
 
 DIRECTORY = "local_content/Ab/Cd"

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.pace import FileSystemPace
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.pace import FileSystemPace
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import directories, read_ahead
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.walk import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk import directories, read_ahead
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.walk import (
     EmptyDirectory,
     Entry,
     Left,
     LocalFile,
     entries,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from local_tree import open_descriptors, put
 
 MODULE_UTILS = str(Path(__file__).parents[2] / "plugins" / "module_utils")
@@ -238,7 +238,7 @@ def test_threads_and_descriptors_go_with_the_walk(many_directories: Path, how: s
 
 def test_a_process_ends_in_the_middle_of_a_walk(many_directories: Path) -> None:
     program = (
-        "import os, sys, time; from synapse_media.offload import read_ahead, walk; read_ahead._SLOW = -1.0\n"
+        "import os, sys, time; from synapse_media.disk import read_ahead, walk; read_ahead._SLOW = -1.0\n"
         "opened = os.open\n"
         "def slowly(*arguments, dir_fd=None):\n"
         "    time.sleep(0 if dir_fd is None else 0.05)\n"

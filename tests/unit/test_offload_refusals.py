@@ -6,18 +6,15 @@ from collections.abc import Callable
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError, StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import (
     S3,
     Digest,
     MultipartUpload,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import retry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
-    Client,
-    RequestFailed,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.verdict import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.error_classifier import (
     status_of_late_error,
 )
 from offload_client import md5, put, with_s3

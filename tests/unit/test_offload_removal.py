@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk import removal
 from local_tree import (
     KEYS,
     LOCAL_KEY,

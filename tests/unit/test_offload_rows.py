@@ -17,17 +17,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.database import sqlite as rows_sqlite
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.database.rows import (
+    Row,
+    Rows,
+    open_rows,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.layout import (
+    LOCAL,
+    REMOTE,
+    Media,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
     ConfigurationError,
     MediaError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import DatabaseSettings
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.layout import LOCAL, REMOTE, Media
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import rows_sqlite
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.rows import (
-    Row,
-    Rows,
-    open_rows,
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
+    DatabaseSettings,
 )
 
 TABLES = """

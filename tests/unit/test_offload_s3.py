@@ -10,23 +10,20 @@ from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import (
     S3,
     Digest,
     Listed,
     MultipartUpload,
     ObjectInfo,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3_xml import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.xml import (
     UnfinishedUpload,
     UploadsPage,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import retry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
-    Client,
-    RequestFailed,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
 from offload_client import md5, with_s3
 from scripted_store import Request, answer, cut_after, done, error, reset_after, scripted_store
 

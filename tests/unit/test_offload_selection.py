@@ -9,9 +9,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.layout import LOCAL, REMOTE, Media
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.local_file import LocalFile
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.rows import Row
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.database.rows import Row
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.layout import (
+    LOCAL,
+    REMOTE,
+    Media,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import LocalFile
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.selection import (
     Rules,
     reason_to_leave,

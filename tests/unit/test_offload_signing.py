@@ -9,13 +9,9 @@ import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.address import (
-    Address,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.credentials import (
-    Keys,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.signing import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.address import Address
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.credentials import Keys
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.signing import (
     EMPTY_PAYLOAD,
     UNSIGNED_PAYLOAD,
     Signer,

@@ -11,28 +11,23 @@ from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import S3, Digest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport import retry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.client import (
-    Client,
-    RequestFailed,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.faults import (
-    Fault,
-    RefusedError,
-    ThrottledError,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.http_answer import (
-    Answer,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.retry import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.adaptive_concurrency import Slots
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import S3, Digest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.retry import (
     Outcome,
     RequestFaults,
     Retries,
     retry_after,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.slots import Slots
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.errors import (
+    Fault,
+    RefusedError,
+    ThrottledError,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.response import Answer
 from offload_client import md5, put, with_s3
 from scripted_store import Reply, Request, answer, done, error, scripted_store
 

@@ -14,8 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.layout import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.layout import (
     LOCAL,
     REMOTE,
     Media,
@@ -23,11 +22,12 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     is_ordinary,
     thumbnail_directory,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.local_file import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import (
     LocalFile,
     identity_of,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.walk import walk
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.walk import walk
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from local_tree import (
@@ -268,7 +268,7 @@ def test_names_are_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
     """A process in an ASCII locale is given other letters for the same bytes."""
     put(tmp_path, "remote_content/bücher.example/Zy/Xw/Vu")
     program = (
-        "import sys; from synapse_media.offload.walk import walk; "
+        "import sys; from synapse_media.disk.walk import walk; "
         "print(sys.getfilesystemencoding(), *(ascii(file.path) for file in walk(sys.argv[1], print)))"
     )
     done = subprocess.run(

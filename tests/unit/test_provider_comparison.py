@@ -17,7 +17,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_ent
     ProviderEntry,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_place import StorePlace
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.location import StorePlace
 from provider_files import ConfigurationFiles, entry
 
 CUSTOMER_KEY = "0123456789abcdef0123456789s3cret"

@@ -21,7 +21,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_ent
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import plan_entry, plan_removal
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_place import StorePlace
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.location import StorePlace
 from provider_files import US, ConfigurationFiles, entry
 
 SECRETS = {

@@ -7,14 +7,14 @@ from typing import Any
 
 import boto3
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media import store_client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto import client as store_client
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto.client import make_client
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import (
     StoreSettings,
     aws_config_text,
     child_environment,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_client import make_client
 
 SSE_KEY = "0123456789abcdef0123456789abcdef"
 

@@ -11,14 +11,14 @@ import botocore.exceptions
 import botocore.parsers
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_errors import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.explain import (
     clock_skew,
     error_code,
     explain,
     is_answer,
     is_denied,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 SETTINGS = StoreSettings(
     bucket="media",

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_place import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.location import (
     PlaceRecord,
     StorePlace,
     endpoint_identity,
     moved,
     shown_record,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 KEY = "0123456789abcdef0123456789abcdef"
 

@@ -10,12 +10,12 @@ import argparse
 import os
 import sys
 
-from .arguments import COMMAND_VARIABLE
+from .commands import offload as offload_arguments
+from .commands import prepare as upstream_arguments
+from .commands.arguments import COMMAND_VARIABLE
 from .errors import MediaError
-from .offload import arguments as offload_arguments
-from .output import leave, use_lenient_output
-from .signals import Stopped, hold_signals, stop_on_signals
-from .upstream import arguments as upstream_arguments
+from .process.output import leave, use_lenient_output
+from .process.signals import Stopped, hold_signals, stop_on_signals
 
 
 def main() -> int:

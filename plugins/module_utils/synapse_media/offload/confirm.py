@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..disk.content import ContentProblem
+from ..disk.local_file import Proven
 from ..errors import MediaError
-from .content import ContentProblem
+from ..event_loop.loop import Task
+from ..proof.content import Unproven, is_proven
+from ..proof.object_index import PAGE, Found, Presence, ask
+from ..s3.client import RequestFailed
+from ..s3.upload import Uploaded
 from .context import Context
 from .evidence import remove_proven
-from .local_file import Proven
 from .outcome import taken, tell
-from .presence import PAGE, Found, Presence, ask
-from .proof import Unproven, is_proven
-from .transport.client import RequestFailed
-from .transport.loop import Task
-from .upload import Uploaded
 
 # Uploads that are confirmed before the first of them is unlinked.
 _BATCH = 128

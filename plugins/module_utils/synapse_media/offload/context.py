@@ -13,21 +13,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ..database.rows import Rows
+from ..disk.content import CHANGED, Content, ContentProblem, open_file, read_batch
+from ..disk.local_file import LocalFile, identity_of
+from ..disk.own_unlinks import OwnUnlinks
+from ..disk.pace import FileSystemPace
+from ..disk.removal import Removals
 from ..errors import MediaError
-from ..store import StoreSettings
-from .content import CHANGED, Content, ContentProblem, open_file, read_batch
-from .local_file import LocalFile, identity_of
+from ..event_loop.loop import Loop, Semaphore, Task
+from ..s3.bucket import S3, MultipartUpload
+from ..s3.new_objects import NewObjects
+from ..s3.store_checks import StoreChecks
+from ..settings.store import StoreSettings
 from .outcome import unlinked
-from .overwrite import NewObjects
-from .own_unlinks import OwnUnlinks
-from .pace import FileSystemPace
-from .removal import Removals
 from .report import Report
-from .rows import Rows
-from .s3 import S3, MultipartUpload
 from .settings import OffloadSettings
-from .store_checks import StoreChecks
-from .transport.loop import Loop, Semaphore, Task
 
 # Files that are read ahead of the connections, of a fast file system.
 _READ_AHEAD = 64

@@ -14,23 +14,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from ..database.rows import Rows, open_rows
+from ..disk.lock import LOCK_NAME, RunLock
 from ..errors import ConfigurationError, LockedError, MediaError
-from ..lock import LOCK_NAME, RunLock
-from ..signals import Stopped, handed_to, hold_signals
-from ..source import Source
-from ..store import StoreSettings
+from ..event_loop.loop import Loop
+from ..process.signals import Stopped, handed_to, hold_signals
+from ..s3.bucket import S3
+from ..s3.client import Client
+from ..settings.provider_check import check_provider
+from ..settings.source import Source
+from ..settings.store import StoreSettings
 from .context import Context
 from .location import Location
 from .metrics import write_metrics
 from .pipeline import abort_uploads, offload
 from .preflight import check_content, check_metrics_file, check_state_dir, media_store_root
-from .provider_check import check_provider
 from .report import Failure, Report
-from .rows import Rows, open_rows
-from .s3 import S3
 from .settings import OffloadSettings
-from .transport.client import Client
-from .transport.loop import Loop
 
 Observer = Callable[[Report], None]
 

@@ -10,13 +10,13 @@ import math
 import time
 from collections.abc import Sequence
 
+from ..disk.local_file import Proven
 from ..errors import MediaError
+from ..proof.content import Unproven, refuse_archived
+from ..proof.object_index import Answer, Found, ask
+from ..s3.client import RequestFailed
 from .context import Context
-from .local_file import Proven
 from .outcome import proven_only, tell
-from .presence import Answer, Found, ask
-from .proof import Unproven, refuse_archived
-from .transport.client import RequestFailed
 
 
 async def remove_proven(context: Context, proven: Sequence[Proven]) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..disk.whole_file import write_whole
 from ..errors import ConfigurationError
-from ..store import StoreSettings
-from ..store_place import PlaceRecord, StorePlace, moved
-from ..whole_file import write_whole
+from ..settings.location import PlaceRecord, StorePlace, moved
+from ..settings.store import StoreSettings
 
 LOCATION_NAME = "location"
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ..upstream.diffs import Diff
+from ..diffs import Diff
 from .report import DELETED, REPAIRED, UPLOADED, Report
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..disk.content import CHANGED, VANISHED, ContentProblem
+from ..disk.local_file import LocalFile, Proven
+from ..disk.removal import DELETED as UNLINKED
+from ..disk.removal import Removed
 from ..errors import MediaError, StoreError
-from .content import CHANGED, VANISHED, ContentProblem
-from .local_file import LocalFile, Proven
-from .removal import DELETED as UNLINKED
-from .removal import Removed
 from .report import DELETED, REPAIRED, UPLOADED, VERIFIED
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 
+from ..disk.walk import UNREADABLE_DIRECTORY
+from ..event_loop.loop import Task
+from ..proof.object_index import Presence
+from ..s3.leftovers import abort_leftovers
+from ..s3.multipart import LARGE, abort_again, abort_unfinished
 from .context import Context
-from .leftovers import abort_leftovers
-from .multipart import LARGE, abort_again, abort_unfinished
-from .presence import Presence
 from .selection import Rules
 from .transfer import transfer
-from .transport.loop import Task
-from .walk import UNREADABLE_DIRECTORY
 from .windows import Window, Windows
 
 # While one window is being transferred the next is looked up, and the one before is proven and unlinked.

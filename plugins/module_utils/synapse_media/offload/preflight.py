@@ -11,13 +11,13 @@ import os
 import tempfile
 from pathlib import Path
 
+from ..database.rows import Rows
+from ..disk.layout import FIRST_LEVEL, MARK_NAME, media_on_disk
+from ..disk.lock import LOCK_NAME
+from ..disk.state_directory import check_ours
 from ..errors import ConfigurationError
-from ..layout import FIRST_LEVEL, MARK_NAME, media_on_disk
-from ..lock import LOCK_NAME
-from ..source import Source
-from ..state_directory import check_ours
+from ..settings.source import Source
 from .location import LOCATION_NAME
-from .rows import Rows
 
 # What a disk that is full refuses even though it takes the name of a new file.
 _BLOCK = b"\0" * 4096

@@ -14,8 +14,8 @@ from collections import deque
 from pathlib import Path
 from typing import TextIO
 
-from ..layout import OFFLOADED_DIRECTORIES
-from ..sizes import in_words
+from ..disk.layout import OFFLOADED_DIRECTORIES
+from ..settings.sizes import in_words
 from .report import Failure, Report
 
 LINE_EVERY = 30.0

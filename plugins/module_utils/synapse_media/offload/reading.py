@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..disk.content import Content, ContentProblem
 from ..errors import MediaError
-from .conflict import refuse_disagreement
-from .content import Content, ContentProblem
+from ..proof.conflict import refuse_disagreement
 from .context import Context
 from .outcome import tell
 from .windows import Candidate

@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..layout import REMOTE
-from .local_file import LocalFile
+from ..disk.layout import REMOTE
+from ..disk.local_file import LocalFile
 
 if TYPE_CHECKING:
-    from .rows import Row
+    from ..database.rows import Row
 
 # Why a file stays.
 NOT_REMOTE = "remote"

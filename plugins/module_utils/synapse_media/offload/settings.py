@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from ..config import flag, refuse_unknown, text
-from ..durations import parse_duration
 from ..errors import ConfigurationError
-from ..sizes import parse_size
+from ..settings.config import flag, refuse_unknown, text
+from ..settings.durations import parse_duration
+from ..settings.sizes import parse_size
 from .shard import Shard, parse_shard
 
 VERIFY_CONTENT = "content"

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..disk.content import Content
+from ..disk.local_file import LocalFile, Proven
 from ..errors import MediaError
-from .conflict import refuse_conflict
-from .content import Content
+from ..event_loop.loop import Task
+from ..proof.conflict import refuse_conflict
+from ..proof.content import Unproven, is_proven, look_closer
+from ..proof.object_index import Found
 from .context import Context
 from .evidence import remove_proven
-from .local_file import LocalFile, Proven
 from .outcome import tell
-from .presence import Found
-from .proof import Unproven, is_proven, look_closer
 from .reading import read_batches, read_contents
-from .transport.loop import Task
 from .windows import Candidate
 
 

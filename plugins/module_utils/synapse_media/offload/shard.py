@@ -10,8 +10,8 @@ import re
 import zlib
 from dataclasses import dataclass
 
+from ..disk.layout import Media
 from ..errors import ConfigurationError
-from ..layout import Media
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..disk.content import Content
 from ..errors import MediaError
+from ..event_loop.loop import Task
+from ..proof.conflict import proves_file, refuse_disagreement
+from ..proof.object_index import Answer, Found, ask
+from ..s3.client import RequestFailed
+from ..s3.multipart import LARGE, LARGEST_WHOLE, upload_parts
+from ..s3.upload import Uploaded, upload_whole
 from .confirm import confirm, confirm_one
-from .conflict import proves_file, refuse_disagreement
-from .content import Content
 from .context import Context
-from .multipart import LARGE, LARGEST_WHOLE, upload_parts
 from .outcome import taken, tell
-from .presence import Answer, Found, ask
 from .reading import read_batches, read_contents
 from .settle import settle, settle_all
-from .transport.client import RequestFailed
-from .transport.loop import Task
-from .upload import Uploaded, upload_whole
 from .windows import Candidate
 
 # A file of up to LARGEST_WHOLE goes in parts where so many of its like would not fill the connections.

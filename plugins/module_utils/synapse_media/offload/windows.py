@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..layout import Media
-from .local_file import LocalFile
+from ..database.rows import Row, Rows
+from ..disk.layout import Media
+from ..disk.local_file import LocalFile
+from ..disk.walk import Left, entries
 from .report import Tally
-from .rows import Row, Rows
 from .selection import Rules, reason_to_leave
 from .shard import Shard
-from .walk import Left, entries
 
 # Files a window: what memory holds and one statement asks the database about, whatever the size of the media store.
 WINDOW = 2000

@@ -11,13 +11,13 @@ import signal
 from dataclasses import dataclass
 from itertools import dropwhile
 
-from ..homeserver import DatabaseSettings
-from ..store import StoreSettings
-from ..store_errors import explain
+from ..database.synapse_database import explain_database_words
+from ..s3.explain import explain
+from ..settings.homeserver import DatabaseSettings
+from ..settings.store import StoreSettings
 from . import launcher
 from .output import Output
 from .script import Ended
-from .synapse_database import explain_database_words
 
 _ANSWER = re.compile(r"An error occurred \(([^)]+)\) when calling the (\w+) operation(?:[^:]*): (.*)", re.DOTALL)
 # What upstream makes of an error code that is no number: it compares it with 404.

@@ -12,11 +12,11 @@ from itertools import tee
 from typing import cast
 
 from ..errors import StoreError
-from ..homeserver import DatabaseSettings
-from ..store import StoreSettings, sse_arguments
-from ..store_client import make_client
-from ..store_encryption import not_confirmed
-from ..store_errors import error_code, error_status, explain
+from ..s3.boto.client import make_client
+from ..s3.boto.encryption import not_confirmed
+from ..s3.explain import error_code, error_status, explain
+from ..settings.homeserver import DatabaseSettings
+from ..settings.store import StoreSettings, sse_arguments
 from .batches import in_batches
 from .content import FileChangedError, ReadBack, ReadBackError, equal
 from .difference import Sizes, explain_difference

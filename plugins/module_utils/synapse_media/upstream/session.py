@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..source import Source
-from ..store import StoreSettings
-from .environment import apply, run_environment
+from ..process.environment import apply, run_environment
+from ..settings.source import Source
+from ..settings.store import StoreSettings
 from .job import Job
 from .media_store import MediaStore
 from .script import Script, require_script

@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rows of Synapse's media tables, looked up in batches and never written."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..disk.layout import LOCAL, Media
+from ..errors import ConfigurationError, MediaError
+from ..settings.homeserver import DatabaseSettings
+
+DATABASE_ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,)
+HAS_PSYCOPG2 = False
+try:
+    import psycopg2
+
+    HAS_PSYCOPG2 = True
+    DATABASE_ERRORS = (sqlite3.Error, psycopg2.Error)
+except ImportError:
+    # Not needed where Synapse keeps its rows in SQLite.
+    pass
+
+# SQLite takes at most 999 values a statement before 3.32; PostgreSQL takes arrays, so batches can be of one size.
+BATCH = 400
+
+# The age rule is upstream's own, so that a row offered again is one that the script would have offered.
+_OLD = "COALESCE(last_access_ts, created_ts) < {mark}"
+
+
+class RemoteRow(NamedTuple):
+    origin: str
+    media_id: str
+    filesystem_id: str
+
+
+class RowFacts(NamedTuple):
+    """What a row says about the original; None for what it does not say. Synapse keeps digests since 1.127."""
+
+    length: int | None = None
+    sha256: str | None = None
+
+
+class SynapseDatabase:
+    """Look-ups by SQL that both engines speak; `before` is a time in milliseconds, or None for rows of any age."""
+
+    def __init__(self, connection: Any, mark: str) -> None:
+        self._connection = connection
+        self._mark = mark
+
+    def local_ids(self, media_ids: Sequence[str], before: int | None) -> set[str]:
+        """Those of the ids that are this server's own media and no URL previews."""
+        marks = ", ".join([self._mark] * len(media_ids))
+        sql = (
+            "SELECT media_id FROM local_media_repository "  # noqa: S608 - placeholders only
+            f"WHERE url_cache IS NULL AND media_id IN ({marks})"
+        )
+        return {row[0] for row in self._rows(sql, list(media_ids), before)}
+
+    def remote_by_media_id(self, pairs: Sequence[tuple[str, str]], before: int | None) -> list[RemoteRow]:
+        return self._remote("media_id", pairs, before)
+
+    def remote_by_filesystem_id(self, pairs: Sequence[tuple[str, str]], before: int | None) -> list[RemoteRow]:
+        """No index knows the filesystem id, so the database reads the origin's rows, or all of them, once a batch."""
+        return self._remote("filesystem_id", pairs, before)
+
+    def facts(self, media: Media) -> RowFacts:
+        """What the row of this media says; nothing where there is no row."""
+        try:
+            rows = self._facts("media_length, sha256", media)
+        except DATABASE_ERRORS:
+            # The column is as new as the digests.
+            rows = [(length, None) for (length,) in self._facts("media_length", media)]
+        return RowFacts(*rows[0]) if len(rows) == 1 else RowFacts()
+
+    def _facts(self, columns: str, media: Media) -> list[tuple[Any, ...]]:
+        if media.kind == LOCAL:
+            sql = f"SELECT {columns} FROM local_media_repository WHERE media_id = {self._mark}"  # noqa: S608 - no values
+            return self._rows(sql, [media.filesystem_id], None)
+        sql = (
+            f"SELECT {columns} FROM remote_media_cache "  # noqa: S608 - the same
+            f"WHERE media_origin = {self._mark} AND filesystem_id = {self._mark}"
+        )
+        return self._rows(sql, [media.origin, media.filesystem_id], None)
+
+    def _remote(self, column: str, pairs: Sequence[tuple[str, str]], before: int | None) -> list[RemoteRow]:
+        values = ", ".join([f"({self._mark}, {self._mark})"] * len(pairs))
+        sql = (
+            "SELECT media_origin, media_id, filesystem_id FROM remote_media_cache "  # noqa: S608 - the same
+            f"WHERE (media_origin, {column}) IN (VALUES {values})"
+        )
+        return [RemoteRow(*row) for row in self._rows(sql, [value for pair in pairs for value in pair], before)]
+
+    def _rows(self, sql: str, values: list[Any], before: int | None) -> list[tuple[Any, ...]]:
+        if before is not None:
+            sql += " AND " + _OLD.format(mark=self._mark)
+            values = [*values, before]
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(sql, values)
+            return [tuple(row) for row in cursor.fetchall()]
+
+
+@contextmanager
+def open_database(settings: DatabaseSettings) -> Iterator[SynapseDatabase]:
+    try:
+        if settings.name == "sqlite3":
+            with closing(_open_sqlite(settings)) as connection:
+                yield SynapseDatabase(connection, "?")
+        else:
+            with closing(_open_postgresql(settings)) as connection:
+                yield SynapseDatabase(connection, "%s")
+    except DATABASE_ERRORS as error:
+        raise explain_database(error, settings) from error
+
+
+def require_file(settings: DatabaseSettings) -> None:
+    """SQLite would make an empty database at a path where there is none, and the script would find no media in it."""
+    if settings.name != "sqlite3":
+        return
+    path = Path(settings.args["database"])
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Synapse's SQLite database {path} cannot be opened ({error.strerror}). "
+            "Correct synapse_s3_database, or database.args.database in Synapse's configuration."
+        ) from error
+    if not regular:
+        raise ConfigurationError(f"{path} is no file. Set synapse_s3_database to Synapse's SQLite database.")
+
+
+def _open_sqlite(settings: DatabaseSettings) -> sqlite3.Connection:
+    require_file(settings)
+    connection = sqlite3.connect(settings.args["database"], timeout=30)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _open_postgresql(settings: DatabaseSettings) -> Any:
+    if not HAS_PSYCOPG2:
+        raise ConfigurationError(
+            "The Python library psycopg2 is not installed in this Python, and Synapse's database is PostgreSQL. "
+            "Run this with the Python of the migrate role, or install psycopg2-binary."
+        )
+    connection = psycopg2.connect(**settings.args)
+    connection.set_session(readonly=True, autocommit=True)
+    return connection
+
+
+def explain_database(error: Exception, settings: DatabaseSettings) -> MediaError:
+    """The driver's words, and which setting they are about; the password is in none of them."""
+    return ConfigurationError(explain_database_words(f"{type(error).__name__}: {error}", settings))
+
+
+def explain_database_words(words: str, settings: DatabaseSettings) -> str:
+    said = " ".join(words.split())
+    where = "SQLite database " + str(settings.args["database"]) if settings.name == "sqlite3" else "PostgreSQL database"
+    if "password authentication failed" in said or "no password supplied" in said or "fe_sendauth" in said:
+        remedy = "Correct user and password in synapse_s3_database, or in Synapse's configuration."
+    elif "Peer authentication failed" in said or "Ident authentication failed" in said:
+        remedy = "Run this as Synapse's user (synapse_s3_synapse_user), or give a password in synapse_s3_database."
+    elif "UndefinedTable" in said or "no such table" in said or ("relation" in said and "does not exist" in said):
+        remedy = "It has no media tables, so it is not Synapse's: correct synapse_s3_database."
+    elif "permission denied" in said or "InsufficientPrivilege" in said:
+        remedy = "Grant that user SELECT on local_media_repository and remote_media_cache, or use Synapse's own user."
+    elif "does not exist" in said:
+        remedy = "Correct dbname and user in synapse_s3_database, or in Synapse's configuration."
+    elif "locked" in said:
+        remedy = "Synapse is writing to it; run this again."
+    else:
+        remedy = "Check that it runs, and correct host and port in synapse_s3_database, or in Synapse's configuration."
+    return f"Synapse's {where} cannot be read ({said.rstrip('.')}). {remedy}"

@@ -1,0 +1,284 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Requests to one bucket: signed, counted, limited, and tried again until an answer stands."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from collections.abc import Callable, Sequence
+
+from ..errors import ConfigurationError
+from ..event_loop.loop import Loop
+from ..settings.store import StoreSettings
+from ..version import USER_AGENT
+from .adaptive_concurrency import Slots
+from .address import address_of, proxy_for
+from .credentials import Credentials, Keys
+from .error_classifier import Verdicts, may_be_of_object, refuses_keys
+from .retry import PATIENCE, Operation, Outcome, RequestFaults, Retries, retry_after
+from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer, canonical_query
+from .transport.bandwidth import SHARE, Bandwidth
+from .transport.connection import Body, Connection, FilePart
+from .transport.connector import Opener, tls_context
+from .transport.descriptors import PATIENCE_WITHOUT, NoDescriptorLeft, allow_descriptors, left_beside, too_few
+from .transport.errors import ClosedBeforeAnswer, Fault, RefusedError, RequestFailed
+from .transport.reader import Sink
+from .transport.response import Answer
+
+__all__ = ["Answer", "Body", "Client", "FilePart", "RequestFailed", "Sink"]
+
+# Putting the parts of a large file together takes a store longer than any other answer.
+_COMPLETION = 5
+# Bytes a second that a slow line still gives to all connections together; half of a connection's share is the least
+# that a request is allowed to move on average.
+_SLOWEST_LINE = 32 * 1024
+# Seconds until a connection is tried for again where this process has no descriptor left.
+_WAIT_FOR_DESCRIPTOR = 0.1
+KINDS = (
+    "list",
+    "head",
+    "put",
+    "get",
+    "create_multipart",
+    "upload_part",
+    "complete_multipart",
+    "abort_multipart",
+    "list_uploads",
+)
+
+
+class Client:
+    """Raises ConfigurationError for settings it cannot work with. Timeouts in seconds, the bandwidth in bytes a second.
+
+    ``requests`` counts what was sent, by kind, attempts that failed included.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        settings: StoreSettings,
+        *,
+        concurrency: int,
+        bandwidth_limit: int | None = None,
+        connect_timeout: float = 10,
+        read_timeout: float = 60,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._loop = loop
+        self._address = address_of(settings)
+        proxy = proxy_for(self._address)
+        context = tls_context(settings) if self._address.tls else None
+        self._opener = Opener(loop, self._address, proxy, context, connect_timeout)
+        self._signer = Signer(self._address.authority, self._address.region)
+        self._credentials = Credentials(loop, settings)
+        self._verdicts = Verdicts(settings)
+        self._retries = Retries(loop, KINDS, patience)
+        self._read_timeout = read_timeout
+        self._bandwidth: Bandwidth | None = None
+        if bandwidth_limit is not None:
+            self._bandwidth = Bandwidth(loop, bandwidth_limit)
+            concurrency = min(concurrency, max(1, bandwidth_limit // SHARE))
+        self._wanted = concurrency
+        concurrency = allow_descriptors(concurrency)
+        self._slots = Slots(loop, concurrency)
+        self._slowest = min(_SLOWEST_LINE, bandwidth_limit or _SLOWEST_LINE) / concurrency / 2
+        self._idle: list[Connection] = []
+        # Connections, those that are being opened included.
+        self._open = 0
+        # Over plain HTTP a proxy takes the whole URL in place of the path, and the keys to itself with each request.
+        self._target_prefix = ""
+        self._last_lines = f"user-agent: {USER_AGENT}\r\n"
+        if proxy is not None and not self._address.tls:
+            self._target_prefix = f"http://{self._address.authority}"
+            if proxy.authorization:
+                self._last_lines += f"proxy-authorization: {proxy.authorization}\r\n"
+        self.requests = dict.fromkeys(KINDS, 0)
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests may be in flight at most: what was asked for, or less where this host gives no more."""
+        return self._slots.count
+
+    @property
+    def other_descriptors(self) -> int:
+        """How many files may be open beside the connections: threads that read need some each."""
+        return left_beside(self._slots.count)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences for the operator about what this host does not give; they may change until the run has ended."""
+        count = self._slots.count
+        return [too_few(count, self._wanted)] if count < self._wanted else []
+
+    @property
+    def allowed_in_flight(self) -> int:
+        """How many requests may be in flight just now; less than asked for after SlowDown."""
+        return self._slots.allowed
+
+    def close(self) -> None:
+        while self._idle:
+            self._drop(self._idle.pop())
+
+    async def request(
+        self,
+        kind: str,
+        method: str,
+        key: str = "",
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Sequence[tuple[str, str]] = (),
+        body: Body = b"",
+        make_sink: Callable[[], Sink] | None = None,
+        check: Callable[[Answer], None] | None = None,
+        expected: frozenset[str] = frozenset(),
+    ) -> Answer:
+        """An answer in the 200s, or 304, 404 or 412; anything else is tried again or raised.
+
+        ``headers`` have their names in lower case. ``make_sink`` is called for each attempt whose answer is in the
+        200s, and takes its body. ``check`` looks at such an answer and raises a Fault to have the request tried again.
+        Refusals with a code of ``expected`` are answers too.
+        Raises StoreError where the run must end, RequestFailed where this request has failed for good.
+        """
+        encoded_query = canonical_query(query) if query else ""
+        path = self._address.path(key)
+        operation = self._retries.operation(kind)
+        faults: RequestFaults | None = None
+        renewed = waited = False
+        try:
+            while True:
+                if operation.restricted and not waited:
+                    await operation.gate.enter()
+                    waited = True
+                keys = await self._credentials.keys()
+                try:
+                    async with self._slots:
+                        if self._slots.pausing:
+                            await self._slots.paused()
+                        if operation.restricted and not waited:
+                            # Since it began to wait for its turn.
+                            continue
+                        answer = await self._attempt(kind, method, path, encoded_query, headers, body, make_sink, keys)
+                    if self._verdicts.is_passed_on(answer, kind):
+                        if check is not None and answer.status < 300:
+                            check(answer)
+                        operation.successes += 1
+                        if operation.restricted:
+                            operation.lift_restriction()
+                        if self._slots.reduced:
+                            self._slots.succeeded()
+                        return answer
+                    if expected and RefusedError(answer).code in expected:
+                        return answer
+                    if not renewed and refuses_keys(answer):
+                        renewed = self._credentials.replace(keys, certain=not may_be_of_object(answer))
+                        if renewed:
+                            continue
+                    fault: Fault = self._verdicts.fault_of(answer, kind, key)
+                except ssl.SSLError as error:
+                    raise self._verdicts.fatal(error, kind, key) from error
+                except Fault as error:
+                    fault = error
+                if faults is None:
+                    faults = RequestFaults(operation)
+                await self._again(fault, faults, operation, kind, key)
+        finally:
+            if waited:
+                operation.gate.leave()
+
+    async def _again(self, fault: Fault, faults: RequestFaults, operation: Operation, kind: str, key: str) -> None:
+        """Returns when the request is to be tried again; raises where it is not."""
+        if fault.throttled:
+            self._slots.slow_down()
+        outcome = self._retries.judge(fault, faults, kind, key)
+        if outcome is Outcome.END_RUN:
+            raise self._verdicts.lost(fault, kind, key, len(operation.failed)) from fault
+        if outcome is Outcome.FAIL_REQUEST:
+            raise self._verdicts.failed(fault, kind, key) from fault
+        if isinstance(fault, RefusedError) and fault.retry_after:
+            self._slots.pause(retry_after(fault.retry_after))
+        await self._loop.sleep(self._retries.delay(faults.attempts + faults.throttled))
+
+    async def _attempt(
+        self,
+        kind: str,
+        method: str,
+        path: str,
+        query: str,
+        headers: Sequence[tuple[str, str]],
+        body: Body,
+        make_sink: Callable[[], Sink] | None,
+        keys: Keys,
+    ) -> Answer:
+        while True:
+            connection = self._idle_connection() or await self._new_connection()
+            was_used = connection.used
+            try:
+                head = self._head(method, path, query, headers, body, keys)
+                self.requests[kind] += 1
+                connection.timeout = self._read_timeout * (_COMPLETION if kind == "complete_multipart" else 1)
+                return await connection.exchange(head, body, method == "HEAD", make_sink)
+            except ClosedBeforeAnswer:
+                # The store gave the kept connection up before it saw this request.
+                if not was_used:
+                    raise
+            finally:
+                if connection.usable:
+                    self._idle.append(connection)
+                else:
+                    self._drop(connection)
+
+    def _idle_connection(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_alive():
+                return connection
+            self._drop(connection)
+        return None
+
+    def _drop(self, connection: Connection) -> None:
+        self._open -= 1
+        connection.close()
+
+    async def _new_connection(self) -> Connection:
+        without_since: float | None = None
+        while True:
+            self._open += 1
+            try:
+                link = await self._opener.open()
+            except NoDescriptorLeft as error:
+                self._open -= 1
+                self._slots.keep_to(self._open)
+                without_since = without_since or self._loop.now
+                if self._loop.now - without_since > PATIENCE_WITHOUT:
+                    raise ConfigurationError(too_few(0, self._wanted)) from error
+            except BaseException:
+                self._open -= 1
+                raise
+            else:
+                return Connection(self._loop, link, self._bandwidth, self._slowest)
+            await self._loop.sleep(_WAIT_FOR_DESCRIPTOR)
+            connection = self._idle_connection()
+            if connection is not None:
+                return connection
+
+    def _head(
+        self, method: str, path: str, query: str, headers: Sequence[tuple[str, str]], body: Body, keys: Keys
+    ) -> bytes:
+        if isinstance(body, FilePart):
+            length, payload = body.length, UNSIGNED_PAYLOAD
+        else:
+            length = len(body)
+            if not length:
+                payload = EMPTY_PAYLOAD
+            elif any(name == "content-md5" for name, dummy in headers):
+                # The store checks that digest, and a second one would cost more than the whole signature.
+                payload = UNSIGNED_PAYLOAD
+            else:
+                payload = hashlib.sha256(body).hexdigest()
+        signed = self._signer.signed_headers(keys, method, path, query, headers, payload)
+        target = f"{self._target_prefix}{path}?{query}" if query else self._target_prefix + path
+        size = f"content-length: {length}\r\n" if length or method in ("PUT", "POST") else ""
+        return f"{method} {target} HTTP/1.1\r\n{signed}{size}{self._last_lines}\r\n".encode("latin-1")

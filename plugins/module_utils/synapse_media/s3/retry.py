@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When a request is tried again, when it is given up, and when the run is."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import enum
+import random
+import time
+from collections.abc import Iterable
+
+from ..event_loop.loop import Loop, Semaphore
+from .transport.errors import Fault
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 20.0
+# Seconds without one success of an operation after which the run ends.
+PATIENCE = 600.0
+# Seconds that a store may ask to be left alone for; one that asks for more is asked again after these.
+LONGEST_RETRY_AFTER = 60.0
+# Objects in a row that an operation fails for, with no success of it in between, that are their own failures. With
+# one more the run ends: it is not the objects.
+MOST_IN_A_ROW = 20
+# The same for what looks like a setting that was sent with each of them.
+MOST_OF_A_SETTING = 5
+# Seconds without a fault, longer than any attempt lasts, after which nothing was asked for in between.
+_QUIET = 400.0
+# As soon as so many requests of an operation are failing side by side, no more than these are tried at a time.
+_RESTRICTED_TO = 8
+# A throttled request fails once the store has, since then, done this many times as many others as it has throttled.
+_SERVED_OTHERS = 4
+_NO_LIMIT = 1 << 30
+# An object may be refused to be read for what it is, such as one that was stored under another key.
+_READING = frozenset({"head", "get"})
+
+
+class Outcome(enum.Enum):
+    """What a fault means."""
+
+    RETRY = enum.auto()
+    # This request has failed, and others go on.
+    FAIL_REQUEST = enum.auto()
+    # The run ends.
+    END_RUN = enum.auto()
+
+
+class Operation:
+    """One kind of request. What it has met counts from its last success on."""
+
+    __slots__ = (
+        "failed",
+        "failing",
+        "gate",
+        "last",
+        "of_settings",
+        "requests",
+        "restricted",
+        "seen",
+        "since",
+        "successes",
+        "throttles",
+    )
+
+    def __init__(self, loop: Loop) -> None:
+        # The only field that a successful request writes; the others are brought up to date with the next fault.
+        self.successes = 0
+        self.seen = 0
+        self.throttles = 0
+        self.since = 0.0
+        self.last = float("-inf")
+        self.requests = 0
+        # Keys: of all faults, of requests that were given up, and of those that were for a setting.
+        self.failing: set[str] = set()
+        self.failed: set[str] = set()
+        self.of_settings: set[str] = set()
+        # While nothing works, few requests go on trying, so that a store in trouble is not asked by all at once.
+        self.restricted = False
+        self.gate = Semaphore(loop, _NO_LIMIT)
+
+    def note(self, key: str, now: float, *, first: bool) -> None:
+        """A fault, which is the first of its request or not."""
+        if self.successes != self.seen or now - self.last > _QUIET:
+            self.seen = self.successes
+            self.since = now
+            self.requests = 0
+            self.failing.clear()
+            self.failed.clear()
+            self.of_settings.clear()
+        self.last = now
+        self.requests += first
+        self.failing.add(key)
+
+    def restrict(self) -> None:
+        self.restricted = True
+        self.gate.allow(_RESTRICTED_TO)
+
+    def lift_restriction(self) -> None:
+        self.restricted = False
+        self.gate.allow(_NO_LIMIT)
+
+
+class RequestFaults:
+    """One request that has met a fault, over all its attempts."""
+
+    __slots__ = ("attempts", "began", "successes", "throttled", "throttles")
+
+    def __init__(self, operation: Operation) -> None:
+        self.attempts = 0
+        self.throttled = 0
+        self.began = time.monotonic()
+        # Of the whole operation, when this began.
+        self.successes = operation.successes
+        self.throttles = operation.throttles
+
+
+class Retries:
+    """The faults of a whole run, so that a store that is gone ends it in bounded time. ``patience`` in seconds."""
+
+    def __init__(self, loop: Loop, kinds: Iterable[str], patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._operations = {kind: Operation(loop) for kind in kinds}
+        self._unreachable = Operation(loop)
+
+    def operation(self, kind: str) -> Operation:
+        return self._operations[kind]
+
+    def judge(self, fault: Fault, faults: RequestFaults, kind: str, key: str) -> Outcome:
+        """What this fault of a request means for it and for the run."""
+        if fault.throttled:
+            faults.throttled += 1
+        else:
+            faults.attempts += 1
+        if fault.own:
+            return Outcome.FAIL_REQUEST if faults.attempts >= fault.attempts else Outcome.RETRY
+        now = time.monotonic()
+        first = faults.attempts + faults.throttled == 1
+        if fault.unreachable:
+            return self._judge_unreachable(fault, faults, key, now)
+        operation = self._operations[kind]
+        operation.note(key, now, first=first)
+        if fault.throttled:
+            operation.throttles += 1
+        elif fault.attempts > 1 and not operation.restricted and operation.requests >= _RESTRICTED_TO:
+            operation.restrict()
+        # One object alone is no reason to give up all others.
+        if now - operation.since >= self._patience and len(operation.failing) > 1:
+            return Outcome.END_RUN
+        if not self._is_spent(fault, faults, operation, now):
+            return Outcome.RETRY
+        if kind == "list" and not self._successes():
+            return Outcome.END_RUN
+        operation.failed.add(key)
+        if fault.of_setting and kind not in _READING:
+            operation.of_settings.add(key)
+        if len(operation.failed) > MOST_IN_A_ROW or len(operation.of_settings) > MOST_OF_A_SETTING:
+            return Outcome.END_RUN
+        return Outcome.FAIL_REQUEST
+
+    def _judge_unreachable(self, fault: Fault, faults: RequestFaults, key: str, now: float) -> Outcome:
+        """Of a store that is not reached at all. One that was there and is gone is waited for, within the patience."""
+        way = self._unreachable
+        way.successes = self._successes()
+        way.note(key, now, first=False)
+        if now - way.since >= self._patience or (not way.successes and faults.attempts >= fault.attempts):
+            return Outcome.END_RUN
+        return Outcome.RETRY
+
+    def _is_spent(self, fault: Fault, faults: RequestFaults, operation: Operation, now: float) -> bool:
+        if not fault.throttled:
+            return faults.attempts >= fault.attempts
+        if now - faults.began >= self._patience:
+            return True
+        # A store that does all others means this object, whatever it calls that.
+        served = operation.successes - faults.successes
+        throttles = operation.throttles - faults.throttles
+        return faults.throttled >= fault.attempts and served >= _SERVED_OTHERS * throttles
+
+    def _successes(self) -> int:
+        return sum(operation.successes for operation in self._operations.values())
+
+    @staticmethod
+    def delay(attempts: int) -> float:
+        """Seconds until the next attempt: doubling, with full jitter, so that requests do not come back in step."""
+        return random.uniform(0.0, min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(attempts - 1, 16)))  # noqa: S311
+
+
+def retry_after(value: str | None) -> float:
+    """The seconds that a Retry-After header asks for, between 0 and LONGEST_RETRY_AFTER; 0 for one without meaning."""
+    text = (value or "").strip()
+    if not text:
+        return 0.0
+    if text.isascii() and text.isdigit():
+        # Not of any length: to make a number of a million digits takes long.
+        return min(LONGEST_RETRY_AFTER, float(text[:9]))
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=datetime.timezone.utc)
+        seconds = (moment - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return min(LONGEST_RETRY_AFTER, max(0.0, seconds))
