@@ -20,7 +20,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     ObjectInfo,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.xml import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.documents import (
     UnfinishedUpload,
     UploadsPage,
 )

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.errors import (
     ResponseParserError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.xml import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.documents import (
     Listed,
     completion_document,
     parse_completed,

@@ -12,10 +12,10 @@ from ..disk.content import ContentProblem
 from ..disk.local_file import Proven
 from ..errors import MediaError
 from ..event_loop.loop import Task
-from ..proof.content import Unproven, is_proven
+from ..proof.evidence import Unproven, is_proven
 from ..proof.object_index import PAGE, Found, Presence, ask
 from ..s3.client import RequestFailed
-from ..s3.upload import Uploaded
+from ..s3.uploads import Uploaded
 from .context import Context
 from .evidence import remove_proven
 from .outcome import taken, tell

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..disk.local_file import Proven
 from ..errors import MediaError
-from ..proof.content import Unproven, refuse_archived
+from ..proof.evidence import Unproven, refuse_archived
 from ..proof.object_index import Answer, Found, ask
 from ..s3.client import RequestFailed
 from .context import Context

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ..diffs import Diff
+from ..reporting import Diff
 from .report import DELETED, REPAIRED, UPLOADED, Report
 
 

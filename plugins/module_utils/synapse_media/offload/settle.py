@@ -13,7 +13,7 @@ from ..disk.local_file import LocalFile, Proven
 from ..errors import MediaError
 from ..event_loop.loop import Task
 from ..proof.conflict import refuse_conflict
-from ..proof.content import Unproven, is_proven, look_closer
+from ..proof.evidence import Unproven, is_proven, look_closer
 from ..proof.object_index import Found
 from .context import Context
 from .evidence import remove_proven

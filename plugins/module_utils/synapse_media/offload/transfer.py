@@ -15,7 +15,7 @@ from ..proof.conflict import proves_file, refuse_disagreement
 from ..proof.object_index import Answer, Found, ask
 from ..s3.client import RequestFailed
 from ..s3.multipart import LARGE, LARGEST_WHOLE, upload_parts
-from ..s3.upload import Uploaded, upload_whole
+from ..s3.uploads import Uploaded, upload_whole
 from .confirm import confirm, confirm_one
 from .context import Context
 from .outcome import taken, tell

@@ -16,7 +16,7 @@ from ..settings.store import StoreSettings
 from .client import Answer, Body, Client, FilePart, RequestFailed, Sink
 from .error_classifier import Verdicts, status_of_late_error
 from .transport.errors import DisorderedListing, RefusedError, ResponseParserError, error_details
-from .xml import (
+from .documents import (
     Listed,
     Page,
     UploadsPage,

@@ -24,7 +24,7 @@ from ..proof.conflict import proves_file, refuse_disagreement
 from .bucket import Digest, MultipartUpload
 from .client import FilePart, RequestFailed
 from .digests import MIB, composed_etag, is_md5, parts_of
-from .upload import Uploaded
+from .uploads import Uploaded
 
 # From here on a file may go in parts, where that fills connections that would be idle; from LARGEST_WHOLE on it does.
 LARGE = 16 * MIB

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ..diffs import SHOWN
+from ..reporting import SHOWN
 from ..disk.layout import Media, content_path, is_ordinary, thumbnail_directory
 from .plan import Plan, PlannedFile
 from .problems import Problems

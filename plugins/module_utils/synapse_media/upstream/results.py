@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from ..diffs import Diff
+from ..reporting import Diff
 from ..errors import ScriptError
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ..database.synapse_database import open_database, require_file
-from ..diffs import SHOWN
+from ..reporting import SHOWN
 from ..disk.layout import content_path
 from ..errors import ConfigurationError
 from ..settings.durations import in_seconds, parse_duration

@@ -15,7 +15,7 @@ import os
 from dataclasses import dataclass
 from itertools import islice
 
-from ..diffs import SHOWN
+from ..reporting import SHOWN
 from ..errors import ConfigurationError
 from ..settings.store import StoreSettings
 from .cache import Snapshot, open_cache
