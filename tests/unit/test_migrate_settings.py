@@ -17,8 +17,8 @@ import pytest
 import yaml
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     OffloadSettings,
+    Shard,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.shard import Shard
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.config import SECTIONS
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"

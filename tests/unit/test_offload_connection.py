@@ -22,15 +22,15 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import (
-    S3,
-    Digest,
-    MultipartUpload,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import (
     Client,
     FilePart,
     RequestFailed,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import (
+    Digest,
+    MultipartUpload,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.connection import (
     Connection,
@@ -100,7 +100,7 @@ def context(certificate: Path) -> ssl.SSLContext:
 
 
 def put_file(settings: Any, descriptor: int, offset: int, length: int, **options: Any) -> str:
-    async def main(s3: S3, client: Client, loop: Loop) -> str:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> str:
         return (
             await s3.put("a", FilePart(descriptor, offset, length), Digest(md5(LARGE[offset : offset + length])))
         ).etag
@@ -255,7 +255,7 @@ def test_a_completion_may_take_longer() -> None:
         time.sleep(0.6)
         link.sendall(answer(200, completed))
 
-    async def main(s3: S3, client: Client, loop: Loop) -> str:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> str:
         return await s3.complete_multipart("a", MultipartUpload("id", False, ""), ["e"])
 
     with scripted_store(slowly) as store:
@@ -271,7 +271,7 @@ def test_an_object_that_is_cut_short_under_tls_is_read_again(context: ssl.SSLCon
 
 
 def test_the_bandwidth_cap_holds_both_ways() -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> float:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> float:
         begun = time.monotonic()
         tasks = [loop.start(s3.put(f"{number}", b"x" * 20_000, Digest(md5(b"x" * 20_000)))) for number in range(10)]
         for task in tasks:
@@ -285,7 +285,7 @@ def test_the_bandwidth_cap_holds_both_ways() -> None:
 
 
 def test_a_narrow_cap_has_fewer_requests_in_flight() -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> int:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> int:
         return client.allowed_in_flight
 
     with scripted_store(done()) as store:
@@ -380,7 +380,7 @@ def test_a_slow_line_is_not_cut_off() -> None:
 
 
 def test_our_own_cap_on_the_bandwidth_cuts_nothing_off() -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         for task in [loop.start(s3.put(f"{number}", b"x" * 10_000, Digest(md5(b"x" * 10_000)))) for number in range(4)]:
             await task
 
@@ -400,12 +400,12 @@ def test_a_signal_in_the_middle_leaves_a_client_that_can_clean_up(after: float) 
     """What a stopped request had begun must not end up in the answer of the next one."""
     half = done("half")[:-4]
 
-    async def main(s3: S3, loop: Loop) -> None:
+    async def main(s3: Bucket, loop: Loop) -> None:
         tasks = [loop.start(s3.put(f"{number}", b"x" * 500_000, Digest(md5(b"x")))) for number in range(12)]
         for task in tasks:
             await task
 
-    async def clean_up(s3: S3) -> str:
+    async def clean_up(s3: Bucket) -> str:
         await s3.abort_multipart("a", "id")
         return (await s3.put("b", b"y", Digest(md5(b"y")))).etag
 
@@ -414,7 +414,7 @@ def test_a_signal_in_the_middle_leaves_a_client_that_can_clean_up(after: float) 
         loop = Loop()
         settings = store.settings()
         client = Client(loop, settings, concurrency=4)
-        s3 = S3(client, settings)
+        s3 = Bucket(client, settings)
         previous = signal.signal(signal.SIGALRM, lambda number, frame: loop.interrupt(Stopped()))
         try:
             if after:

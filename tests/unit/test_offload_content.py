@@ -21,12 +21,12 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     ContentProblem,
     digest_part,
     digest_sha256,
-    disagreement,
     open_file,
     read_batch,
     read_content,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import LocalFile
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.conflict import disagreement
 from local_tree import KEYS, LOCAL_KEY, file_at, open_descriptors, put, store_of_an_ordinary_user, walk_all
 
 SIZES = [0, 1, 19_000, SMALL - 1, SMALL, SMALL + 1, 3 * SMALL + 7]

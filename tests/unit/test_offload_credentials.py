@@ -8,8 +8,9 @@ import boto3
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import S3, Digest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import Digest
 from offload_client import md5, put, with_s3
 from scripted_store import answer, done, error, scripted_store
 
@@ -82,7 +83,7 @@ def test_objects_that_are_refused_do_not_have_keys_looked_for_again_and_again(
 ) -> None:
     use(monkeypatch, "old", "new", *[f"newer-{number}" for number in range(20)])
 
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         for number in range(10):
             with pytest.raises(RequestFailed, match="not allowed"):
                 await s3.put(f"{number}", b"x", Digest(md5(b"x")))

@@ -24,10 +24,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.directory_ages import (
     DirectoryAges,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import (
-    Proven,
-    identity_of,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import identity_of
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.own_unlinks import OwnUnlinks
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.removal import Removals
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.walk import (
@@ -35,6 +32,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     entries,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.evidence import Proven
 from local_tree import KEYS, LOCAL_KEY, everything, put, remove_batch, walk_all
 
 MODULE_UTILS = str(Path(__file__).parents[2] / "plugins" / "module_utils")
@@ -371,10 +369,11 @@ def test_killed_between_the_unlink_and_the_removal_of_the_directory(
     grow_old(tmp_path)
     program = (
         "import os, signal, sys\n"
-        "from synapse_media.disk import local_file, own_unlinks, removal, walk\n"
+        "from synapse_media.disk import own_unlinks, removal, walk\n"
+        "from synapse_media.proof import evidence\n"
         "from synapse_media.event_loop.loop import Loop\n"
         "os.rmdir = lambda *arguments, **options: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "files = [local_file.Proven(file, file.identity) for file in walk.walk(sys.argv[1], print)]\n"
+        "files = [evidence.Proven(file, file.identity) for file in walk.walk(sys.argv[1], print)]\n"
         "loop = Loop()\n"
         "loop.run(removal.Removals(loop, sys.argv[1], own_unlinks.OwnUnlinks(), 60.0, print).remove(files))\n"
     )

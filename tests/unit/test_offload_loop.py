@@ -11,11 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import (
-    Loop,
-    Semaphore,
-    Task,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop, Task
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.semaphore import Semaphore
 
 
 class Stopped(BaseException):

@@ -17,8 +17,9 @@ import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import client as client_module
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import S3, Digest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import Digest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport import resolver
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.descriptors import (
     allow_descriptors,
@@ -193,7 +194,7 @@ def test_no_address_that_answers_times_out(loop: Loop, silent: Silent) -> None:
 
 
 def test_later_connections_begin_with_the_family_that_worked(monkeypatch: pytest.MonkeyPatch, silent: Silent) -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> list[float]:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> list[float]:
         seconds = []
         for number in range(3):
             begun = time.monotonic()

@@ -12,14 +12,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.object_index import (
     Answer,
     Found,
-    Presence,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import (
-    Listed,
-    ObjectInfo,
-    Page,
+    ObjectIndex,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import RequestFailed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.documents import Listed, Page
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import ObjectInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,7 +51,7 @@ class Bucket:
 
 def look_up(bucket: Bucket, *windows: list[str], most_lists: int | None = None) -> dict[str, Answer]:
     loop = Loop()
-    presence = Presence(loop, bucket, most_lists)  # type: ignore[arg-type]
+    presence = ObjectIndex(loop, bucket, most_lists)  # type: ignore[arg-type]
 
     async def all_windows() -> dict[str, Answer]:
         answers: dict[str, Answer] = {}
@@ -134,7 +131,7 @@ def test_no_more_pages_than_allowed_are_listed(most_lists: int) -> None:
 @pytest.mark.parametrize(("before", "nothing_there"), [(set(), True), ({"0"}, False), ({"z"}, False)])
 def test_only_a_listing_from_the_beginning_tells_that_there_is_nothing(before: set[str], nothing_there: bool) -> None:
     loop = Loop()
-    many, few = [Presence(loop, Bucket(before)) for dummy in range(2)]  # type: ignore[arg-type]
+    many, few = [ObjectIndex(loop, Bucket(before)) for dummy in range(2)]  # type: ignore[arg-type]
     try:
         loop.run(many.look_up([f"a{number:05}" for number in range(200)]))
         loop.run(few.look_up(["a"]))
@@ -153,7 +150,7 @@ def test_a_store_that_lists_out_of_order_is_asked_for_each_key() -> None:
 def test_pages_that_were_read_before_a_store_was_found_out_of_order_answer_for_nothing() -> None:
     bucket = Bucket({"a", "b", "c"})
     loop = Loop()
-    presence = Presence(loop, bucket)  # type: ignore[arg-type]
+    presence = ObjectIndex(loop, bucket)  # type: ignore[arg-type]
     try:
         loop.run(presence.look_up(["a"]))
         bucket.lists_out_of_order = True

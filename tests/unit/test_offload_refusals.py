@@ -8,14 +8,14 @@ import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError, StoreError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import (
-    S3,
-    Digest,
-    MultipartUpload,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.error_classifier import (
     status_of_late_error,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import (
+    Digest,
+    MultipartUpload,
 )
 from offload_client import md5, put, with_s3
 from scripted_store import Reply, Request, ScriptedStore, answer, done, error, scripted_store
@@ -31,7 +31,7 @@ def quick_and_direct(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-async def put_each(s3: S3, loop: Loop, keys: list[str]) -> dict[str, MediaError | None]:
+async def put_each(s3: Bucket, loop: Loop, keys: list[str]) -> dict[str, MediaError | None]:
     """All at once; stops at the first StoreError, as a run does."""
     outcomes: dict[str, MediaError | None] = {}
 
@@ -49,7 +49,7 @@ async def put_each(s3: S3, loop: Loop, keys: list[str]) -> dict[str, MediaError 
 
 
 def run(store: ScriptedStore, keys: list[str], concurrency: int = 4, **settings: str) -> dict[str, MediaError | None]:
-    async def main(s3: S3, client: Client, loop: Loop) -> dict[str, MediaError | None]:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> dict[str, MediaError | None]:
         return await put_each(s3, loop, keys)
 
     return with_s3(store.settings(**settings), main, concurrency=concurrency)
@@ -122,7 +122,7 @@ def test_archived_objects_never_end_a_run() -> None:
 
 
 def test_parts_of_one_upload_count_once() -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> int:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> int:
         failed = 0
         for number in range(50):
             try:
@@ -138,7 +138,7 @@ def test_parts_of_one_upload_count_once() -> None:
 def test_another_operation_counts_for_itself() -> None:
     """Listings and HEADs that work say nothing about PUTs."""
 
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         for key in names(60):
             await s3.list_page("")
             await s3.head(key)
@@ -157,7 +157,7 @@ def test_another_operation_counts_for_itself() -> None:
 
 @pytest.mark.parametrize("status", [400, 403])
 def test_a_head_is_refused_without_a_word(status: int) -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         for key in names(60):
             with pytest.raises(RequestFailed, match=rf"HTTP {status}.*s3:GetObject.*synapse_s3_sse_customer_key"):
                 await s3.head(key)
@@ -170,7 +170,7 @@ def test_a_head_is_refused_without_a_word(status: int) -> None:
 
 @pytest.mark.parametrize("refusal", [error(403, "AccessDenied"), answer(403), error(501, "NotImplemented")])
 def test_a_listing_that_is_refused_ends_the_run_at_once(refusal: bytes) -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         await s3.list_page("")
 
     with scripted_store(refusal) as store, pytest.raises(StoreError, match=r"^Listing the bucket failed"):

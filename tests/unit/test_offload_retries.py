@@ -10,8 +10,9 @@ import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import S3, Digest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import Digest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.retry import Retries
 from offload_client import get, md5, put, with_s3
 from scripted_store import Reply, ScriptedStore, answer, cut_after, done, error, reset_after, scripted_store
@@ -105,7 +106,7 @@ def test_a_store_that_stops_reading_times_out() -> None:
 
 
 def test_a_kept_connection_that_was_closed_costs_no_attempt() -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         for number in range(20):
             await s3.put(f"{number}", b"x", Digest(md5(b"x")))
             await loop.sleep(0.005 * (number % 2))
@@ -116,7 +117,7 @@ def test_a_kept_connection_that_was_closed_costs_no_attempt() -> None:
 
 
 def test_a_connection_is_kept_where_the_store_keeps_it() -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         for number in range(6):
             await s3.put(f"{number}", b"x", Digest(md5(b"x")))
 
@@ -127,7 +128,7 @@ def test_a_connection_is_kept_where_the_store_keeps_it() -> None:
 
 
 def test_bytes_that_nobody_asked_for_are_no_answer_to_the_next_request() -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> list[str]:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> list[str]:
         etags = []
         for dummy in range(3):
             etags.append((await s3.put("a", b"x", Digest(md5(b"x")))).etag)
@@ -139,7 +140,7 @@ def test_bytes_that_nobody_asked_for_are_no_answer_to_the_next_request() -> None
 
 
 def test_one_request_that_never_works_fails_and_the_others_go_on() -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> str:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> str:
         await s3.put("a", b"x", Digest(md5(b"x")))
         with pytest.raises(
             RequestFailed, match=r"Uploading 'b' failed: .*InternalError: words of the store"
@@ -206,7 +207,7 @@ def test_a_store_that_is_not_there_ends_the_run() -> None:
 
 
 def test_a_store_that_goes_away_is_waited_for_within_the_patience() -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         await s3.put("a", b"x", Digest(md5(b"x")))
         store.close()
         begun = time.monotonic()
@@ -237,7 +238,7 @@ def test_no_more_connections_than_asked_for() -> None:
         time.sleep(0.01)
         link.sendall(WHOLE)
 
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         tasks = [loop.start(s3.put(f"{number}", b"x", Digest(md5(b"x")))) for number in range(30)]
         for task in tasks:
             await task

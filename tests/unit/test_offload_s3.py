@@ -12,17 +12,17 @@ import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import (
-    S3,
-    Digest,
-    Listed,
-    MultipartUpload,
-    ObjectInfo,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.documents import (
+    Listed,
     UnfinishedUpload,
     UploadsPage,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import (
+    Digest,
+    MultipartUpload,
+    ObjectInfo,
 )
 from offload_client import md5, with_s3
 from scripted_store import Request, answer, cut_after, done, error, reset_after, scripted_store
@@ -38,8 +38,8 @@ def no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def ask(store: Any, question: Callable[[S3], Coroutine[Any, Any, Any]], **others: str) -> Any:
-    async def main(s3: S3, client: Client, loop: Loop) -> Any:
+def ask(store: Any, question: Callable[[Bucket], Coroutine[Any, Any, Any]], **others: str) -> Any:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> Any:
         return await question(s3)
 
     return with_s3(store.settings(**others), main)
@@ -128,7 +128,7 @@ def test_head() -> None:
     reply = b'HTTP/1.1 200 OK\r\nContent-Length: 42\r\nETag: "abc-2"\r\n'
     with scripted_store(reply + b"\r\n", b"HTTP/1.1 404 Not Found\r\nContent-Length: 90\r\n\r\n") as store:
 
-        async def twice(s3: S3) -> tuple[ObjectInfo | None, ObjectInfo | None]:
+        async def twice(s3: Bucket) -> tuple[ObjectInfo | None, ObjectInfo | None]:
             return await s3.head("a"), await s3.head("b")
 
         assert ask(store, twice) == (ObjectInfo(42, "abc-2", False, {}), None)
@@ -197,7 +197,7 @@ CREATED = created()
 
 
 def test_the_customer_key_goes_where_it_must() -> None:
-    async def everything(s3: S3) -> None:
+    async def everything(s3: Bucket) -> None:
         await s3.put("a", b"x", Digest(md5(b"x")))
         await s3.head("a")
         await s3.get("a", lambda: lambda data: None)
@@ -223,7 +223,7 @@ def test_the_customer_key_goes_where_it_must() -> None:
 
 
 def test_multipart() -> None:
-    async def send(s3: S3) -> tuple[MultipartUpload, str, dict[str, int]]:
+    async def send(s3: Bucket) -> tuple[MultipartUpload, str, dict[str, int]]:
         upload = await s3.create_multipart("a")
         etags = [await s3.upload_part("a", upload, number, b"x", Digest(md5(b"x"))) for number in (1, 2)]
         return upload, await s3.complete_multipart("a", upload, etags), s3.requests
@@ -293,7 +293,7 @@ def test_an_archived_object(headers: list[str], archived: str) -> None:
 def test_an_upload_that_replaces_nothing() -> None:
     with scripted_store(done("1"), error(412, "PreconditionFailed")) as store:
 
-        async def twice(s3: S3) -> list[ObjectInfo | None]:
+        async def twice(s3: Bucket) -> list[ObjectInfo | None]:
             return [await s3.put_if_absent("a", b"x", Digest(md5(b"x"))) for dummy in range(2)]
 
         assert ask(store, twice) == [ObjectInfo(1, "1", False, {}), None]
@@ -304,7 +304,7 @@ def test_an_upload_that_replaces_nothing() -> None:
 def test_a_store_that_ignores_the_customer_key(operation: str) -> None:
     """It answers 200 and keeps the object in the clear: only the missing echo tells."""
 
-    async def use(s3: S3) -> None:
+    async def use(s3: Bucket) -> None:
         if operation == "put":
             await s3.put("a", b"x", Digest(md5(b"x")))
         else:
@@ -318,7 +318,7 @@ def test_a_store_that_ignores_the_customer_key(operation: str) -> None:
 
 
 def test_parts_with_a_checksum() -> None:
-    async def send(s3: S3) -> MultipartUpload:
+    async def send(s3: Bucket) -> MultipartUpload:
         upload = await s3.create_multipart("a", "crc64nvme")
         etag = await s3.upload_part("a", upload, 1, b"x", Digest(name="crc64nvme", checksum="AAAA"))
         await s3.complete_multipart("a", upload, [etag], ["AAAA"])
@@ -357,7 +357,7 @@ def test_unfinished_uploads() -> None:
     replies = [answer(200, UNFINISHED.format(more=more).encode()) for more in ("true", "false")]
     with scripted_store(*replies, error(404, "NoSuchUpload")) as store:
 
-        async def three(s3: S3) -> list[UploadsPage]:
+        async def three(s3: Bucket) -> list[UploadsPage]:
             return [await s3.list_uploads(), await s3.list_uploads("a&b", "9"), await s3.list_uploads()]
 
         first, second, none = ask(store, three, prefix="p/")

@@ -6,15 +6,15 @@ from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.errors import (
-    ResponseParserError,
-)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.documents import (
     Listed,
     completion_document,
     parse_completed,
     parse_listing,
     parse_upload_id,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.errors import (
+    ResponseParserError,
 )
 from hypothesis import given
 from hypothesis import strategies as st

@@ -14,8 +14,9 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.adaptive_concurrency import Slots
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import S3, Digest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import Digest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.retry import (
     Outcome,
     RequestFaults,
@@ -45,13 +46,13 @@ def quick_and_direct(monkeypatch: pytest.MonkeyPatch) -> None:
 def put_many(store: Any, count: int, **options: Any) -> list[RequestFailed]:
     """The requests that failed, all having begun together."""
 
-    async def one(s3: S3, number: int, failed: list[RequestFailed]) -> None:
+    async def one(s3: Bucket, number: int, failed: list[RequestFailed]) -> None:
         try:
             await s3.put(f"k{number:04}", b"x", Digest(md5(b"x")))
         except RequestFailed as failure:
             failed.append(failure)
 
-    async def main(s3: S3, client: Client, loop: Loop) -> list[RequestFailed]:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> list[RequestFailed]:
         failed: list[RequestFailed] = []
         for task in [loop.start(one(s3, number, failed)) for number in range(count)]:
             await task
@@ -103,7 +104,7 @@ def test_an_object_that_is_throttled_while_others_are_served_fails_soon() -> Non
     "refusal", [SLOW_DOWN, answer(429), answer(503), error(400, "Throttling"), error(503, "SlowDownWrite")]
 )
 def test_throttling_halves_what_is_in_flight_and_successes_bring_it_back(refusal: bytes) -> None:
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         assert client.allowed_in_flight == client.concurrency == 16
         tasks = [loop.start(s3.put(f"{number}", b"x", Digest(md5(b"x")))) for number in range(16)]
         for task in tasks:
@@ -150,7 +151,7 @@ def test_retry_after_holds_new_requests_too() -> None:
         arrivals.append(time.monotonic())
         return error(503, "SlowDown", "Retry-After: 1") if len(arrivals) == 1 else done()
 
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         first = loop.start(s3.put("first", b"x", Digest(md5(b"x"))))
         while not arrivals:
             await loop.sleep(0.005)
@@ -202,13 +203,13 @@ def test_a_store_whose_every_put_fails_ends_the_run_after_few(concurrency: int) 
         page = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
         return answer(200, page) if request.method == "GET" else error(500, "InternalError")
 
-    async def one(s3: S3, number: int) -> None:
+    async def one(s3: Bucket, number: int) -> None:
         try:
             await s3.put(f"k{number:04}", b"x", Digest(md5(b"x")))
         except RequestFailed:
             await s3.list_page("")
 
-    async def main(s3: S3, client: Client, loop: Loop) -> None:
+    async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         await s3.list_page("")
         for task in [loop.start(one(s3, number)) for number in range(240)]:
             await task

@@ -2,18 +2,36 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a step changes, in the two halves that Ansible's diff mode shows; a thousand lines help nobody."""
+"""What the reports of all commands are made of: counts, and the two halves of a diff."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# A diff of a thousand lines helps nobody.
 SHOWN = 100
+
+
+class Tally:
+    """A number of files and their bytes."""
+
+    __slots__ = ("bytes", "files")
+
+    def __init__(self) -> None:
+        self.files = 0
+        self.bytes = 0
+
+    def add(self, size: int) -> None:
+        self.files += 1
+        self.bytes += size
+
+    def as_dict(self) -> dict[str, int]:
+        return {"files": self.files, "bytes": self.bytes}
 
 
 @dataclass
 class Diff:
-    """One line a path: its state before and after."""
+    """What a step changes, as Ansible's diff mode shows it: one line a path, its state before and after."""
 
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)

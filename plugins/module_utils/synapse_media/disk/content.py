@@ -15,7 +15,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import MediaError
 from .checksums import Checksum
@@ -23,9 +23,6 @@ from .directories import OpenDirectories
 from .local_file import Identity, LocalFile, identity_of
 from .own_unlinks import OwnUnlinks
 from .pace import FileSystemPace
-
-if TYPE_CHECKING:
-    from ..database.rows import Row
 
 __all__ = [
     "CHANGED",
@@ -40,7 +37,6 @@ __all__ = [
     "digest_in_order",
     "digest_part",
     "digest_sha256",
-    "disagreement",
     "identity_of",
     "open_file",
     "read_batch",
@@ -149,18 +145,6 @@ def digest_in_order(descriptor: int, offset: int, length: int, sha256: Any, name
         sha256.update(chunk)
         checksum.update(chunk)
     return checksum.base64()
-
-
-def disagreement(size: int, sha256: bytes | None, row: Row) -> str | None:
-    """In words, what an original's row says against it; None where they agree or the row does not tell.
-
-    For a file that `is_original`: a thumbnail has no length or digest in the row. `size` is in bytes, `sha256` raw.
-    """
-    if row.length is not None and row.length != size:
-        return f"it has {size} bytes, and its row in Synapse's database says {row.length}"
-    if row.sha256 is not None and sha256 is not None and row.sha256 != sha256:
-        return f"its SHA-256 is {sha256.hex()}, and its row in Synapse's database says {row.sha256.hex()}"
-    return None
 
 
 class _Files:

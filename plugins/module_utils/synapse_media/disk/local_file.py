@@ -7,12 +7,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .layout import LOCAL_CONTENT, REMOTE_CONTENT, Media
-
-if TYPE_CHECKING:
-    from ..proof.object_index import Found
 
 _ORIGINALS = (LOCAL_CONTENT + "/", REMOTE_CONTENT + "/")
 
@@ -51,12 +48,3 @@ class LocalFile(NamedTuple):
     def is_original(self) -> bool:
         """Whether the media's row speaks of this file: thumbnails have no length or digest of their own in it."""
         return self.path.startswith(_ORIGINALS)
-
-
-class Proven(NamedTuple):
-    """A file whose content is in the bucket, as `found` says; `uploaded` by this run, which is counted already."""
-
-    file: LocalFile
-    identity: Identity
-    uploaded: bool = False
-    found: Found | None = None

@@ -21,12 +21,12 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Union
+from typing import Any, Protocol, Union
 
 from ..event_loop.loop import Loop
 from .directories import OpenDirectories, open_patiently
 from .directory_ages import DirectoryAges
-from .local_file import Identity, LocalFile, Proven, identity_of
+from .local_file import Identity, LocalFile, identity_of
 from .own_unlinks import OwnUnlinks
 from .pace import FileSystemPace
 
@@ -52,6 +52,16 @@ _QUICK = FileSystemPace(1).batch
 _PATIENCE = 10.0
 
 
+class Removable(Protocol):
+    """A file that is proven in the bucket, and what it was like when it was proven."""
+
+    @property
+    def file(self) -> LocalFile: ...
+
+    @property
+    def identity(self) -> Identity: ...
+
+
 class Removals:
     """Unlinks files in threads of the loop, and tells of each exactly once, on the loop's thread.
 
@@ -65,7 +75,7 @@ class Removals:
         root: str,
         own_unlinks: OwnUnlinks,
         grace: float,
-        tell: Callable[[Proven, Removed], None],
+        tell: Callable[[Any, Removed], None],
         most_jobs: int = 4,
     ) -> None:
         self._loop = loop
@@ -80,7 +90,7 @@ class Removals:
         """How many files one job should be given."""
         return _batch(self._remover.pace, _FILES_A_JOB)
 
-    async def remove(self, files: Sequence[Proven]) -> None:
+    async def remove(self, files: Sequence[Removable]) -> None:
         """Unlinks each file that is still what was proven, then the directories that this emptied. Raises nothing.
 
         Neighbours should come together. What the loop's run does not wait for any more, finish() waits for.
@@ -137,7 +147,7 @@ class Removals:
 class _Job:
     """What one thread does: its outcomes can be read while it is at work."""
 
-    def __init__(self, files: Sequence[Proven], directories: Sequence[str]) -> None:
+    def __init__(self, files: Sequence[Removable], directories: Sequence[str]) -> None:
         self._files = files
         self._directories = directories
         self._outcomes: list[Removed] = []
@@ -169,7 +179,7 @@ class _Job:
         """True where no thread has begun with it, and now none will."""
         return self._begins.acquire(blocking=False)
 
-    def untold(self) -> Iterator[tuple[Proven, Removed]]:
+    def untold(self) -> Iterator[tuple[Removable, Removed]]:
         """What became of files since this was last asked."""
         while self._told < len(self._outcomes):
             told = self._told

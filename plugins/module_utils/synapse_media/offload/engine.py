@@ -16,18 +16,20 @@ from collections.abc import Callable, Iterator
 
 from ..database.rows import Rows, open_rows
 from ..disk.lock import LOCK_NAME, RunLock
+from ..disk.media_files import MediaFiles
 from ..errors import ConfigurationError, LockedError, MediaError
 from ..event_loop.loop import Loop
 from ..process.signals import Stopped, handed_to, hold_signals
-from ..s3.bucket import S3
+from ..s3.bucket import Bucket
 from ..s3.client import Client
+from ..s3.uploads import Uploads
 from ..settings.provider_check import check_provider
 from ..settings.source import Source
 from ..settings.store import StoreSettings
 from .context import Context
 from .location import Location
 from .metrics import write_metrics
-from .pipeline import abort_uploads, offload
+from .pipeline import offload
 from .preflight import check_content, check_metrics_file, check_state_dir, media_store_root
 from .report import Failure, Report
 from .settings import OffloadSettings
@@ -159,21 +161,22 @@ def _drive(
     observe: Observer | None,
 ) -> None:
     with contextlib.closing(Loop()) as loop, contextlib.closing(_connect(loop, store, settings)) as client:
+        most_threads = max(
+            1, min(settings.concurrency, _MOST_THREADS, client.other_descriptors // _DESCRIPTORS_A_THREAD)
+        )
+        files = MediaFiles(loop, root, most_threads)
         context = Context(
             loop=loop,
-            s3=S3(client, store),
+            files=files,
+            uploads=Uploads(files, Bucket(client, store), settings.concurrency, report.sent),
             rows=rows,
-            root=root,
             store=store,
             settings=settings,
             report=report,
             rehearse=report.dry_run,
             now=time.time(),
-            most_threads=max(
-                1, min(settings.concurrency, _MOST_THREADS, client.other_descriptors // _DESCRIPTORS_A_THREAD)
-            ),
         )
-        report.requests = context.s3.requests
+        report.requests = context.bucket.requests
         try:
             # A signal that comes after the last file changes nothing any more.
             with handed_to(lambda stopped: _stop(context, stopped)), _finished(context):
@@ -181,7 +184,7 @@ def _drive(
                     loop.start(_show(loop, observe, report))
                 loop.run(offload(context))
         except BaseException:
-            context.stopping = True
+            context.files.stopping = True
             # A look-up that is under way would hold up all that follows.
             rows.cancel()
             _abort(context)
@@ -190,7 +193,7 @@ def _drive(
             report.database_rows = rows.sent
             report.warnings += client.warnings
             report.removed_directories = context.removals.removed_directories
-            report.unanswered = min(context.unanswered, settings.concurrency)
+            report.unanswered = min(context.uploads.unanswered, settings.concurrency)
             if observe:
                 observe(report)
 
@@ -221,16 +224,16 @@ async def _show(loop: Loop, observe: Observer, report: Report) -> None:
 
 def _abort(context: Context) -> None:
     """Parts of an upload that is never completed cost money and are seen by nobody."""
-    if not context.unfinished:
+    if not context.uploads.unfinished:
         return
     requests = Counter(context.report.requests)
     # What was under way on the connections until now is lost.
     with contextlib.closing(_connect(context.loop, context.store, context.settings)) as client:
-        context.s3 = S3(client, context.store)
+        context.uploads.bucket = Bucket(client, context.store)
         with contextlib.suppress(Exception):
             context.loop.start(_give_up(context.loop))
-            context.loop.run(abort_uploads(context))
-    context.report.requests = dict(requests + Counter(context.s3.requests))
+            context.loop.run(context.uploads.abort_unfinished())
+    context.report.requests = dict(requests + Counter(context.bucket.requests))
 
 
 async def _give_up(loop: Loop) -> None:
@@ -240,7 +243,7 @@ async def _give_up(loop: Loop) -> None:
 
 def _stop(context: Context, stopped: Stopped) -> None:
     """Ends the loop's turn, not whatever line of Python is being run."""
-    context.stopping = True
+    context.files.stopping = True
     context.loop.interrupt(stopped)
 
 

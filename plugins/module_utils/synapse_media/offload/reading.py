@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from ..disk.content import Content, ContentProblem
 from ..errors import MediaError
 from ..proof.conflict import refuse_disagreement
-from .context import Context
-from .outcome import tell
-from .windows import Candidate
+from .context import READ_AHEAD, Context
+from .selection import Candidate
 
 # A thread is to be done soon with what it is given: larger files are read alone.
 _BATCH_BYTES = 4 * 1024 * 1024
@@ -24,7 +23,7 @@ def read_batches(context: Context, candidates: Sequence[Candidate]) -> Iterator[
     start = size = 0
     for end, candidate in enumerate(candidates):
         size += candidate.file.size
-        if end > start and (end - start >= context.pace.batch or size > _BATCH_BYTES):
+        if end > start and (end - start >= context.files.pace.batch or size > _BATCH_BYTES):
             yield candidates[start:end]
             start, size = end, candidate.file.size
     if start < len(candidates):
@@ -36,17 +35,21 @@ async def read_contents(
 ) -> list[Content | None]:
     """Contents of up to `keep` bytes are kept. None, and told, where a file is not to be taken.
 
-    `to_upload`: as in Context.read().
+    What is large gets a checksum in place of an MD5 if the store takes that `to_upload` it.
     """
     wanted = [(file, row.sha256 is not None and file.is_original, file.size <= keep) for file, row in candidates]
     contents: list[Content | None] = []
-    for (file, row), content in zip(candidates, await context.read(wanted, to_upload=to_upload)):
+    checks = context.uploads.checks
+    found = await context.files.read(wanted, lambda: checks.checksum if to_upload else "")
+    pace = context.files.pace
+    context.small_files.allow(context.settings.concurrency + max(READ_AHEAD, pace.threads * pace.batch))
+    for (file, row), content in zip(candidates, found):
         try:
             if isinstance(content, ContentProblem):
                 raise content
             refuse_disagreement(file, content.sha256, row)
         except MediaError as problem:
-            tell(context, file, problem)
+            context.failed(file, problem)
             contents.append(None)
         else:
             contents.append(content)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..reporting import Tally
+
 UPLOADED = "uploaded"
 VERIFIED = "verified"
 REPAIRED = "repaired"
@@ -25,23 +27,6 @@ class Failure(NamedTuple):
     path: str
     key: str
     error: str
-
-
-class Tally:
-    """A number of files and their bytes."""
-
-    __slots__ = ("bytes", "files")
-
-    def __init__(self) -> None:
-        self.files = 0
-        self.bytes = 0
-
-    def add(self, size: int) -> None:
-        self.files += 1
-        self.bytes += size
-
-    def as_dict(self) -> dict[str, int]:
-        return {"files": self.files, "bytes": self.bytes}
 
 
 class Report:

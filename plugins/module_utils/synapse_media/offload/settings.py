@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import os.path
+import re
+import zlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from ..disk.layout import Media
 from ..errors import ConfigurationError
 from ..settings.config import flag, refuse_unknown, text
 from ..settings.durations import parse_duration
 from ..settings.sizes import parse_size
-from .shard import Shard, parse_shard
 
 VERIFY_CONTENT = "content"
 VERIFY_SIZE = "size"
@@ -28,6 +30,23 @@ DEFAULT_CONCURRENCY = 64
 MOST_CONCURRENCY = 1024
 DEFAULT_SHARD = "1/1"
 DEFAULT_EVIDENCE_AGE = "600s"
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """Share `index` of `count`, counted from 1: the same media on every host that works on the media store."""
+
+    index: int
+    count: int
+
+    def owns(self, media: Media) -> bool:
+        """An original and its thumbnails are always in the same share, whichever host asks."""
+        if self.count == 1:
+            return True
+        name = f"{media.kind}/{media.origin}/{media.filesystem_id}".encode("utf-8", "surrogateescape")
+        return zlib.crc32(name) % self.count == self.index - 1
+
+
 _WHOLE = Shard(1, 1)
 
 
@@ -106,3 +125,16 @@ def _verification(value: object, where: str) -> str:
     if value not in VERIFICATIONS:
         raise ConfigurationError(f"verify in {where} is {value!r}. Choose one of {', '.join(VERIFICATIONS)}.")
     return str(value)
+
+
+def parse_shard(text: str) -> Shard:
+    """Such as "2/3". Raises ConfigurationError for anything else."""
+    match = re.fullmatch("([0-9]{1,6})/([0-9]{1,6})", text)
+    if match:
+        shard = Shard(int(match.group(1)), int(match.group(2)))
+        if 1 <= shard.index <= shard.count:
+            return shard
+    raise ConfigurationError(
+        f"The shard {text!r} is not a share such as 2/3. "
+        "Give the number of this host and how many hosts there are, counted from 1."
+    )

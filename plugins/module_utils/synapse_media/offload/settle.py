@@ -2,24 +2,33 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files with an object: proven equal and unlinked, or handed back where they differ and the file is the right one."""
+"""From an object to an unlinked file: objects that were there before, and those that this run has uploaded.
+
+A response of 200 to an upload is no proof: the object has to be listed, of the size and with the digest of its file.
+An unlink rests on a recent response of the store: in a slow run a listing may be hours old when its turn comes.
+"""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 
-from ..disk.content import Content
-from ..disk.local_file import LocalFile, Proven
+from ..disk.content import Content, ContentProblem
+from ..disk.local_file import LocalFile
 from ..errors import MediaError
 from ..event_loop.loop import Task
 from ..proof.conflict import refuse_conflict
-from ..proof.evidence import Unproven, is_proven, look_closer
-from ..proof.object_index import Found
+from ..proof.evidence import Proven, Unproven
+from ..proof.object_index import PAGE, Found, ObjectIndex, ask
+from ..s3.client import RequestFailed
+from ..s3.uploads import Uploaded
 from .context import Context
-from .evidence import remove_proven
-from .outcome import tell
 from .reading import read_batches, read_contents
-from .windows import Candidate
+from .selection import Candidate
+
+# Uploads that are confirmed before the first of them is unlinked.
+_BATCH = 128
 
 
 async def settle_all(context: Context, present: Sequence[tuple[Candidate, Found]]) -> list[Candidate]:
@@ -58,7 +67,7 @@ async def _check_that_listings_prove(
         return
     candidate, found = readable
     try:
-        objects[candidate.file.path] = await look_closer(context, candidate.file, found)
+        objects[candidate.file.path] = await context.evidence.look_closer(candidate.file, found)
     except Unproven:
         # The file itself is told when its turn comes.
         context.listing_proves = False
@@ -85,7 +94,7 @@ async def _settle_batch(context: Context, batch: Sequence[Candidate], objects: d
             elif outcome is None:
                 replacing.append(candidate)
             else:
-                tell(context, candidate.file, outcome)
+                context.failed(candidate.file, outcome)
         await remove_proven(context, proven)
         return replacing
     finally:
@@ -115,8 +124,8 @@ async def _judge(context: Context, candidate: Candidate, content: Content, found
     """None where the file is to replace the object. Raises the MediaError that is the end of this file, or the run."""
     file, row = candidate
     if not context.listing_proves or found.needs_head:
-        found = await look_closer(context, file, found)
-    if await is_proven(context, file, content, found):
+        found = await context.evidence.look_closer(file, found)
+    if await context.evidence.is_copy(file, content, found):
         return Proven(file, content.identity, found=found)
     refuse_conflict(file, row, await _thumbnail_lengths(context, file), found.size)
     return None
@@ -125,6 +134,99 @@ async def _judge(context: Context, candidate: Candidate, content: Content, found
 async def _thumbnail_lengths(context: Context, file: LocalFile) -> set[int]:
     if file.is_original:
         return set()
-    lengths = await context.in_thread(context.rows.thumbnail_lengths, [file.media])
+    lengths = await context.files.in_thread(context.rows.thumbnail_lengths, [file.media])
     found: set[int] = lengths.get(file.media, set())
     return found
+
+
+async def confirm(context: Context, uploads: Sequence[Uploaded]) -> None:
+    """Looks every upload up in the bucket, and unlinks what is there. Raises StoreError, which ends the run."""
+    # A page for every thousand objects that these uploads have added: the run as a whole then lists no more than once
+    # for every thousand objects there are, and once more.
+    index = ObjectIndex(context.loop, context.bucket, most_lists=len(uploads) // PAGE)
+    answers = await index.look_up([context.key(upload.file) for upload in uploads])
+    for start in range(0, len(uploads), _BATCH):
+        proven: list[Proven] = []
+        slow: list[tuple[Uploaded, Task[Found | MediaError]]] = []
+        for upload in uploads[start : start + _BATCH]:
+            found = answers[context.key(upload.file)]
+            if isinstance(found, Found) and _is_upload(upload, found) and not found.archived:
+                proven.append(_arrived(context, upload, found))
+            else:
+                slow.append((upload, context.loop.start(_look(context, upload))))
+        for upload, task in slow:
+            outcome = await task
+            if isinstance(outcome, Found):
+                proven.append(_arrived(context, upload, outcome))
+            else:
+                context.failed(upload.file, outcome)
+        await remove_proven(context, proven)
+
+
+async def confirm_one(context: Context, upload: Uploaded) -> None:
+    """As confirm(), for one file that is not worth a page."""
+    outcome = await _look(context, upload)
+    if isinstance(outcome, MediaError):
+        raise outcome
+    await remove_proven(context, [_arrived(context, upload, outcome)])
+
+
+def _is_upload(upload: Uploaded, found: Found) -> bool:
+    return found.size == upload.identity.size and found.etag in upload.etags
+
+
+async def _look(context: Context, upload: Uploaded) -> Found | MediaError:
+    """The object, proven by all means there are: a listing may lag behind or give another ETag. Else what is wrong."""
+    found = await ask(context.bucket, context.key(upload.file))
+    if isinstance(found, RequestFailed):
+        return found
+    if found is None:
+        return Unproven("The store answered that it took the file, and has no object. Look into the store's own log.")
+    if _is_upload(upload, found) and not found.archived:
+        return found
+    try:
+        (content,) = await context.files.read([(upload.file, False, False)])
+        if isinstance(content, ContentProblem):
+            return content
+        if await context.evidence.is_copy(upload.file, content, found):
+            return found
+    except MediaError as error:
+        return error
+    return Unproven(
+        f"The store answered that it took the file, and its object differs ({found.size} bytes, ETag {found.etag}). "
+        "Look into the store's own log."
+    )
+
+
+def _arrived(context: Context, upload: Uploaded, found: Found) -> Proven:
+    context.taken(upload.file, repaired=upload.repaired)
+    return Proven(upload.file, upload.identity, uploaded=True, found=found)
+
+
+async def remove_proven(context: Context, proven: Sequence[Proven]) -> None:
+    """Unlinks, where the run unlinks; what became of each file is told. Raises StoreError, which ends the run."""
+    if context.rehearse or not context.settings.delete_local:
+        for one in proven:
+            if not one.uploaded:
+                context.proven_only(one.file)
+        return
+    oldest = time.monotonic() - context.settings.evidence_age.total_seconds()
+    fresh = [one for one in proven if _asked_at(one) >= oldest]
+    if len(fresh) < len(proven):
+        tasks = [context.loop.start(_asked_again(context, one)) for one in proven if _asked_at(one) < oldest]
+        fresh += [one for one in [await task for task in tasks] if one is not None]
+    if fresh:
+        await context.removals.remove(fresh)
+
+
+def _asked_at(proven: Proven) -> float:
+    return proven.found.asked_at if proven.found is not None else -math.inf
+
+
+async def _asked_again(context: Context, proven: Proven) -> Proven | None:
+    """With the store's response of now. None, and reported, if the object is not what was proven any more."""
+    try:
+        return await context.evidence.ask_again(proven)
+    except MediaError as error:
+        context.failed(proven.file, error)
+        return None

@@ -15,13 +15,11 @@ from ..proof.conflict import proves_file, refuse_disagreement
 from ..proof.object_index import Answer, Found, ask
 from ..s3.client import RequestFailed
 from ..s3.multipart import LARGE, LARGEST_WHOLE, upload_parts
-from ..s3.uploads import Uploaded, upload_whole
-from .confirm import confirm, confirm_one
+from ..s3.uploads import Uploaded
 from .context import Context
-from .outcome import taken, tell
 from .reading import read_batches, read_contents
-from .settle import settle, settle_all
-from .windows import Candidate
+from .selection import Candidate
+from .settle import confirm, confirm_one, settle, settle_all
 
 # A file of up to LARGEST_WHOLE goes in parts where so many of its like would not fill the connections.
 _PARTS_OF_ONE = 3
@@ -33,7 +31,7 @@ _LARGEST_KEPT = 128 * 1024
 async def transfer(context: Context, candidates: Sequence[Candidate], answers: Mapping[str, Answer]) -> None:
     """What became of each file goes into the report. Raises StoreError where the store refuses the whole run.
 
-    Large files are still under way afterwards, as tasks in context.background.
+    Large files are still under way afterwards, as tasks in context.uploads.background.
     """
     missing: list[Candidate] = []
     present: list[tuple[Candidate, Found]] = []
@@ -66,7 +64,7 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
     for candidate in large:
         await context.large_files.enter()
         in_parts = candidate.file.size >= in_parts_from
-        context.background.append(context.loop.start(_move_large(context, candidate, repaired, in_parts)))
+        context.uploads.background.append(context.loop.start(_move_large(context, candidate, repaired, in_parts)))
     batches: list[Task[list[Task[Uploaded | None]]]] = []
     for batch in read_batches(context, [candidate for candidate in candidates if candidate.file.size < LARGE]):
         # One batch at a time: several that hold a part of what they need would wait for each other for ever.
@@ -87,7 +85,7 @@ async def _upload_batch(context: Context, batch: Sequence[Candidate], repaired: 
             context.small_files.leave()
         elif context.rehearse:
             context.small_files.leave()
-            taken(context, candidate.file, repaired=repaired)
+            context.taken(candidate.file, repaired=repaired)
         else:
             tasks.append(context.loop.start(_put(context, candidate, content, repaired)))
     return tasks
@@ -96,11 +94,13 @@ async def _upload_batch(context: Context, batch: Sequence[Candidate], repaired: 
 async def _put(context: Context, candidate: Candidate, content: Content, repaired: bool) -> Uploaded | None:
     file, row = candidate
     try:
-        upload = await upload_whole(context, file, content, may_replace=proves_file(file, row), repaired=repaired)
+        upload = await context.uploads.upload_whole(
+            file, content, may_replace=proves_file(file, row), repaired=repaired
+        )
         if upload is None:
             return await _put_over_what_was_left_out(context, candidate)
     except MediaError as error:
-        tell(context, file, error)
+        context.failed(file, error)
         return None
     finally:
         context.small_files.leave()
@@ -112,12 +112,12 @@ async def _put_over_what_was_left_out(context: Context, candidate: Candidate) ->
     (content,) = await read_contents(context, [candidate], keep=0)
     if content is None or not await _replaces(context, candidate, content):
         return None
-    return await upload_whole(context, candidate.file, content, may_replace=True, repaired=True)
+    return await context.uploads.upload_whole(candidate.file, content, may_replace=True, repaired=True)
 
 
 async def _replaces(context: Context, candidate: Candidate, content: Content | None) -> bool:
     """Whether the file is to replace the object at its key. False: it was proven and unlinked, or is told."""
-    found = await ask(context.s3, context.key(candidate.file))
+    found = await ask(context.bucket, context.key(candidate.file))
     if isinstance(found, RequestFailed):
         raise found
     return found is None or await settle(context, candidate, found, content)
@@ -131,31 +131,38 @@ async def _move_large(context: Context, candidate: Candidate, repaired: bool, in
         refuse_disagreement(file, None, candidate.row)
         if context.rehearse:
             if await read_contents(context, [candidate], keep=0) != [None]:
-                taken(context, file, repaired=repaired)
+                context.taken(file, repaired=repaired)
             return
         upload = await (_in_parts if in_parts else _in_one)(context, candidate, repaired)
         if upload is not None:
             await confirm_one(context, upload)
     except MediaError as error:
-        tell(context, file, error)
+        context.failed(file, error)
     finally:
         context.large_files.leave()
 
 
 async def _in_one(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
     # It takes two answers of the store, and saves more than half of the work.
-    await context.checks.begin_checksum()
+    await context.uploads.checks.begin_checksum()
     (content,) = await read_contents(context, [candidate], keep=0, to_upload=True)
     if content is None:
         return None
     may_replace = proves_file(*candidate)
-    upload = await upload_whole(context, candidate.file, content, may_replace=may_replace, repaired=repaired)
+    upload = await context.uploads.upload_whole(candidate.file, content, may_replace=may_replace, repaired=repaired)
     return upload or await _put_over_what_was_left_out(context, candidate)
 
 
 async def _in_parts(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
-    if not repaired and await context.new_objects.exists(context.key(candidate.file)):
+    if not repaired and await context.uploads.new_objects.exists(context.key(candidate.file)):
         if not await _replaces(context, candidate, None):
             return None
         repaired = True
-    return await upload_parts(context, candidate.file, candidate.row, repaired=repaired)
+    file, row = candidate
+    return await upload_parts(
+        context.uploads,
+        file,
+        lambda sha256: refuse_disagreement(file, sha256, row),
+        wants_sha256=proves_file(file, row),
+        repaired=repaired,
+    )

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..database.rows import Row
-from ..disk.content import disagreement
 from ..disk.local_file import LocalFile
 from ..errors import MediaError
 
@@ -26,6 +25,18 @@ class Disagreement(MediaError):
 
 class Conflict(MediaError):
     """The file and its object differ, and nothing proves which of them is right."""
+
+
+def disagreement(size: int, sha256: bytes | None, row: Row) -> str | None:
+    """In words, what an original's row says against it; None where they agree or the row does not tell.
+
+    For a file that `is_original`: a thumbnail has no length or digest in the row. `size` is in bytes, `sha256` raw.
+    """
+    if row.length is not None and row.length != size:
+        return f"it has {size} bytes, and its row in Synapse's database says {row.length}"
+    if row.sha256 is not None and sha256 is not None and row.sha256 != sha256:
+        return f"its SHA-256 is {sha256.hex()}, and its row in Synapse's database says {row.sha256.hex()}"
+    return None
 
 
 def refuse_disagreement(file: LocalFile, sha256: bytes | None, row: Row) -> None:

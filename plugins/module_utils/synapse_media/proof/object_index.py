@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from typing import NamedTuple, Union
 
 from ..event_loop.loop import Loop
-from ..s3.bucket import S3, TIERING_CLASS, Listed, ObjectInfo, is_archive_class
+from ..s3.bucket import Bucket
 from ..s3.client import RequestFailed
+from ..s3.documents import Listed
+from ..s3.objects import TIERING_CLASS, ObjectInfo, is_archive_class
 
 # A page of 1,000 keys costs the store and the wire as much as some dozens of single answers of 300 bytes.
 _PAGE_PAYS = 8
@@ -42,7 +44,7 @@ class Found(NamedTuple):
 Answer = Union[Found, None, RequestFailed]
 
 
-class Presence:
+class ObjectIndex:
     """Looks keys up in ascending order; what one page says beyond the keys asked for answers the next look-up.
 
     Keys compare as strings, which is the order of their UTF-8 bytes and so S3's own. A page starts at the end of the
@@ -53,10 +55,10 @@ class Presence:
     A listing may skip keys: None is no proof that an upload would not replace an object.
     """
 
-    def __init__(self, loop: Loop, s3: S3, most_lists: int | None = None) -> None:
+    def __init__(self, loop: Loop, bucket: Bucket, most_lists: int | None = None) -> None:
         """After `most_lists` pages, where that is given, the rest is asked singly, and the first begins at a key."""
         self._loop = loop
-        self._s3 = s3
+        self._bucket = bucket
         self._lists_left = most_lists
         self._begin_early = most_lists is None
         self._objects: dict[str, Listed] = {}
@@ -79,7 +81,7 @@ class Presence:
         self._begin_early = self._begin_early and len(keys) >= _MANY
         while position < len(keys):
             key = keys[position]
-            in_order = not self._s3.lists_out_of_order
+            in_order = not self._bucket.lists_out_of_order
             if in_order and (self._ended or key <= self._until):
                 listed = self._objects.get(key)
                 found[key] = None if listed is None else _found(listed, self._listed_at)
@@ -101,7 +103,7 @@ class Presence:
             self._lists_left -= 1
         asked_at = time.monotonic()
         try:
-            page = await self._s3.list_page(start_after)
+            page = await self._bucket.list_page(start_after)
         except RequestFailed:
             # A listing that makes no sense is no reason to doubt single answers.
             self._questions = _MOST_QUESTIONS
@@ -121,15 +123,15 @@ class Presence:
         self._next_questions = min(2 * self._next_questions, _MOST_QUESTIONS)
 
     async def _ask(self, keys: Sequence[str]) -> dict[str, Answer]:
-        tasks = [self._loop.start(ask(self._s3, key)) for key in keys]
+        tasks = [self._loop.start(ask(self._bucket, key)) for key in keys]
         return {key: await task for key, task in zip(keys, tasks)}
 
 
-async def ask(s3: S3, key: str) -> Answer:
+async def ask(bucket: Bucket, key: str) -> Answer:
     """What a HEAD says of one key. Raises StoreError where the store refuses the whole run."""
     asked_at = time.monotonic()
     try:
-        info = await s3.head(key)
+        info = await bucket.head(key)
     except RequestFailed as error:
         return error
     return None if info is None else Found(info.size, info.etag, info, asked_at, info.archived)

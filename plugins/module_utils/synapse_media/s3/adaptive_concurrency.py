@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 import time
 
-from ..event_loop.loop import Loop, Semaphore
+from ..event_loop.loop import Loop
+from ..event_loop.semaphore import Semaphore
 
 # A burst of SlowDown answers to requests that were under way together counts once.
 _ONE_BURST = 1.0

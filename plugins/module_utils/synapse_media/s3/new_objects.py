@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from ..errors import StoreError
-from .bucket import S3, Digest, ObjectInfo
+from .bucket import Bucket
 from .client import Body, FilePart, RequestFailed
+from .objects import Digest, ObjectInfo
 
 # What stores answer that do not know If-None-Match.
 _UNKNOWN_HEADER = (400, 501)
@@ -24,8 +25,8 @@ _LEARN_WITH = 1024 * 1024
 class NewObjects:
     """Puts objects where there is none. Whether the store honours ``If-None-Match: *`` is learnt once a run."""
 
-    def __init__(self, s3: S3) -> None:
-        self._s3 = s3
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
         self._honoured: bool | None = None
         self._learning = False
         self._asked = 0
@@ -40,16 +41,16 @@ class NewObjects:
         RequestFailed, and StoreError where the store refuses the whole run.
         """
         if self.nothing_there or (may_replace and not self._honoured):
-            return await self._s3.put(key, body, digest)
+            return await self._bucket.put(key, body, digest)
         if self._honoured:
-            info = await self._s3.put_if_absent(key, body, digest)
+            info = await self._bucket.put_if_absent(key, body, digest)
         elif await self.exists(key):
             return None
         elif self._is_worth_learning(body):
             self._learning = True
             info = await self._put_and_learn(key, body, digest)
         else:
-            return await self._s3.put(key, body, digest)
+            return await self._bucket.put(key, body, digest)
         if info is None:
             self._note_left_out()
         return info
@@ -64,7 +65,7 @@ class NewObjects:
         if self.nothing_there:
             return False
         self._asked += 1
-        found = await self._s3.head(key) is not None
+        found = await self._bucket.head(key) is not None
         if found:
             self._note_left_out()
         return found
@@ -72,9 +73,9 @@ class NewObjects:
     async def _put_and_learn(self, key: str, body: Body, digest: Digest) -> ObjectInfo | None:
         """A second upload of the same bytes changes nothing, and is refused by a store that honours the header."""
         try:
-            info = await self._s3.put_if_absent(key, body, digest)
+            info = await self._bucket.put_if_absent(key, body, digest)
             if info is not None:
-                self._honoured = await self._s3.put_if_absent(key, body, digest) is None
+                self._honoured = await self._bucket.put_if_absent(key, body, digest) is None
         except StoreError as error:
             if error.code not in _NOT_IMPLEMENTED:
                 raise
@@ -85,9 +86,9 @@ class NewObjects:
         else:
             return info
         self._honoured = False
-        return await self._s3.put(key, body, digest)
+        return await self._bucket.put(key, body, digest)
 
     def _note_left_out(self) -> None:
         self._left_out += 1
         if self._left_out >= _LEFT_OUT:
-            self._s3.lists_out_of_order = True
+            self._bucket.lists_out_of_order = True

@@ -13,7 +13,8 @@ import random
 import time
 from collections.abc import Iterable
 
-from ..event_loop.loop import Loop, Semaphore
+from ..event_loop.loop import Loop
+from ..event_loop.semaphore import Semaphore
 from .transport.errors import Fault
 
 FIRST_DELAY = 0.1

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from ..reporting import Diff
 from ..errors import ScriptError
+from ..reporting import Diff
 
 
 @dataclass

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from ..database.synapse_database import open_database, require_file
-from ..reporting import SHOWN
 from ..disk.layout import content_path
 from ..errors import ConfigurationError
+from ..reporting import SHOWN
 from ..settings.durations import in_seconds, parse_duration
 from ..settings.homeserver import DatabaseSettings
 from .cache import Cache, open_cache

@@ -15,8 +15,8 @@ import os
 from dataclasses import dataclass
 from itertools import islice
 
-from ..reporting import SHOWN
 from ..errors import ConfigurationError
+from ..reporting import SHOWN
 from ..settings.store import StoreSettings
 from .cache import Snapshot, open_cache
 from .candidates import Findings, list_candidates, wait_until_settled
