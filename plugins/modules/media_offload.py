@@ -294,13 +294,15 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     attempt,
     failed,
     job_of,
-    remarks,
     started,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.progress import failure_line
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
+    Report,
+    diff_of,
+    remarks,
     summary,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.moves import diff_of
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.progress import failure_line
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import Report
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     DEFAULT_CONCURRENCY,
     DEFAULT_EVIDENCE_AGE,

@@ -84,7 +84,9 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     CONNECTION_ARGUMENTS,
     settings_from,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.whole_file import write_whole
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.state_directory import (
+    write_whole,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
     ConfigurationError,
     MediaError,

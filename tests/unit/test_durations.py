@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.durations import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.units import (
     in_seconds,
     parse_duration,
 )

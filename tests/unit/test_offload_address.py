@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.address import (
-    Proxy,
     address_of,
     proxy_for,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.connector import Proxy
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 KEYS = {"access_key_id": "the-id", "secret_access_key": "the-secret"}

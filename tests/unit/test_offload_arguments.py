@@ -27,10 +27,17 @@ def imported(statements: str) -> set[str]:
 
 def test_the_command_line_alone_imports_no_engine() -> None:
     modules = imported("import synapse_media.__main__")
-    assert "synapse_media.commands.offload" in modules
+    assert "synapse_media.commands.arguments" in modules
     heavy = ("boto3", "botocore", "psycopg2", "yaml", "tqdm", "humanize", "s3transfer")
     assert modules.isdisjoint(heavy)
-    assert modules.isdisjoint({"synapse_media.offload.job", "synapse_media.commands.migrate"})
+    assert modules.isdisjoint({"synapse_media.offload.job", "synapse_media.upstream.command"})
+
+
+def test_a_command_imports_no_other() -> None:
+    start = "sys.argv = ['synapse_media', 'offload']; import synapse_media.__main__ as m; {}"
+    modules = imported(start.format("m.main()"))
+    assert "synapse_media.offload.job" in modules
+    assert not any(name.startswith(("synapse_media.upstream", "synapse_media.commands.migrate")) for name in modules)
 
 
 @pytest.mark.parametrize("module", ["synapse_media.settings.store", "synapse_media.offload.job"])

@@ -18,27 +18,25 @@ from typing import Any
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
     ConfigurationError,
+    RequestFailed,
     StoreError,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import (
-    Client,
-    FilePart,
-    RequestFailed,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import (
     Digest,
     MultipartUpload,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.connection import (
     Connection,
+    FilePart,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.errors import (
     ReadTimeoutError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.reader import Link
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.response import Link
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.version import USER_AGENT
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization

@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 
 import boto3
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
+    RequestFailed,
+    StoreError,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import Digest
 from offload_client import md5, put, with_s3
 from scripted_store import answer, done, error, scripted_store

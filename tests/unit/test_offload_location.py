@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.location import Location
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.preflight import Location
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 

@@ -21,15 +21,15 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import Digest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport import resolver
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.descriptors import (
-    allow_descriptors,
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.connector import (
+    ParallelConnect,
+    drop,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.errors import (
     EndpointConnectionError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.parallel_connect import (
-    ParallelConnect,
-    drop,
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.limits import (
+    allow_descriptors,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.resolver import (
     Place,

@@ -11,9 +11,11 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
+    RequestFailed,
+    StoreError,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import RequestFailed
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.new_objects import NewObjects
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import Digest, ObjectInfo
 

@@ -8,13 +8,13 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import RequestFailed
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.object_index import (
     Answer,
     Found,
     ObjectIndex,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import RequestFailed
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.documents import Listed, Page
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import ObjectInfo
 from hypothesis import given, settings

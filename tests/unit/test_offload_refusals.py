@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError, StoreError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
+    MediaError,
+    RequestFailed,
+    StoreError,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.error_classifier import (
     status_of_late_error,
 )

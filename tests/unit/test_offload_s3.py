@@ -9,11 +9,14 @@ from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
+    RequestFailed,
+    StoreError,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.documents import (
     Listed,
     UnfinishedUpload,

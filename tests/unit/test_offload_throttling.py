@@ -10,24 +10,32 @@ import time
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
+    RequestFailed,
+    StoreError,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.adaptive_concurrency import Slots
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client, RequestFailed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.errors import (
+    RefusedError,
+    ThrottledError,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import Digest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.operations import (
+    LIST,
+    PUT,
+    Operation,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.retry import (
     Outcome,
     RequestFaults,
     Retries,
     retry_after,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.errors import (
-    Fault,
-    RefusedError,
-    ThrottledError,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.errors import Fault
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.response import Answer
 from offload_client import md5, put, with_s3
 from scripted_store import Reply, Request, answer, done, error, scripted_store
@@ -265,16 +273,16 @@ def refused() -> RefusedError:
 
 def test_patience_counts_from_the_first_fault_after_a_success(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    retries = Retries(loop, ("put", "list"), patience=600)
-    put = retries.operation("put")
+    retries = Retries(loop, (PUT, LIST), patience=600)
+    put = retries.history(PUT)
     all_faults = {key: RequestFaults(put) for key in "abc"}
 
-    def judge(key: str, kind: str = "put") -> Outcome:
-        return retries.judge(throttled(), all_faults[key], kind, key)
+    def judge(key: str, operation: Operation = PUT) -> Outcome:
+        return retries.judge(throttled(), all_faults[key], operation, key)
 
     assert judge("a") is judge("b") is Outcome.RETRY
     clock.now += 300
-    retries.operation("list").successes += 1  # which says nothing about the other operation
+    retries.history(LIST).successes += 1  # which says nothing about the other operation
     assert judge("a") is Outcome.RETRY
     clock.now += 299
     assert judge("b") is Outcome.RETRY
@@ -292,17 +300,17 @@ def test_a_store_that_is_not_reached_is_waited_for_once_it_was_there(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(monkeypatch)
-    retries = Retries(loop, ("put", "list"), patience=600)
+    retries = Retries(loop, (PUT, LIST), patience=600)
     away = Fault("nobody listens")
     away.unreachable = True
 
     def judge() -> Outcome:
-        faults = RequestFaults(retries.operation("put"))
+        faults = RequestFaults(retries.history(PUT))
         faults.attempts = 7
-        return retries.judge(away, faults, "put", "a")
+        return retries.judge(away, faults, PUT, "a")
 
     assert judge() is Outcome.END_RUN
-    retries.operation("list").successes += 1
+    retries.history(LIST).successes += 1
     assert judge() is Outcome.RETRY
     clock.now += 350
     assert judge() is Outcome.RETRY
@@ -311,9 +319,9 @@ def test_a_store_that_is_not_reached_is_waited_for_once_it_was_there(
 
 
 def test_a_first_listing_that_never_works_ends_the_run(loop: Loop) -> None:
-    retries = Retries(loop, ("put", "list"))
-    faults = RequestFaults(retries.operation("list"))
+    retries = Retries(loop, (PUT, LIST))
+    faults = RequestFaults(retries.history(LIST))
     faults.attempts = 7
-    assert retries.judge(refused(), faults, "list", "") is Outcome.END_RUN
-    retries.operation("put").successes += 1
-    assert retries.judge(refused(), faults, "list", "") is Outcome.FAIL_REQUEST
+    assert retries.judge(refused(), faults, LIST, "") is Outcome.END_RUN
+    retries.history(PUT).successes += 1
+    assert retries.judge(refused(), faults, LIST, "") is Outcome.FAIL_REQUEST

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The verbs `migrate` and `prepare`: all three steps in order, or the files that running them by hand needs."""
+"""``python -m synapse_media migrate``: all three steps of upstream's script, in their order."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import sys
 import time
 from typing import Any
 
-from ..disk.state_directory import make_state_dir
-from ..errors import ConfigurationError
-from ..process.privileges import become, worker
 from ..process.signals import hold_signals
-from ..settings.config import ConfigFile, flag, read_config, refuse_unknown, text
-from ..settings.durations import parse_duration
-from ..settings.source import resolve
+from ..settings.config import ConfigFile, flag, read_config, text
+from ..settings.units import parse_duration
 from ..upstream.command import COMMANDS, Command, check_synapse, run_step
 from ..upstream.report import report_of_error, report_of_result
-from ..upstream.script import default_path
-from ..upstream.session import SessionSettings, open_job, prepare
+from ..upstream.session import become_worker, open_job, settings_of
 from ..upstream.summary import combined, summary_line
+from .arguments import add_output, add_verb
 
-_KEYS = ("older_than", "delete_local", "provider_check", "state_dir", "script")
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser], command: str | None = None) -> None:
+    parser = add_verb(verbs, "migrate", command, "move media to the bucket with upstream's script")
+    add_output(parser, progress="show progress bars (default: on a terminal)", progress_default=sys.stderr.isatty())
+    parser.set_defaults(function=migrate)
 
 
 def migrate(options: argparse.Namespace) -> int:
@@ -38,12 +38,12 @@ def migrate(options: argparse.Namespace) -> int:
         config = read_config(options.config, os.environ)
         commands = _commands(config)
         deletes = any(command.delete and command.provider_check for command in commands)
-        settings = _settings(config, deletes=deletes, rehearse=options.dry_run, show_progress=options.progress)
+        settings = settings_of(config, deletes=deletes, rehearse=options.dry_run, show_progress=options.progress)
         for command in commands:
             unchecked = check_synapse(command, settings)
             if unchecked:
                 sys.stderr.write(f"{options.command}: {unchecked}\n")
-        _start(settings, options.user)
+        become_worker(settings, options.user)
         with open_job(settings) as job:
             for command in commands:
                 step = command.name
@@ -58,31 +58,6 @@ def migrate(options: argparse.Namespace) -> int:
     return status
 
 
-def prepare_by_hand(options: argparse.Namespace) -> int:
-    settings = _settings(read_config(options.config, os.environ))
-    _start(settings, options.user)
-    prepare(settings)
-    return 0
-
-
-def _settings(
-    config: ConfigFile, *, deletes: bool = False, rehearse: bool = False, show_progress: bool = False
-) -> SessionSettings:
-    where = f"migrate in {config.path}"
-    refuse_unknown(config.migrate, _KEYS, where)
-    state_dir = text(config.migrate, "state_dir", where)
-    if state_dir is None or not state_dir.startswith("/"):
-        raise ConfigurationError(f"state_dir of {where} is {state_dir!r}. Write the directory in full.")
-    return SessionSettings(
-        source=resolve(config.source, with_processes=deletes),
-        store=config.store,
-        state_dir=state_dir,
-        script=text(config.migrate, "script", where) or default_path(),
-        rehearse=rehearse,
-        show_progress=show_progress,
-    )
-
-
 def _commands(config: ConfigFile) -> list[Command]:
     where = f"migrate in {config.path}"
     older_than = text(config.migrate, "older_than", where) or "1d"
@@ -91,14 +66,6 @@ def _commands(config: ConfigFile) -> list[Command]:
     delete = flag(config.migrate, "delete_local", where, default=True)
     provider_check = flag(config.migrate, "provider_check", where, default=True)
     return [Command(name, older_than, delete and name == "upload", provider_check) for name in COMMANDS]
-
-
-def _start(settings: SessionSettings, user: str | None) -> None:
-    account = worker(user, settings.source.media_path)
-    if not settings.rehearse:
-        make_state_dir(settings.state_dir, account)
-    if account is not None:
-        become(account)
 
 
 def _say(report: dict[str, Any], name: str, *, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import ConfigurationError, MediaError
 from ..settings.homeserver import DatabaseSettings
-from .synapse_database import HAS_PSYCOPG2, explain_database_words
+from .errors import HAS_PSYCOPG2, explain_database_words
 
 if HAS_PSYCOPG2:
     import psycopg2

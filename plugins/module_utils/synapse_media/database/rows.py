@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, Protocol
 
 from ..disk.layout import LOCAL, REMOTE, Media
 from ..settings.homeserver import DatabaseSettings
+from .errors import DATABASE_ERRORS, explain_database
 from .postgresql import PostgresqlTables
 from .sqlite import SqliteTables
-from .synapse_database import DATABASE_ERRORS, explain_database
 from .thread import DatabaseThread
 
 _SHA256 = re.compile("[0-9A-Fa-f]{64}")

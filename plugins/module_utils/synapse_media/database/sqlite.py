@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import MediaError
 from ..settings.homeserver import DatabaseSettings
-from .synapse_database import explain_database_words, require_file
+from .errors import explain_database_words, require_file
 
 # In seconds, as long as Synapse may be writing.
 _BUSY_TIMEOUT = 30.0

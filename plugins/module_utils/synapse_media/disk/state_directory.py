@@ -2,13 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The directory in which a run keeps its lock and what little it must remember: the worker's own, and nobody else's."""
+"""The directory in which a run keeps its lock and its records: owned by the user it runs as. Files are put whole."""
 
 from __future__ import annotations
 
 import os
 import pwd
 import stat
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,3 +54,20 @@ def check_ours(directory: Path, names: Sequence[str]) -> None:
         path = directory / name
         if path.exists() and path.stat().st_uid != me:
             raise ConfigurationError(f"{path} belongs to {name_of(path.stat().st_uid)}. {remedy}")
+
+
+def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
+    """Puts the file in place, or leaves what was there. Nobody reads it before it has its mode; raises OSError."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
+    ) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            file.close()
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise

@@ -27,10 +27,9 @@ from ..settings.provider_check import check_provider
 from ..settings.source import Source
 from ..settings.store import StoreSettings
 from .context import Context
-from .location import Location
 from .metrics import write_metrics
 from .pipeline import offload
-from .preflight import check_content, check_metrics_file, check_state_dir, media_store_root
+from .preflight import Location, check_content, check_metrics_file, check_state_dir, media_store_root
 from .report import Failure, Report
 from .settings import OffloadSettings
 

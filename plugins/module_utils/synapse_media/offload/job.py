@@ -2,33 +2,27 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The verb `offload`, and what it has in common with the module: the right user, one report, a true exit status."""
+"""A run as the command line and the module ask for it: the right user, one report, a true exit status."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
-import json
 import os
 import pwd
-import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TextIO
 
 from ..disk.state_directory import make_state_dir
 from ..errors import MediaError
 from ..process.environment import apply, run_environment
-from ..process.privileges import become, worker
-from ..process.signals import Stopped, hold_signals
-from ..settings.config import SourceSettings, read_config
-from ..settings.sizes import in_words
+from ..process.privileges import worker
+from ..process.signals import Stopped
+from ..settings.config import SourceSettings
 from ..settings.source import Source, resolve
 from ..settings.store import StoreSettings
 from .engine import Observer, exit_status, run, words
-from .progress import FileCount, Progress, failure_line
 from .report import Failure, Report
 from .settings import OffloadSettings
 
@@ -105,80 +99,7 @@ def failed(error: BaseException, *, rehearse: bool) -> tuple[Report, int]:
     return report, exit_status(error, report)
 
 
-def offload(options: argparse.Namespace) -> int:
-    """What `python -m synapse_media offload` does; the exit status."""
-    report, status = _offload(options)
-    hold_signals()
-    name = options.command
-    for line in remarks(report):
-        _say(sys.stderr, f"{name}: {line}")
-    if report.exception is not None:
-        _say(sys.stderr, report.exception)
-    _say(sys.stdout, json.dumps(report.as_dict()) if options.json else f"{name}: {summary(report)}")
-    return status
-
-
-def _offload(options: argparse.Namespace) -> tuple[Report, int]:
-    try:
-        config = read_config(options.config, os.environ)
-        settings = OffloadSettings.from_mapping(config.offload, f"offload in {config.path}")
-        job = job_of(config.source, config.store, settings, rehearse=options.dry_run)
-        account = job.prepare(options.user)
-        if account is not None:
-            become(account)
-    except (Exception, Stopped, KeyboardInterrupt) as error:
-        return failed(error, rehearse=options.dry_run)
-    name = options.command
-    if not options.progress:
-        return attempt(job, on_failure=lambda failure: _say(sys.stderr, f"{name}: {failure_line(failure)}"))
-    count = None
-    if sys.stderr.isatty():
-        count = FileCount(job.source.media_path, settings.shard.count)
-        count.start()
-    progress = Progress(sys.stderr, name, count)
-    try:
-        return attempt(
-            job,
-            observe=progress.observe,
-            on_failure=lambda failure: progress.write(f"{name}: {failure_line(failure)}"),
-        )
-    finally:
-        progress.clear()
-
-
-def remarks(report: Report) -> list[str]:
-    """What the summary does not say: what went wrong beside the files, and why the run ended early."""
-    return [*report.warnings, *([report.error] if report.error is not None else [])]
-
-
 def started(job: Job) -> str:
     """How a run begins, for a journal."""
     place = f"the bucket {job.store.bucket}{f', prefix {job.store.prefix}' if job.store.prefix else ''}"
     return f"{'dry run' if job.rehearse else 'run'} started by Ansible: {job.source.media_path} to {place}"
-
-
-def summary(report: Report) -> str:
-    """One line for a journal."""
-    would_be = "would be " if report.dry_run else ""
-    counts = [
-        f"{tally.files} files ({in_words(tally.bytes)}) {would_be}{name}"
-        for name, tally in (
-            ("uploaded", report.uploaded),
-            ("uploaded again over an object that differed", report.repaired),
-            ("deleted", report.deleted),
-        )
-        if tally.files or name != "uploaded again over an object that differed"
-    ]
-    counts.append(f"{report.verified.files} were in the bucket")
-    counts += [f"{tally.files} left ({reason})" for reason, tally in sorted(report.skipped.items())]
-    if report.failures:
-        counts.append(f"{report.failures} failed")
-    if report.unanswered:
-        counts.append(f"up to {report.unanswered} uploads were under way, and the next run finds out what has arrived")
-    ended = "ended early: " if report.error is not None else ""
-    return f"{ended}{', '.join(counts)}; {report.seconds:.1f} s"
-
-
-def _say(stream: TextIO, line: str) -> None:
-    stream.write(f"{line}\n")
-    stream.flush()

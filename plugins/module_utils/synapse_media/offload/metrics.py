@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..disk.whole_file import write_whole
+from ..disk.state_directory import write_whole
 from .report import DELETED, REPAIRED, UPLOADED, VERIFIED, Report
 
 _PREFIX = "synapse_s3_offload_"

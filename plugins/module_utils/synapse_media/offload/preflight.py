@@ -14,10 +14,55 @@ from pathlib import Path
 from ..database.rows import Rows
 from ..disk.layout import FIRST_LEVEL, MARK_NAME, media_on_disk
 from ..disk.lock import LOCK_NAME
-from ..disk.state_directory import check_ours
+from ..disk.state_directory import check_ours, write_whole
 from ..errors import ConfigurationError
+from ..settings.location import PlaceRecord, StorePlace, moved
 from ..settings.source import Source
-from .location import LOCATION_NAME
+from ..settings.store import StoreSettings
+
+LOCATION_NAME = "location"
+
+
+class Location:
+    """The place in S3 that the state directory remembers. It holds no secret."""
+
+    def __init__(self, state_dir: str, store: StoreSettings) -> None:
+        self._record = PlaceRecord(Path(state_dir) / LOCATION_NAME, StorePlace.of(store))
+        self._recorded = False
+
+    def check(self) -> None:
+        """Raises ConfigurationError where the settings name another place than the one used before."""
+        before = self._record.read()
+        differences = self._record.place.differences(before) if before else []
+        if differences:
+            raise ConfigurationError(
+                f"{moved(differences, self._record.place, str(self._record.path), None)} "
+                f"Without Ansible: remove {self._record.path}."
+            )
+
+    def record(self) -> None:
+        """Before the first object is put; raises ConfigurationError where that cannot be written.
+
+        A record of an earlier release, without the customer key, is completed.
+        """
+        before = self._record.read()
+        if self._record.is_current(before):
+            return
+        try:
+            write_whole(self._record.path, self._record.text())
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self._record.path} cannot be written ({error.strerror}). "
+                "Free space there, and give its directory to the user this runs as."
+            ) from error
+        self._recorded = before is None
+
+    def withdraw(self) -> None:
+        """For a run that found and put nothing there: the place may have been a mistake. What was known stays."""
+        if self._recorded:
+            self._record.path.unlink(missing_ok=True)
+            self._recorded = False
+
 
 # What a disk that is full refuses even though it takes the name of a new file.
 _BLOCK = b"\0" * 4096

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..disk.layout import OFFLOADED_DIRECTORIES
-from ..settings.sizes import in_words
+from ..settings.units import in_words
 from .report import Failure, Report
 
 LINE_EVERY = 30.0

@@ -17,8 +17,7 @@ from typing import Any
 from ..disk.layout import Media
 from ..errors import ConfigurationError
 from ..settings.config import flag, refuse_unknown, text
-from ..settings.durations import parse_duration
-from ..settings.sizes import parse_size
+from ..settings.units import parse_duration, parse_size
 
 VERIFY_CONTENT = "content"
 VERIFY_SIZE = "size"

@@ -16,12 +16,11 @@ from collections.abc import Sequence
 
 from ..disk.content import Content, ContentProblem
 from ..disk.local_file import LocalFile
-from ..errors import MediaError
+from ..errors import MediaError, RequestFailed
 from ..event_loop.loop import Task
 from ..proof.conflict import refuse_conflict
 from ..proof.evidence import Proven, Unproven
 from ..proof.object_index import PAGE, Found, ObjectIndex, ask
-from ..s3.client import RequestFailed
 from ..s3.uploads import Uploaded
 from .context import Context
 from .reading import read_batches, read_contents

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..disk.content import Content
-from ..errors import MediaError
+from ..errors import MediaError, RequestFailed
 from ..event_loop.loop import Task
 from ..proof.conflict import proves_file, refuse_disagreement
 from ..proof.object_index import Answer, Found, ask
-from ..s3.client import RequestFailed
 from ..s3.multipart import LARGE, LARGEST_WHOLE, upload_parts
 from ..s3.uploads import Uploaded
 from .context import Context

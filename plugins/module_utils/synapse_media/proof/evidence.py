@@ -16,9 +16,8 @@ from ..disk.checksums import available
 from ..disk.content import Content, checksum_of, digest_part
 from ..disk.local_file import Identity, LocalFile
 from ..disk.media_files import MediaFiles
-from ..errors import MediaError
+from ..errors import MediaError, RequestFailed
 from ..s3.bucket import Bucket
-from ..s3.client import RequestFailed
 from ..s3.objects import composed_etag, digest_parts, is_md5, likely_part_sizes
 from .object_index import Answer, Found, ask
 

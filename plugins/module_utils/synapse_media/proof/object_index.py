@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple, Union
 
+from ..errors import RequestFailed
 from ..event_loop.loop import Loop
 from ..s3.bucket import Bucket
-from ..s3.client import RequestFailed
 from ..s3.documents import Listed
 from ..s3.objects import TIERING_CLASS, ObjectInfo, is_archive_class
 

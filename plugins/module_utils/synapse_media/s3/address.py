@@ -2,18 +2,21 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the requests go: host, port, path and region, and a proxy where the environment names one."""
+"""Where the requests go: host, port, path and region, the proxy that the environment names, and whom TLS trusts."""
 
 from __future__ import annotations
 
 import base64
 import os
 import re
+import ssl
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import ConfigurationError
 from ..settings.store import StoreSettings
+from .transport.connector import Proxy
 
 DEFAULT_REGION = "us-east-1"
 _PORTS = {"http": 80, "https": 443}
@@ -40,14 +43,6 @@ class Address(NamedTuple):
             return self.bucket_path
         # Most keys need no encoding, and this is asked once a request.
         return self.base + (key if _UNRESERVED_KEY.fullmatch(key) else quote(key, safe="/~"))
-
-
-class Proxy(NamedTuple):
-    """``authorization`` is the value of Proxy-Authorization, or empty."""
-
-    host: str
-    port: int
-    authorization: str
 
 
 def address_of(settings: StoreSettings) -> Address:
@@ -117,3 +112,17 @@ def proxy_for(address: Address) -> Proxy | None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = "Basic " + base64.b64encode(pair.encode()).decode()
     return Proxy(parts.hostname, port, authorization)
+
+
+def tls_context(settings: StoreSettings) -> ssl.SSLContext:
+    """Trusts synapse_s3_ca_bundle, or what the environment or the system trusts. Raises ConfigurationError."""
+    bundle = settings.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or None
+    try:
+        if bundle is not None and Path(bundle).is_dir():
+            return ssl.create_default_context(capath=bundle)
+        return ssl.create_default_context(cafile=bundle)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The certificates of {bundle!r} cannot be read ({error}). "
+            "Let synapse_s3_ca_bundle name a PEM file that the media's user may read, or leave it empty."
+        ) from error

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..errors import StoreError
+from ..errors import RequestFailed, StoreError
 from ..settings.store import StoreSettings
-from .client import Answer, Body, Client, FilePart, RequestFailed, Sink
+from .client import Client
 from .documents import (
     Page,
     UploadsPage,
@@ -22,6 +22,7 @@ from .documents import (
     parse_uploads,
 )
 from .error_classifier import Verdicts, status_of_late_error
+from .errors import DisorderedListing, RefusedError, error_details
 from .objects import (
     ALGORITHM_HEADER,
     Digest,
@@ -32,7 +33,21 @@ from .objects import (
     is_encrypted,
     object_info,
 )
-from .transport.errors import DisorderedListing, RefusedError, ResponseParserError, error_details
+from .operations import (
+    ABORT_MULTIPART,
+    COMPLETE_MULTIPART,
+    CREATE_MULTIPART,
+    GET,
+    HEAD,
+    LIST,
+    LIST_UPLOADS,
+    PUT,
+    UPLOAD_PART,
+    Operation,
+)
+from .transport.connection import Body, FilePart
+from .transport.errors import ResponseParserError
+from .transport.response import Answer, Sink
 
 _XML_TYPE = ("content-type", "application/xml")
 _REFUSED_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"})
@@ -80,13 +95,13 @@ class Bucket:
             pages.append(ordered(parse_listing(answer.body), start_after, self.prefix))
 
         try:
-            answer = await self._client.request("list", "GET", query=query, check=check)
+            answer = await self._client.request(LIST, "GET", query=query, check=check)
         except RequestFailed as error:
             if error.code == DisorderedListing.__name__:
                 self.lists_out_of_order = True
             raise
         if not pages:
-            raise self._verdicts.fatal(RefusedError(answer), "list", "")
+            raise self._verdicts.fatal(RefusedError(answer), LIST, "")
         return pages[0]
 
     async def head(self, key: str) -> ObjectInfo | None:
@@ -97,11 +112,11 @@ class Bucket:
                 raise ResponseParserError("the answer does not tell the object's size")
 
         answer = await self._client.request(
-            "head", "HEAD", key, headers=(("x-amz-checksum-mode", "ENABLED"), *self._customer_key), check=check
+            HEAD, "HEAD", key, headers=(("x-amz-checksum-mode", "ENABLED"), *self._customer_key), check=check
         )
         if answer.status == 404:
             return None
-        self._refuse_all_but_success(answer, "head", key)
+        self._refuse_all_but_success(answer, HEAD, key)
         return object_info(answer, int(answer.headers["content-length"]))
 
     async def put(self, key: str, body: Body, digest: Digest) -> ObjectInfo:
@@ -115,10 +130,10 @@ class Bucket:
 
     async def _put(self, key: str, body: Body, digest: Digest, *more: tuple[str, str]) -> Answer:
         headers = (digest.header, *self._kept, *more)
-        return await self._client.request("put", "PUT", key, headers=headers, body=body)
+        return await self._client.request(PUT, "PUT", key, headers=headers, body=body)
 
     def _stored(self, answer: Answer, key: str, body: Body, digest: Digest) -> ObjectInfo:
-        self._refuse_all_but_success(answer, "put", key)
+        self._refuse_all_but_success(answer, PUT, key)
         self._check_encryption(answer, key)
         info = object_info(answer, body.length if isinstance(body, FilePart) else len(body))
         if digest.name and answer.headers.get(f"x-amz-checksum-{digest.name}") == digest.checksum:
@@ -130,10 +145,10 @@ class Bucket:
 
         Each attempt makes a new sink, and what an earlier one has had counts for nothing.
         """
-        answer = await self._client.request("get", "GET", key, headers=self._customer_key, make_sink=make_sink)
+        answer = await self._client.request(GET, "GET", key, headers=self._customer_key, make_sink=make_sink)
         if answer.status == 404:
             return None
-        self._refuse_all_but_success(answer, "get", key)
+        self._refuse_all_but_success(answer, GET, key)
         return answer.length
 
     async def create_multipart(self, key: str, checksum: str = "") -> MultipartUpload:
@@ -144,14 +159,14 @@ class Bucket:
             headers.append(("x-amz-checksum-algorithm", checksum.upper()))
             headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
         answer = await self._client.request(
-            "create_multipart",
+            CREATE_MULTIPART,
             "POST",
             key,
             query=(("uploads", ""),),
             headers=headers,
             check=lambda answer: ids.append(parse_upload_id(answer.body)),
         )
-        self._refuse_all_but_success(answer, "create_multipart", key)
+        self._refuse_all_but_success(answer, CREATE_MULTIPART, key)
         taken = answer.headers.get("x-amz-checksum-algorithm", "").lower() == checksum
         uses_key = bool(answer.headers.get(ALGORITHM_HEADER))
         return MultipartUpload(ids[-1], is_encrypted(answer), checksum if taken else "", uses_key)
@@ -159,14 +174,14 @@ class Bucket:
     async def upload_part(self, key: str, upload: MultipartUpload, number: int, body: Body, digest: Digest) -> str:
         """The part's ETag; ``number`` counts from 1."""
         answer = await self._client.request(
-            "upload_part",
+            UPLOAD_PART,
             "PUT",
             key,
             query=(("partNumber", str(number)), ("uploadId", upload.upload_id)),
             headers=(digest.header, *self._customer_key),
             body=body,
         )
-        self._refuse_all_but_success(answer, "upload_part", key)
+        self._refuse_all_but_success(answer, UPLOAD_PART, key)
         if not upload.uses_key:
             self._check_encryption(answer, key)
         return etag_of(answer)
@@ -174,7 +189,7 @@ class Bucket:
     async def refuses_wrong_checksum(self, key: str, upload: MultipartUpload, digest: Digest) -> bool:
         """Whether the store verifies a part's checksum: ``digest`` is not that of the part, which is one byte."""
         answer = await self._client.request(
-            "upload_part",
+            UPLOAD_PART,
             "PUT",
             key,
             query=(("partNumber", "1"), ("uploadId", upload.upload_id)),
@@ -198,14 +213,14 @@ class Bucket:
                 # S3 says 200 first and finds out afterwards; such a no is judged as one of the same code.
                 status = status_of_late_error(error_details(answer.body).get("Code", ""))
                 late = Answer(status, answer.headers, answer.body, answer.length)
-                raise self._verdicts.fault_of(late, "complete_multipart", key)
+                raise self._verdicts.fault_of(late, COMPLETE_MULTIPART, key)
             found.append(parse_completed(answer.body))
 
         headers = [_XML_TYPE, *self._customer_key]
         if checksums:
             headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
         answer = await self._client.request(
-            "complete_multipart",
+            COMPLETE_MULTIPART,
             "POST",
             key,
             query=(("uploadId", upload.upload_id),),
@@ -215,13 +230,13 @@ class Bucket:
         )
         if found:
             return found[-1]
-        raise self._verdicts.failed(RefusedError(answer), "complete_multipart", key)
+        raise self._verdicts.failed(RefusedError(answer), COMPLETE_MULTIPART, key)
 
     async def abort_multipart(self, key: str, upload_id: str) -> None:
         """Nothing is left of the upload; one that is not there is fine."""
         query = (("uploadId", upload_id),)
         # A policy that demands the customer key may demand it of this too.
-        await self._client.request("abort_multipart", "DELETE", key, query=query, headers=self._customer_key)
+        await self._client.request(ABORT_MULTIPART, "DELETE", key, query=query, headers=self._customer_key)
 
     async def list_uploads(self, after_key: str = "", after_id: str = "") -> UploadsPage:
         """Multipart uploads under the prefix that were begun and neither completed nor aborted."""
@@ -230,17 +245,17 @@ class Bucket:
             query += [("key-marker", after_key), ("upload-id-marker", after_id)]
         pages: list[UploadsPage] = []
         answer = await self._client.request(
-            "list_uploads", "GET", query=query, check=lambda answer: pages.append(parse_uploads(answer.body))
+            LIST_UPLOADS, "GET", query=query, check=lambda answer: pages.append(parse_uploads(answer.body))
         )
         if answer.status == 404:
             # A store's way to say that there has never been one.
             return UploadsPage([], "", "")
-        self._refuse_all_but_success(answer, "list_uploads", "")
+        self._refuse_all_but_success(answer, LIST_UPLOADS, "")
         return pages[-1]
 
-    def _refuse_all_but_success(self, answer: Answer, kind: str, key: str) -> None:
+    def _refuse_all_but_success(self, answer: Answer, operation: Operation, key: str) -> None:
         if not 200 <= answer.status < 300:
-            raise self._verdicts.failed(RefusedError(answer), kind, key)
+            raise self._verdicts.failed(RefusedError(answer), operation, key)
 
     def _check_encryption(self, answer: Answer, key: str) -> None:
         """Raises StoreError where the customer key went along and the store does not say that it was used."""

@@ -10,50 +10,45 @@ import hashlib
 import ssl
 from collections.abc import Callable, Sequence
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, RequestFailed
 from ..event_loop.loop import Loop
 from ..settings.store import StoreSettings
 from ..version import USER_AGENT
 from .adaptive_concurrency import Slots
-from .address import address_of, proxy_for
+from .address import address_of, proxy_for, tls_context
 from .credentials import Credentials, Keys
 from .error_classifier import Verdicts, may_be_of_object, refuses_keys
-from .retry import PATIENCE, Operation, Outcome, RequestFaults, Retries, retry_after
+from .errors import RefusedError
+from .operations import OPERATIONS, Operation
+from .retry import PATIENCE, OperationHistory, Outcome, RequestFaults, Retries, retry_after
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer, canonical_query
-from .transport.bandwidth import SHARE, Bandwidth
 from .transport.connection import Body, Connection, FilePart
-from .transport.connector import Opener, tls_context
-from .transport.descriptors import PATIENCE_WITHOUT, NoDescriptorLeft, allow_descriptors, left_beside, too_few
-from .transport.errors import ClosedBeforeAnswer, Fault, RefusedError, RequestFailed
-from .transport.reader import Sink
-from .transport.response import Answer
+from .transport.connector import Opener
+from .transport.errors import ClosedBeforeAnswer, Fault
+from .transport.limits import (
+    PATIENCE_WITHOUT,
+    SHARE,
+    Bandwidth,
+    NoDescriptorLeft,
+    allow_descriptors,
+    left_beside,
+    too_few,
+)
+from .transport.response import Answer, Sink
 
 __all__ = ["Answer", "Body", "Client", "FilePart", "RequestFailed", "Sink"]
 
-# Putting the parts of a large file together takes a store longer than any other answer.
-_COMPLETION = 5
 # Bytes a second that a slow line still gives to all connections together; half of a connection's share is the least
 # that a request is allowed to move on average.
 _SLOWEST_LINE = 32 * 1024
 # Seconds until a connection is tried for again where this process has no descriptor left.
 _WAIT_FOR_DESCRIPTOR = 0.1
-KINDS = (
-    "list",
-    "head",
-    "put",
-    "get",
-    "create_multipart",
-    "upload_part",
-    "complete_multipart",
-    "abort_multipart",
-    "list_uploads",
-)
 
 
 class Client:
     """Raises ConfigurationError for settings it cannot work with. Timeouts in seconds, the bandwidth in bytes a second.
 
-    ``requests`` counts what was sent, by kind, attempts that failed included.
+    ``requests`` counts what was sent, by operation, attempts that failed included.
     """
 
     def __init__(
@@ -71,11 +66,11 @@ class Client:
         self._address = address_of(settings)
         proxy = proxy_for(self._address)
         context = tls_context(settings) if self._address.tls else None
-        self._opener = Opener(loop, self._address, proxy, context, connect_timeout)
+        self._opener = Opener(loop, self._address.host, self._address.port, proxy, context, connect_timeout)
         self._signer = Signer(self._address.authority, self._address.region)
         self._credentials = Credentials(loop, settings)
         self._verdicts = Verdicts(settings)
-        self._retries = Retries(loop, KINDS, patience)
+        self._retries = Retries(loop, OPERATIONS, patience)
         self._read_timeout = read_timeout
         self._bandwidth: Bandwidth | None = None
         if bandwidth_limit is not None:
@@ -95,7 +90,7 @@ class Client:
             self._target_prefix = f"http://{self._address.authority}"
             if proxy.authorization:
                 self._last_lines += f"proxy-authorization: {proxy.authorization}\r\n"
-        self.requests = dict.fromkeys(KINDS, 0)
+        self.requests = {operation.name: 0 for operation in OPERATIONS}
 
     @property
     def concurrency(self) -> int:
@@ -124,7 +119,7 @@ class Client:
 
     async def request(
         self,
-        kind: str,
+        operation: Operation,
         method: str,
         key: str = "",
         *,
@@ -144,29 +139,31 @@ class Client:
         """
         encoded_query = canonical_query(query) if query else ""
         path = self._address.path(key)
-        operation = self._retries.operation(kind)
+        history = self._retries.history(operation)
         faults: RequestFaults | None = None
         renewed = waited = False
         try:
             while True:
-                if operation.restricted and not waited:
-                    await operation.gate.enter()
+                if history.restricted and not waited:
+                    await history.gate.enter()
                     waited = True
                 keys = await self._credentials.keys()
                 try:
                     async with self._slots:
                         if self._slots.pausing:
                             await self._slots.paused()
-                        if operation.restricted and not waited:
+                        if history.restricted and not waited:
                             # Since it began to wait for its turn.
                             continue
-                        answer = await self._attempt(kind, method, path, encoded_query, headers, body, make_sink, keys)
-                    if self._verdicts.is_passed_on(answer, kind):
+                        answer = await self._attempt(
+                            operation, method, path, encoded_query, headers, body, make_sink, keys
+                        )
+                    if self._verdicts.is_passed_on(answer, operation):
                         if check is not None and answer.status < 300:
                             check(answer)
-                        operation.successes += 1
-                        if operation.restricted:
-                            operation.lift_restriction()
+                        history.successes += 1
+                        if history.restricted:
+                            history.lift_restriction()
                         if self._slots.reduced:
                             self._slots.succeeded()
                         return answer
@@ -176,34 +173,36 @@ class Client:
                         renewed = self._credentials.replace(keys, certain=not may_be_of_object(answer))
                         if renewed:
                             continue
-                    fault: Fault = self._verdicts.fault_of(answer, kind, key)
+                    fault: Fault = self._verdicts.fault_of(answer, operation, key)
                 except ssl.SSLError as error:
-                    raise self._verdicts.fatal(error, kind, key) from error
+                    raise self._verdicts.fatal(error, operation, key) from error
                 except Fault as error:
                     fault = error
                 if faults is None:
-                    faults = RequestFaults(operation)
-                await self._again(fault, faults, operation, kind, key)
+                    faults = RequestFaults(history)
+                await self._again(fault, faults, history, operation, key)
         finally:
             if waited:
-                operation.gate.leave()
+                history.gate.leave()
 
-    async def _again(self, fault: Fault, faults: RequestFaults, operation: Operation, kind: str, key: str) -> None:
+    async def _again(
+        self, fault: Fault, faults: RequestFaults, history: OperationHistory, operation: Operation, key: str
+    ) -> None:
         """Returns when the request is to be tried again; raises where it is not."""
         if fault.throttled:
             self._slots.slow_down()
-        outcome = self._retries.judge(fault, faults, kind, key)
+        outcome = self._retries.judge(fault, faults, operation, key)
         if outcome is Outcome.END_RUN:
-            raise self._verdicts.lost(fault, kind, key, len(operation.failed)) from fault
+            raise self._verdicts.lost(fault, operation, key, len(history.failed)) from fault
         if outcome is Outcome.FAIL_REQUEST:
-            raise self._verdicts.failed(fault, kind, key) from fault
+            raise self._verdicts.failed(fault, operation, key) from fault
         if isinstance(fault, RefusedError) and fault.retry_after:
             self._slots.pause(retry_after(fault.retry_after))
         await self._loop.sleep(self._retries.delay(faults.attempts + faults.throttled))
 
     async def _attempt(
         self,
-        kind: str,
+        operation: Operation,
         method: str,
         path: str,
         query: str,
@@ -217,8 +216,8 @@ class Client:
             was_used = connection.used
             try:
                 head = self._head(method, path, query, headers, body, keys)
-                self.requests[kind] += 1
-                connection.timeout = self._read_timeout * (_COMPLETION if kind == "complete_multipart" else 1)
+                self.requests[operation.name] += 1
+                connection.timeout = self._read_timeout * operation.patience
                 return await connection.exchange(head, body, method == "HEAD", make_sink)
             except ClosedBeforeAnswer:
                 # The store gave the kept connection up before it saw this request.

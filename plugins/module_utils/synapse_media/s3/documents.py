@@ -12,7 +12,8 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
-from .transport.errors import DisorderedListing, ResponseParserError
+from .errors import DisorderedListing
+from .transport.errors import ResponseParserError
 
 _UPLOAD_ID = re.compile(r"<UploadId>([^<]+)</UploadId>")
 _ENTITY = re.compile(r"&(#[0-9]+|#[xX][0-9a-fA-F]+|[A-Za-z]+);")

@@ -6,26 +6,25 @@
 
 from __future__ import annotations
 
-from ..errors import StoreError
+from ..errors import RequestFailed, StoreError
 from ..settings.store import StoreSettings
-from .explain import explain
-from .reasons import SETTING_CODES, THROTTLING_CODES
-from .transport.errors import (
+from .errors import (
     BadDigest,
     DisorderedListing,
-    Fault,
     ObjectRefused,
     RefusedError,
     RefusedForGood,
-    RequestFailed,
     SettingRefused,
     ThrottledError,
 )
+from .explain import explain
+from .operations import HEAD, Operation
+from .reasons import SETTING_CODES, THROTTLING_CODES
+from .transport.errors import Fault
 from .transport.response import Answer
 
 # Asked for by name, so that every caller sees them as an answer; a 404 only where there may be nothing.
 _PASSED_ON = frozenset({304, 404, 412})
-_MAY_BE_MISSING = frozenset({"head", "get", "upload_part", "complete_multipart", "abort_multipart", "list_uploads"})
 # Proxies in front of stores have statuses of their own, up to 530; of all from 500 on, these say no for good.
 _NO_FOR_GOOD = frozenset({501, 505, 507})
 _AGAIN_CODES = frozenset(
@@ -70,7 +69,7 @@ _FATAL_CODES = frozenset(
     }
 )
 # A listing concerns no single object, so what it is not allowed, nothing else needs to be tried for.
-_FATAL_FOR_LIST = frozenset({403, 405, 501})
+_FATAL_FOR_BUCKET = frozenset({403, 405, 501})
 # The object's own: its storage class, its size, its name, its unfinished upload.
 _OBJECT_STATUSES = frozenset({413, 414})
 _OBJECT_CODES = frozenset(
@@ -88,9 +87,6 @@ _OBJECT_CODES = frozenset(
     }
 )
 _SETTING_STATUSES = frozenset({405, 501})
-# What the operator's settings have added to a request, by its kind.
-_CARRIES_STORAGE_CLASS = frozenset({"put", "create_multipart"})
-_CARRIES_CUSTOMER_KEY = frozenset({"head", "put", "get", "create_multipart", "upload_part", "complete_multipart"})
 _KEYS_REFUSED = frozenset(
     {
         "AccessDenied",
@@ -102,25 +98,6 @@ _KEYS_REFUSED = frozenset(
     }
 )
 
-_DOING = {
-    "list": "listing the bucket",
-    "head": "asking for {!r}",
-    "put": "uploading {!r}",
-    "get": "reading {!r} back",
-    "create_multipart": "beginning the upload of {!r}",
-    "upload_part": "uploading a part of {!r}",
-    "complete_multipart": "completing the upload of {!r}",
-    "abort_multipart": "aborting the upload of {!r}",
-    "list_uploads": "listing the unfinished uploads",
-}
-_PERMISSIONS = {
-    "list": "s3:ListBucket on the bucket",
-    "head": "s3:GetObject on its objects and s3:ListBucket on the bucket",
-    "get": "s3:GetObject on its objects",
-    "abort_multipart": "s3:AbortMultipartUpload on its objects",
-    "list_uploads": "s3:ListBucketMultipartUploads on the bucket",
-}
-
 
 class Verdicts:
     """Turns answers into Faults, which are tried again, or into the error that ends the request or the run."""
@@ -129,16 +106,16 @@ class Verdicts:
         self._settings = settings
 
     @staticmethod
-    def is_passed_on(answer: Answer, kind: str) -> bool:
+    def is_passed_on(answer: Answer, operation: Operation) -> bool:
         """Whether this answer goes to the caller: done, or one of the refusals that callers ask for."""
         status = answer.status
         if 200 <= status < 300:
             return True
-        if status not in _PASSED_ON or (status == 404 and kind not in _MAY_BE_MISSING):
+        if status not in _PASSED_ON or (status == 404 and not operation.may_be_missing):
             return False
         return b"NoSuchBucket" not in answer.body
 
-    def fault_of(self, answer: Answer, kind: str, key: str) -> RefusedError:
+    def fault_of(self, answer: Answer, operation: Operation, key: str) -> RefusedError:
         """What this refusal means for the request. Raises StoreError where the run ends with it."""
         refusal = RefusedError(answer)
         # Stores put the service in front: KMS.ThrottlingException.
@@ -146,8 +123,8 @@ class Verdicts:
         status = answer.status
         if code in _DIGEST_CODES:
             return BadDigest(answer)
-        if code in _FATAL_CODES or status in _FATAL_STATUSES or (kind == "list" and status in _FATAL_FOR_LIST):
-            raise self.fatal(refusal, kind, key)
+        if code in _FATAL_CODES or status in _FATAL_STATUSES or (operation.of_bucket and status in _FATAL_FOR_BUCKET):
+            raise self.fatal(refusal, operation, key)
         if code in THROTTLING_CODES or status in _THROTTLING_STATUSES:
             return ThrottledError(answer)
         if status == 408 or (status >= 500 and status not in _NO_FOR_GOOD) or code in _AGAIN_CODES:
@@ -158,47 +135,47 @@ class Verdicts:
             return SettingRefused(answer)
         return RefusedForGood(answer)
 
-    def lost(self, fault: Fault, kind: str, key: str, in_a_row: int) -> StoreError:
+    def lost(self, fault: Fault, operation: Operation, key: str, in_a_row: int) -> StoreError:
         """The end of the run, after so many objects in a row for which this operation has failed."""
-        error = self.fatal(fault, kind, key)
+        error = self.fatal(fault, operation, key)
         if in_a_row > 1:
             text = f"{error} This run ends, as the same was refused or failed for {in_a_row} objects in a row."
             return StoreError(text, error.code)
         return error
 
-    def fatal(self, error: Exception, kind: str, key: str) -> StoreError:
+    def fatal(self, error: Exception, operation: Operation, key: str) -> StoreError:
         """The end of the run, in an operator's words."""
-        doing = _DOING[kind].format(key)
+        doing = operation.doing.format(key)
         return explain(
             error,
             self._settings,
             doing,
-            permission=_PERMISSIONS.get(kind, "s3:PutObject on its objects"),
-            sent=self._sent(kind),
-            bodyless=kind == "head",
+            permission=operation.permission,
+            sent=self._sent(operation),
+            bodyless=operation is HEAD,
         )
 
-    def _sent(self, kind: str) -> tuple[str, ...]:
+    def _sent(self, operation: Operation) -> tuple[str, ...]:
         """Settings of the operator that each request of this kind carries."""
         sent = []
-        if kind in _CARRIES_STORAGE_CLASS and self._settings.storage_class != "STANDARD":
+        if operation.carries_storage_class and self._settings.storage_class != "STANDARD":
             sent.append("storage_class")
-        if kind in _CARRIES_CUSTOMER_KEY and self._settings.sse_customer_key:
+        if operation.carries_customer_key and self._settings.sse_customer_key:
             sent.append("sse_customer_key")
         return tuple(sent)
 
-    def failed(self, error: Exception, kind: str, key: str) -> RequestFailed:
+    def failed(self, error: Exception, operation: Operation, key: str) -> RequestFailed:
         """The end of this request, in the same words."""
         if isinstance(error, DisorderedListing):
             return RequestFailed(str(error), type(error).__name__)
         if isinstance(error, BadDigest):
             return RequestFailed(
-                f"{_capitalised(_DOING[kind].format(key))} failed: what arrived is not what was announced, as the "
+                f"{_capitalised(operation.doing.format(key))} failed: what arrived is not what was announced, as the "
                 "file changed meanwhile or the way damages it. It stays on disk; the next run looks at it again.",
                 error.code,
                 error.status,
             )
-        fatal = self.fatal(error, kind, key)
+        fatal = self.fatal(error, operation, key)
         status = error.status if isinstance(error, RefusedError) else 0
         return RequestFailed(str(fatal), fatal.code, status)
 

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 from ..disk.content import UNREADABLE, ContentProblem, checksum_of, digest_in_order, digest_part, digest_sha256
 from ..disk.layout import is_media_path
 from ..disk.local_file import LocalFile
-from ..errors import MediaError
+from ..errors import MediaError, RequestFailed
 from ..event_loop.loop import Task
 from .bucket import Bucket
-from .client import FilePart, RequestFailed
 from .objects import MIB, Digest, MultipartUpload, composed_etag, is_md5, parts_of
+from .transport.connection import FilePart
 from .uploads import Uploaded, Uploads
 
 # From here on a file may go in parts, where that fills connections that would be idle; from LARGEST_WHOLE on it does.

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from ..errors import StoreError
+from ..errors import RequestFailed, StoreError
 from .bucket import Bucket
-from .client import Body, FilePart, RequestFailed
 from .objects import Digest, ObjectInfo
+from .transport.connection import Body, FilePart
 
 # What stores answer that do not know If-None-Match.
 _UNKNOWN_HEADER = (400, 501)

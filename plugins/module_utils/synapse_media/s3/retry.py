@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from ..event_loop.loop import Loop
 from ..event_loop.semaphore import Semaphore
+from .operations import LIST, Operation
 from .transport.errors import Fault
 
 FIRST_DELAY = 0.1
@@ -35,8 +36,6 @@ _RESTRICTED_TO = 8
 # A throttled request fails once the store has, since then, done this many times as many others as it has throttled.
 _SERVED_OTHERS = 4
 _NO_LIMIT = 1 << 30
-# An object may be refused to be read for what it is, such as one that was stored under another key.
-_READING = frozenset({"head", "get"})
 
 
 class Outcome(enum.Enum):
@@ -49,8 +48,8 @@ class Outcome(enum.Enum):
     END_RUN = enum.auto()
 
 
-class Operation:
-    """One kind of request. What it has met counts from its last success on."""
+class OperationHistory:
+    """How one operation has fared. Its errors count from its last success on."""
 
     __slots__ = (
         "failed",
@@ -109,27 +108,27 @@ class RequestFaults:
 
     __slots__ = ("attempts", "began", "successes", "throttled", "throttles")
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, history: OperationHistory) -> None:
         self.attempts = 0
         self.throttled = 0
         self.began = time.monotonic()
         # Of the whole operation, when this began.
-        self.successes = operation.successes
-        self.throttles = operation.throttles
+        self.successes = history.successes
+        self.throttles = history.throttles
 
 
 class Retries:
     """The faults of a whole run, so that a store that is gone ends it in bounded time. ``patience`` in seconds."""
 
-    def __init__(self, loop: Loop, kinds: Iterable[str], patience: float = PATIENCE) -> None:
+    def __init__(self, loop: Loop, operations: Iterable[Operation], patience: float = PATIENCE) -> None:
         self._patience = patience
-        self._operations = {kind: Operation(loop) for kind in kinds}
-        self._unreachable = Operation(loop)
+        self._histories = {operation: OperationHistory(loop) for operation in operations}
+        self._unreachable = OperationHistory(loop)
 
-    def operation(self, kind: str) -> Operation:
-        return self._operations[kind]
+    def history(self, operation: Operation) -> OperationHistory:
+        return self._histories[operation]
 
-    def judge(self, fault: Fault, faults: RequestFaults, kind: str, key: str) -> Outcome:
+    def judge(self, fault: Fault, faults: RequestFaults, operation: Operation, key: str) -> Outcome:
         """What this fault of a request means for it and for the run."""
         if fault.throttled:
             faults.throttled += 1
@@ -141,23 +140,23 @@ class Retries:
         first = faults.attempts + faults.throttled == 1
         if fault.unreachable:
             return self._judge_unreachable(fault, faults, key, now)
-        operation = self._operations[kind]
-        operation.note(key, now, first=first)
+        history = self._histories[operation]
+        history.note(key, now, first=first)
         if fault.throttled:
-            operation.throttles += 1
-        elif fault.attempts > 1 and not operation.restricted and operation.requests >= _RESTRICTED_TO:
-            operation.restrict()
+            history.throttles += 1
+        elif fault.attempts > 1 and not history.restricted and history.requests >= _RESTRICTED_TO:
+            history.restrict()
         # One object alone is no reason to give up all others.
-        if now - operation.since >= self._patience and len(operation.failing) > 1:
+        if now - history.since >= self._patience and len(history.failing) > 1:
             return Outcome.END_RUN
-        if not self._is_spent(fault, faults, operation, now):
+        if not self._is_spent(fault, faults, history, now):
             return Outcome.RETRY
-        if kind == "list" and not self._successes():
+        if operation is LIST and not self._successes():
             return Outcome.END_RUN
-        operation.failed.add(key)
-        if fault.of_setting and kind not in _READING:
-            operation.of_settings.add(key)
-        if len(operation.failed) > MOST_IN_A_ROW or len(operation.of_settings) > MOST_OF_A_SETTING:
+        history.failed.add(key)
+        if fault.of_setting and not operation.reads:
+            history.of_settings.add(key)
+        if len(history.failed) > MOST_IN_A_ROW or len(history.of_settings) > MOST_OF_A_SETTING:
             return Outcome.END_RUN
         return Outcome.FAIL_REQUEST
 
@@ -170,18 +169,18 @@ class Retries:
             return Outcome.END_RUN
         return Outcome.RETRY
 
-    def _is_spent(self, fault: Fault, faults: RequestFaults, operation: Operation, now: float) -> bool:
+    def _is_spent(self, fault: Fault, faults: RequestFaults, history: OperationHistory, now: float) -> bool:
         if not fault.throttled:
             return faults.attempts >= fault.attempts
         if now - faults.began >= self._patience:
             return True
         # A store that does all others means this object, whatever it calls that.
-        served = operation.successes - faults.successes
-        throttles = operation.throttles - faults.throttles
+        served = history.successes - faults.successes
+        throttles = history.throttles - faults.throttles
         return faults.throttled >= fault.attempts and served >= _SERVED_OTHERS * throttles
 
     def _successes(self) -> int:
-        return sum(operation.successes for operation in self._operations.values())
+        return sum(history.successes for history in self._histories.values())
 
     @staticmethod
     def delay(attempts: int) -> float:

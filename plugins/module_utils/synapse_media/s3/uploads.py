@@ -16,14 +16,14 @@ from ..disk.checksums import Checksum, for_parts
 from ..disk.content import Content
 from ..disk.local_file import Identity, LocalFile
 from ..disk.media_files import MediaFiles
-from ..errors import MediaError, StoreError
+from ..errors import MediaError, RequestFailed, StoreError
 from ..event_loop.loop import Task
 from ..event_loop.semaphore import Semaphore
 from ..reporting import Tally
 from .bucket import Bucket
-from .client import FilePart, RequestFailed
 from .new_objects import NewObjects
 from .objects import Digest, MultipartUpload, ObjectInfo
+from .transport.connection import FilePart
 
 # Seconds that the abort of uploads of a stopped run waits for parts that are still on their way.
 _ABORT_AGAIN_AFTER = 1.0

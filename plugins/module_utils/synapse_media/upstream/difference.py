@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from ..database.synapse_database import RowFacts, open_database
+from ..database.lookups import RowFacts, open_database
 from ..disk.layout import LOCAL, LOCAL_CONTENT, REMOTE, REMOTE_CONTENT, Media
 from ..errors import MediaError
 from ..settings.homeserver import DatabaseSettings

@@ -11,7 +11,7 @@ import signal
 from dataclasses import dataclass
 from itertools import dropwhile
 
-from ..database.synapse_database import explain_database_words
+from ..database.errors import explain_database_words
 from ..s3.explain import explain
 from ..settings.homeserver import DatabaseSettings
 from ..settings.store import StoreSettings

@@ -13,7 +13,7 @@ from typing import cast
 
 from ..errors import StoreError
 from ..s3.boto.client import make_client
-from ..s3.boto.encryption import not_confirmed
+from ..s3.boto.trial_objects import not_confirmed
 from ..s3.explain import error_code, error_status, explain
 from ..settings.homeserver import DatabaseSettings
 from ..settings.store import StoreSettings, sse_arguments

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from ..database.synapse_database import BATCH, RemoteRow, SynapseDatabase
+from ..database.lookups import BATCH, RemoteRow, SynapseDatabase
 from ..disk.layout import LOCAL, REMOTE, Media, media_on_disk
 from ..errors import ConfigurationError
 from .batches import in_batches

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..disk.lock import LOCK_NAME, RunLock
-from ..disk.state_directory import check_ours
-from ..disk.whole_file import write_whole
+from ..disk.state_directory import check_ours, write_whole
 from ..errors import ConfigurationError
 from ..settings.homeserver import DatabaseSettings
 from ..settings.store import StoreSettings, aws_config_text

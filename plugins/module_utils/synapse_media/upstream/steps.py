@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from ..database.synapse_database import open_database, require_file
+from ..database.errors import require_file
+from ..database.lookups import open_database
 from ..disk.layout import content_path
 from ..errors import ConfigurationError
 from ..reporting import SHOWN
-from ..settings.durations import in_seconds, parse_duration
 from ..settings.homeserver import DatabaseSettings
+from ..settings.units import in_seconds, parse_duration
 from .cache import Cache, open_cache
 from .candidates import look_for_files
 from .job import Job

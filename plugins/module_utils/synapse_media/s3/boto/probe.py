@@ -24,8 +24,16 @@ from ..explain import (
     is_denied,
 )
 from .client import CLIENT_EXCEPTIONS
-from .encryption import EncryptionError, require_echo, require_key_to_read
-from .objects import fixed_key, new_object_arguments, put_object, remove_object, unique_key
+from .trial_objects import (
+    EncryptionError,
+    fixed_key,
+    new_object_arguments,
+    put_object,
+    remove_object,
+    require_echo,
+    require_key_to_read,
+    unique_key,
+)
 
 LIST, READ, WRITE, DELETE = ABILITIES = ("list", "read", "write", "delete")
 

@@ -16,8 +16,15 @@ from ...errors import HomeserverError, StoreError
 from ...settings.store import StoreSettings
 from ..explain import explain, is_answer, is_denied
 from .client import CLIENT_EXCEPTIONS
-from .encryption import require_echo, require_key_to_read
-from .objects import fixed_key, put_object, read_object, remove_object, unique_key
+from .trial_objects import (
+    fixed_key,
+    put_object,
+    read_object,
+    remove_object,
+    require_echo,
+    require_key_to_read,
+    unique_key,
+)
 
 POLL_SECONDS = 0.5
 

@@ -14,11 +14,11 @@ import ssl
 from collections.abc import Callable
 from typing import NamedTuple, Union
 
+from ...errors import RequestFailed
 from ...event_loop.loop import Loop
-from .bandwidth import STEP, Bandwidth
-from .errors import ConnectionClosedError, ReadTimeoutError, RequestFailed, ResponseParserError
-from .reader import CHUNK, WOULD_BLOCK, Link, Reader, Sink
-from .response import Answer, BrokenAnswer
+from .errors import ConnectionClosedError, ReadTimeoutError, ResponseParserError
+from .limits import STEP, Bandwidth
+from .response import CHUNK, WOULD_BLOCK, Answer, BrokenAnswer, Link, Reader, Sink
 
 
 class FilePart(NamedTuple):

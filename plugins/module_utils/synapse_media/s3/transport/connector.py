@@ -2,57 +2,161 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Opens connections: name, TCP, a proxy's tunnel, TLS."""
+"""Opens connections: name, TCP to several addresses side by side (RFC 8305), a proxy's tunnel, TLS."""
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import ssl
-from pathlib import Path
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from ...errors import ConfigurationError
-from ...event_loop.loop import Loop
-from ...settings.store import StoreSettings
+from ...event_loop.loop import Loop, Task, suspend
 from ...version import USER_AGENT
-from ..address import Address, Proxy
 from .errors import ConnectTimeoutError, EndpointConnectionError, Fault, ProxyConnectionError, SSLError
-from .parallel_connect import ParallelConnect, drop
-from .reader import WOULD_BLOCK, Link
+from .limits import NoDescriptorLeft
 from .resolver import Place, Resolver
-from .response import BrokenAnswer, parse_head
+from .response import WOULD_BLOCK, BrokenAnswer, Link, parse_head
+
+# Seconds after which the next address is tried beside those that have not answered.
+ATTEMPT_DELAY = 0.25
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+
+
+class Connected(NamedTuple):
+    """What was connected first."""
+
+    link: Link
+    family: int
+
+
+class ParallelConnect:
+    """One connection. ``timeout`` in seconds, for each address."""
+
+    def __init__(self, loop: Loop, places: Sequence[Place], timeout: float) -> None:
+        self._loop = loop
+        self._waiting = list(reversed(places))
+        self._timeout = timeout
+        self._under_way: list[Link] = []
+        self._running = 0
+        self._runner: Task[None] | None = None
+        self._connected: Connected | None = None
+        self._error: OSError | None = None
+        self._over = False
+
+    async def run(self) -> Connected:
+        """Raises the error of the last address, TimeoutError included, or NoDescriptorLeft."""
+        try:
+            while self._connected is None and (self._waiting or self._running):
+                if self._waiting:
+                    self._running += 1
+                    self._loop.start(self._try(self._waiting.pop()))
+                    if self._waiting:
+                        self._loop.start(self._start_next_later(len(self._waiting)))
+                self._runner = self._loop.current
+                await suspend()
+        except BaseException:
+            if self._connected is not None:
+                drop(self._loop, self._connected.link)
+            raise
+        finally:
+            self._over = True
+            for link in self._under_way:
+                self._loop.end_wait(link.channel)
+        if self._connected is None:
+            if self._error is not None and self._error.errno in _NO_DESCRIPTOR:
+                raise NoDescriptorLeft from self._error
+            raise self._error or OSError(errno.EADDRNOTAVAIL, "it has no address")
+        return self._connected
+
+    def _wake(self) -> None:
+        # Exactly once for each time that it waits.
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            self._loop.resume(runner)
+
+    async def _start_next_later(self, waiting: int) -> None:
+        await self._loop.sleep(ATTEMPT_DELAY)
+        if not self._over and len(self._waiting) == waiting:
+            self._wake()
+
+    async def _try(self, place: Place) -> None:
+        try:
+            link = await self._connect(place)
+        except OSError as error:
+            # Not of those that were only told to stop.
+            if not self._over:
+                self._error = error
+        else:
+            if self._over or self._connected is not None:
+                drop(self._loop, link)
+            else:
+                self._connected = Connected(link, place.family)
+        finally:
+            self._running -= 1
+        self._wake()
+
+    async def _connect(self, place: Place) -> Link:
+        plain = socket.socket(place.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            error = plain.connect_ex(place.address)
+        except BaseException:
+            plain.close()
+            raise
+        # Watched from here on only: a socket that has not begun to connect counts as hung up.
+        link = Link(plain, self._loop.watch(plain.fileno()))
+        self._under_way.append(link)
+        try:
+            if error == errno.EINPROGRESS:
+                await self._loop.wait(link.channel, self._timeout)
+                error = plain.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except BaseException:
+            drop(self._loop, link)
+            raise
+        finally:
+            self._under_way.remove(link)
+        if error:
+            drop(self._loop, link)
+            raise OSError(error, os.strerror(error))
+        return link
+
+
+def drop(loop: Loop, link: Link) -> None:
+    """Closes a connection that nobody uses."""
+    loop.unwatch(link.channel)
+    link.socket.close()
+
 
 _TUNNEL_HEAD_LIMIT = 16 * 1024
 # Of the tunnel and the handshake together, in which each step may last as long as the timeout.
 _STEPS = 3
 
 
-def tls_context(settings: StoreSettings) -> ssl.SSLContext:
-    """Trusts synapse_s3_ca_bundle, or what the environment or the system trusts. Raises ConfigurationError."""
-    bundle = settings.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or None
-    try:
-        if bundle is not None and Path(bundle).is_dir():
-            return ssl.create_default_context(capath=bundle)
-        return ssl.create_default_context(cafile=bundle)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The certificates of {bundle!r} cannot be read ({error}). "
-            "Let synapse_s3_ca_bundle name a PEM file that the media's user may read, or leave it empty."
-        ) from error
+class Proxy(NamedTuple):
+    """``authorization`` is the value of Proxy-Authorization, or empty."""
+
+    host: str
+    port: int
+    authorization: str
 
 
 class Opener:
-    """Makes connected sockets, over TLS where the address says so. ``timeout`` in seconds, for each step."""
+    """Makes connected sockets, over TLS if there is a `context`. ``timeout`` in seconds, for each step."""
 
     def __init__(
-        self, loop: Loop, address: Address, proxy: Proxy | None, context: ssl.SSLContext | None, timeout: float
+        self, loop: Loop, host: str, port: int, proxy: Proxy | None, context: ssl.SSLContext | None, timeout: float
     ) -> None:
         self._loop = loop
-        self._address = address
+        self._host = host
+        self._port = port
         self._proxy = proxy
         self._context = context
         self._timeout = timeout
-        target = proxy or address
-        self._resolver = Resolver(loop, target.host, target.port)
+        self._resolver = Resolver(loop, proxy.host if proxy else host, proxy.port if proxy else port)
 
     async def open(self) -> Link:
         """Raises Faults, NoDescriptorLeft, and ssl.SSLError where the certificate is refused or no TLS is spoken."""
@@ -64,9 +168,7 @@ class Opener:
             if self._proxy is not None:
                 await self._tunnel(link, self._proxy)
             # The descriptor stays the same, and so the loop goes on watching it.
-            wrapped = self._context.wrap_socket(
-                link.socket, server_hostname=self._address.host, do_handshake_on_connect=False
-            )
+            wrapped = self._context.wrap_socket(link.socket, server_hostname=self._host, do_handshake_on_connect=False)
             link = Link(wrapped, link.channel)
             await self._handshake(link, wrapped)
         except BaseException:
@@ -112,8 +214,7 @@ class Opener:
                 return
 
     async def _tunnel(self, link: Link, proxy: Proxy) -> None:
-        host = self._address.host
-        target = f"[{host}]:{self._address.port}" if ":" in host else f"{host}:{self._address.port}"
+        target = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         authorization = f"proxy-authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
         head = f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\nuser-agent: {USER_AGENT}\r\n"
         # So short that a fresh socket takes it at once.

@@ -2,30 +2,12 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can go wrong with one request. A Fault is tried again; RequestFailed is the end of that request.
+"""What can go wrong on the way to a server and back. The request may be tried again.
 
-The names are those of botocore's errors where store_errors.py has words for them, so that it finds those words.
+The names are those of botocore's errors where explain.py has words for them, so that it finds those words.
 """
 
 from __future__ import annotations
-
-import re
-from collections.abc import Mapping
-from typing import Any
-
-from ...errors import MediaError
-from .response import Answer
-
-_DETAIL = re.compile(rb"<(Code|Message|Region|Endpoint)>([^<]*)</")
-
-
-class RequestFailed(MediaError):
-    """This one request failed for good, and others need not. ``status`` is 0 where no answer came."""
-
-    def __init__(self, message: str, code: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.code = code
-        self.status = status
 
 
 class Fault(Exception):
@@ -84,63 +66,3 @@ class ClosedBeforeAnswer(ConnectionClosedError):
 
 class ResponseParserError(Fault):
     """The answer is not HTTP, or its body is not what S3 answers."""
-
-
-class DisorderedListing(Fault):
-    """A listing whose keys are not in order, or are not what was asked for."""
-
-    attempts = 3
-    own = True
-
-
-class RefusedError(Fault):
-    """The store's own no, in the shape that store_errors.py reads."""
-
-    def __init__(self, answer: Answer) -> None:
-        details = error_details(answer.body)
-        self.code = details.get("Code") or str(answer.status)
-        self.status = answer.status
-        self.retry_after = answer.headers.get("retry-after")
-        self.response: Mapping[str, Any] = {
-            "Error": {**details, "Code": self.code},
-            "ResponseMetadata": {"HTTPStatusCode": answer.status, "HTTPHeaders": answer.headers},
-        }
-        super().__init__(f"{self.code}: {details.get('Message', 'no message')}")
-
-
-class ThrottledError(RefusedError):
-    """The store does this later, when fewer requests come. It is waited for in time, not in attempts."""
-
-    throttled = True
-
-
-class RefusedForGood(RefusedError):
-    """Not this request, however often it comes. Others may fare better."""
-
-    attempts = 1
-
-
-class SettingRefused(RefusedForGood):
-    """What was asked for with the request, such as a storage class, is nothing that this store has."""
-
-    of_setting = True
-
-
-class ObjectRefused(RefusedForGood):
-    """For the state or the form of this one object, which says nothing about others."""
-
-    own = True
-
-
-class BadDigest(RefusedError):
-    """The body that arrived is not the one that was announced: damaged on its way, or changed while it was read."""
-
-    attempts = 3
-    own = True
-
-
-def error_details(body: bytes) -> dict[str, str]:
-    """Code, Message and Region of an error document; empty where the body is none."""
-    if b"<Error" not in body:
-        return {}
-    return {name.decode(): value.decode("utf-8", "replace") for name, value in _DETAIL.findall(body)}

@@ -2,12 +2,38 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Room for many connections: a login shell or a unit often allows no more than 1024 open files."""
+"""Limits of this host: open files, and a bandwidth that the operator has set."""
 
 from __future__ import annotations
 
 import contextlib
 import resource
+import time
+
+from ...event_loop.loop import Loop
+
+# Bytes that are taken at a time from a long body, so that no connection waits long for the others.
+STEP = 64 * 1024
+# No request in flight is to get less than this, in bytes a second: stores give up on bodies that trickle.
+SHARE = 16 * 1024
+_BURST_SECONDS = 0.05
+
+
+class Bandwidth:
+    """``limit`` is in bytes a second."""
+
+    def __init__(self, loop: Loop, limit: int) -> None:
+        self._loop = loop
+        self._limit = limit
+        self._free_at = 0.0
+
+    async def take(self, count: int) -> None:
+        """Returns when ``count`` more bytes may pass; those who come first are served first."""
+        now = time.monotonic()
+        self._free_at = max(self._free_at, now - _BURST_SECONDS) + count / self._limit
+        if self._free_at > now:
+            await self._loop.sleep(self._free_at - now)
+
 
 # For the files that are read, the database, locks and libraries.
 _OTHERS = 512

@@ -2,16 +2,22 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test objects: stored as the storage provider stores media, and removed without a trace where the keys allow it."""
+"""Objects that a probe or a round trip stores, and whether the store encrypts them with the customer key.
+
+Many stores take the headers of a customer key, and keep everything in the clear.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from ...errors import StoreError
 from ...settings.store import StoreSettings, sse_arguments
-from ..explain import is_denied
+from ..explain import error_status, is_answer, is_denied
 from .client import CLIENT_EXCEPTIONS
 
 
@@ -64,3 +70,63 @@ def _remove_version(client: Any, settings: StoreSettings, key: str, version: str
             return False
         raise
     return True
+
+
+_REMEDY = (
+    "Use a store that supports SSE-C, or leave synapse_s3_sse_customer_key empty. What was stored there so far is not "
+    "encrypted."
+)
+# What a store answers where a request lacks the key: AWS, Ceph and SeaweedFS say 400, some say 403.
+_KEY_NEEDED = (400, 403)
+
+
+class EncryptionError(StoreError):
+    """The store ignores the customer key."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "CustomerKeyIgnored")
+
+
+def require_echo(answer: Mapping[str, Any], settings: StoreSettings, operation: str) -> None:
+    """Raises EncryptionError where the answer to a request that stores data does not confirm the customer key."""
+    if not settings.sse_customer_key:
+        return
+    given_digest = answer.get("SSECustomerKeyMD5")
+    if answer.get("SSECustomerAlgorithm") != settings.sse_customer_algo or given_digest not in (
+        None,
+        "",
+        _digest(settings.sse_customer_key),
+    ):
+        raise not_confirmed(operation)
+
+
+def not_confirmed(operation: str) -> EncryptionError:
+    return EncryptionError(
+        "The store ignores synapse_s3_sse_customer_key and keeps what it is sent unencrypted: its answer to "
+        f"{operation} does not confirm the key. {_REMEDY}"
+    )
+
+
+def require_key_to_read(client: Any, settings: StoreSettings, key: str) -> None:
+    """Raises EncryptionError where an object that was stored with the customer key is given out without it.
+
+    Some stores confirm a key that they do not use. Raises what the client raises where the store does not answer.
+    """
+    if not settings.sse_customer_key:
+        return
+    # First with the key, so that a refusal without it is about the key.
+    client.head_object(Bucket=settings.bucket, Key=key, **sse_arguments(settings))
+    try:
+        client.head_object(Bucket=settings.bucket, Key=key)
+    except CLIENT_EXCEPTIONS as error:
+        if is_answer(error) and error_status(error) in _KEY_NEEDED:
+            return
+        raise
+    raise EncryptionError(
+        "The store confirms synapse_s3_sse_customer_key and does not use it: the object "
+        f"{key}, which was stored with the key, can be read without it. {_REMEDY}"
+    )
+
+
+def _digest(key: str) -> str:
+    return base64.b64encode(hashlib.md5(key.encode(), usedforsecurity=False).digest()).decode()

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a store can refuse or get wrong. Each error says whether and how often the request may be tried again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .transport.errors import Fault
+from .transport.response import Answer
+
+_DETAIL = re.compile(rb"<(Code|Message|Region|Endpoint)>([^<]*)</")
+
+
+class DisorderedListing(Fault):
+    """A listing whose keys are not in order, or are not what was asked for."""
+
+    attempts = 3
+    own = True
+
+
+class RefusedError(Fault):
+    """The store's own no, in the shape that store_errors.py reads."""
+
+    def __init__(self, answer: Answer) -> None:
+        details = error_details(answer.body)
+        self.code = details.get("Code") or str(answer.status)
+        self.status = answer.status
+        self.retry_after = answer.headers.get("retry-after")
+        self.response: Mapping[str, Any] = {
+            "Error": {**details, "Code": self.code},
+            "ResponseMetadata": {"HTTPStatusCode": answer.status, "HTTPHeaders": answer.headers},
+        }
+        super().__init__(f"{self.code}: {details.get('Message', 'no message')}")
+
+
+class ThrottledError(RefusedError):
+    """The store does this later, when fewer requests come. It is waited for in time, not in attempts."""
+
+    throttled = True
+
+
+class RefusedForGood(RefusedError):
+    """Not this request, however often it comes. Others may fare better."""
+
+    attempts = 1
+
+
+class SettingRefused(RefusedForGood):
+    """What was asked for with the request, such as a storage class, is nothing that this store has."""
+
+    of_setting = True
+
+
+class ObjectRefused(RefusedForGood):
+    """For the state or the form of this one object, which says nothing about others."""
+
+    own = True
+
+
+class BadDigest(RefusedError):
+    """The body that arrived is not the one that was announced: damaged on its way, or changed while it was read."""
+
+    attempts = 3
+    own = True
+
+
+def error_details(body: bytes) -> dict[str, str]:
+    """Code, Message and Region of an error document; empty where the body is none."""
+    if b"<Error" not in body:
+        return {}
+    return {name.decode(): value.decode("utf-8", "replace") for name, value in _DETAIL.findall(body)}
