@@ -92,8 +92,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     MediaError,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.location import (
-    PlaceRecord,
-    StorePlace,
+    LocationRecord,
+    StoreLocation,
     moved,
     shown_record,
 )
@@ -101,7 +101,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    record = PlaceRecord(params["path"], StorePlace.of(settings_from(params)))
+    record = LocationRecord(params["path"], StoreLocation.of(settings_from(params)))
     before = record.read()
     differences = record.place.differences(before) if before else []
     if differences and not record.place.confirmed_by(params["confirm_place"]):

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.preflight import Location
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.preflight import UsedLocation
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 
-def location(state_dir: Path, **others: Any) -> Location:
+def location(state_dir: Path, **others: Any) -> UsedLocation:
     given = {"bucket": "media", "prefix": "a/", "endpoint_url": "https://s3.example.org", **others}
-    return Location(str(state_dir), StoreSettings.from_mapping(given))
+    return UsedLocation(str(state_dir), StoreSettings.from_mapping(given))
 
 
 def test_the_same_place_passes(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     allow_descriptors,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.resolver import (
-    Place,
     Resolver,
+    SocketAddress,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 from offload_client import md5, put, with_s3
@@ -64,7 +64,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> lis
 def test_connections_spread_over_the_addresses_of_a_name(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = answers(monkeypatch, ("127.0.0.1", 1), ("127.0.0.2", 1))
     names = Resolver(loop, "store.example.org", 1)
-    first, second = Place(socket.AF_INET, ("127.0.0.1", 1)), Place(socket.AF_INET, ("127.0.0.2", 1))
+    first, second = SocketAddress(socket.AF_INET, ("127.0.0.1", 1)), SocketAddress(socket.AF_INET, ("127.0.0.2", 1))
     assert [loop.run(names.places()) for dummy in range(3)] == [[second, first], [first, second], [second, first]]
     assert asked == ["store.example.org"]
 
@@ -103,8 +103,8 @@ def families(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[int, tuple[Any, 
 
 
 def test_families_take_turns_and_one_that_works_comes_first(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    sixes = [Place(IPV6, (f"2001:db8::{number}", 1, 0, 0)) for number in range(3)]
-    fours = [Place(IPV4, (f"192.0.2.{number}", 1)) for number in range(2)]
+    sixes = [SocketAddress(IPV6, (f"2001:db8::{number}", 1, 0, 0)) for number in range(3)]
+    fours = [SocketAddress(IPV4, (f"192.0.2.{number}", 1)) for number in range(2)]
     families(monkeypatch, *sixes, *fours)
     names = Resolver(loop, "store.example.org", 1)
     assert loop.run(names.places()) == [sixes[1], fours[1], sixes[2], fours[0], sixes[0]]
@@ -148,7 +148,7 @@ def _has_ipv6_loopback() -> bool:
 
 
 def connect(loop: Loop, *places: tuple[int, Any], timeout: float = 10) -> Any:
-    return loop.run(ParallelConnect(loop, [Place(*place) for place in places], timeout).run())
+    return loop.run(ParallelConnect(loop, [SocketAddress(*place) for place in places], timeout).run())
 
 
 def test_an_address_that_does_not_answer_costs_a_moment(loop: Loop, silent: Silent) -> None:

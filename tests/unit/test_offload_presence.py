@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import RequestFailed
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.object_index import (
-    Answer,
     Found,
+    LookupResult,
     ObjectIndex,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.documents import Listed, Page
@@ -49,17 +49,17 @@ class Bucket:
         return ObjectInfo(len(key), f"etag of {key}", False, {}) if key in self.keys else None
 
 
-def look_up(bucket: Bucket, *windows: list[str], most_lists: int | None = None) -> dict[str, Answer]:
+def look_up(bucket: Bucket, *windows: list[str], most_lists: int | None = None) -> dict[str, LookupResult]:
     loop = Loop()
     presence = ObjectIndex(loop, bucket, most_lists)  # type: ignore[arg-type]
 
-    async def all_windows() -> dict[str, Answer]:
-        answers: dict[str, Answer] = {}
+    async def all_windows() -> dict[str, LookupResult]:
+        answers: dict[str, LookupResult] = {}
         for window in windows:
             answers.update(await presence.look_up(window))
         return answers
 
-    main: Coroutine[Any, Any, dict[str, Answer]] = all_windows()
+    main: Coroutine[Any, Any, dict[str, LookupResult]] = all_windows()
     try:
         return loop.run(main)
     finally:

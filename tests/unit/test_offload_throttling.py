@@ -16,7 +16,9 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3 import retry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.adaptive_concurrency import Slots
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.adaptive_concurrency import (
+    AdaptiveConcurrency,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.bucket import Bucket
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.errors import (
@@ -30,13 +32,15 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     Operation,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.retry import (
-    Outcome,
-    RequestFaults,
+    Decision,
+    RequestErrors,
     Retries,
     retry_after,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.errors import Fault
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.response import Answer
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.errors import (
+    RetryableError,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.response import Response
 from offload_client import md5, put, with_s3
 from scripted_store import Reply, Request, answer, done, error, scripted_store
 
@@ -127,7 +131,7 @@ def test_throttling_halves_what_is_in_flight_and_successes_bring_it_back(refusal
 
 def test_requests_that_wait_already_keep_to_the_halved_number() -> None:
     loop = Loop()
-    slots = Slots(loop, 8)
+    slots = AdaptiveConcurrency(loop, 8)
     inside = most_after = 0
 
     async def work() -> None:
@@ -264,36 +268,36 @@ class Clock:
 
 
 def throttled() -> ThrottledError:
-    return ThrottledError(Answer(503, {}, b"", 0))
+    return ThrottledError(Response(503, {}, b"", 0))
 
 
 def refused() -> RefusedError:
-    return RefusedError(Answer(500, {}, b"", 0))
+    return RefusedError(Response(500, {}, b"", 0))
 
 
 def test_patience_counts_from_the_first_fault_after_a_success(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     retries = Retries(loop, (PUT, LIST), patience=600)
     put = retries.history(PUT)
-    all_faults = {key: RequestFaults(put) for key in "abc"}
+    all_faults = {key: RequestErrors(put) for key in "abc"}
 
-    def judge(key: str, operation: Operation = PUT) -> Outcome:
+    def judge(key: str, operation: Operation = PUT) -> Decision:
         return retries.judge(throttled(), all_faults[key], operation, key)
 
-    assert judge("a") is judge("b") is Outcome.RETRY
+    assert judge("a") is judge("b") is Decision.RETRY
     clock.now += 300
     retries.history(LIST).successes += 1  # which says nothing about the other operation
-    assert judge("a") is Outcome.RETRY
+    assert judge("a") is Decision.RETRY
     clock.now += 299
-    assert judge("b") is Outcome.RETRY
+    assert judge("b") is Decision.RETRY
     clock.now += 2
-    assert judge("c") is Outcome.END_RUN
+    assert judge("c") is Decision.END_RUN
     put.successes += 1
-    all_faults["c"] = RequestFaults(put)
-    assert judge("c") is Outcome.RETRY
+    all_faults["c"] = RequestErrors(put)
+    assert judge("c") is Decision.RETRY
     clock.now += 5000  # nothing was asked for meanwhile
-    all_faults = {key: RequestFaults(put) for key in "abc"}
-    assert judge("a") is judge("b") is Outcome.RETRY
+    all_faults = {key: RequestErrors(put) for key in "abc"}
+    assert judge("a") is judge("b") is Decision.RETRY
 
 
 def test_a_store_that_is_not_reached_is_waited_for_once_it_was_there(
@@ -301,27 +305,27 @@ def test_a_store_that_is_not_reached_is_waited_for_once_it_was_there(
 ) -> None:
     clock = Clock(monkeypatch)
     retries = Retries(loop, (PUT, LIST), patience=600)
-    away = Fault("nobody listens")
+    away = RetryableError("nobody listens")
     away.unreachable = True
 
-    def judge() -> Outcome:
-        faults = RequestFaults(retries.history(PUT))
+    def judge() -> Decision:
+        faults = RequestErrors(retries.history(PUT))
         faults.attempts = 7
         return retries.judge(away, faults, PUT, "a")
 
-    assert judge() is Outcome.END_RUN
+    assert judge() is Decision.END_RUN
     retries.history(LIST).successes += 1
-    assert judge() is Outcome.RETRY
+    assert judge() is Decision.RETRY
     clock.now += 350
-    assert judge() is Outcome.RETRY
+    assert judge() is Decision.RETRY
     clock.now += 251
-    assert judge() is Outcome.END_RUN
+    assert judge() is Decision.END_RUN
 
 
 def test_a_first_listing_that_never_works_ends_the_run(loop: Loop) -> None:
     retries = Retries(loop, (PUT, LIST))
-    faults = RequestFaults(retries.history(LIST))
+    faults = RequestErrors(retries.history(LIST))
     faults.attempts = 7
-    assert retries.judge(refused(), faults, LIST, "") is Outcome.END_RUN
+    assert retries.judge(refused(), faults, LIST, "") is Decision.END_RUN
     retries.history(PUT).successes += 1
-    assert retries.judge(refused(), faults, LIST, "") is Outcome.FAIL_REQUEST
+    assert retries.judge(refused(), faults, LIST, "") is Decision.FAIL_REQUEST

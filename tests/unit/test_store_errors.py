@@ -15,8 +15,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     clock_skew,
     error_code,
     explain,
-    is_answer,
     is_denied,
+    is_refusal,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
@@ -79,7 +79,7 @@ def test_answer_of_the_store(code: str, status: int, cause: str, setting: str) -
     explained = explain(error, SETTINGS, "listing the bucket")
     assert isinstance(explained, StoreError)
     assert explained.code == code == error_code(error)
-    assert is_answer(error)
+    assert is_refusal(error)
     text = str(explained)
     assert text.startswith("Listing the bucket failed: ")
     assert cause in text
@@ -150,7 +150,7 @@ def test_answer_of_the_store(code: str, status: int, cause: str, setting: str) -
 def test_no_answer(error: Exception, cause: str, setting: str) -> None:
     explained = explain(error, SETTINGS, "storing a/b")
     assert explained.code == type(error).__name__ == error_code(error)
-    assert not is_answer(error)
+    assert not is_refusal(error)
     assert str(explained).startswith("Storing a/b failed: ")
     assert cause in str(explained)
     assert setting in str(explained)

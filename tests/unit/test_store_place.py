@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.location import (
-    PlaceRecord,
-    StorePlace,
+    LocationRecord,
+    StoreLocation,
     endpoint_identity,
     moved,
     shown_record,
@@ -24,8 +24,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 KEY = "0123456789abcdef0123456789abcdef"
 
 
-def place(**settings: Any) -> StorePlace:
-    return StorePlace.of(StoreSettings.from_mapping({"bucket": "media", **settings}))
+def place(**settings: Any) -> StoreLocation:
+    return StoreLocation.of(StoreSettings.from_mapping({"bucket": "media", **settings}))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_wrong_confirmation_is_said_to_be_wrong() -> None:
 
 
 def test_a_record_that_lacks_a_part_is_not_current(tmp_path: Path) -> None:
-    record = PlaceRecord(tmp_path / "location.json", place())
+    record = LocationRecord(tmp_path / "location.json", place())
     assert record.read() is None and not record.is_current(None)
     record.path.write_text(json.dumps({"bucket": "media", "prefix": ""}))
     before = record.read()

@@ -29,7 +29,7 @@ from ..settings.store import StoreSettings
 from .context import Context
 from .metrics import write_metrics
 from .pipeline import offload
-from .preflight import Location, check_content, check_metrics_file, check_state_dir, media_store_root
+from .preflight import UsedLocation, check_content, check_metrics_file, check_state_dir, media_store_root
 from .report import Failure, Report
 from .settings import OffloadSettings
 
@@ -120,7 +120,7 @@ def _run(
         f"{settings.state_dir}/{LOCK_NAME}", create=not rehearse, part=None if alone else settings.shard.index
     )
     with lock, _lock_on(root, alone):
-        location = Location(settings.state_dir, store)
+        location = UsedLocation(settings.state_dir, store)
         location.check()
         with open_rows(source.database) as rows:
             check_content(root, rows)

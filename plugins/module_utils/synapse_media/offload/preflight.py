@@ -16,18 +16,18 @@ from ..disk.layout import FIRST_LEVEL, MARK_NAME, media_on_disk
 from ..disk.lock import LOCK_NAME
 from ..disk.state_directory import check_ours, write_whole
 from ..errors import ConfigurationError
-from ..settings.location import PlaceRecord, StorePlace, moved
+from ..settings.location import LocationRecord, StoreLocation, moved
 from ..settings.source import Source
 from ..settings.store import StoreSettings
 
 LOCATION_NAME = "location"
 
 
-class Location:
+class UsedLocation:
     """The place in S3 that the state directory remembers. It holds no secret."""
 
     def __init__(self, state_dir: str, store: StoreSettings) -> None:
-        self._record = PlaceRecord(Path(state_dir) / LOCATION_NAME, StorePlace.of(store))
+        self._record = LocationRecord(Path(state_dir) / LOCATION_NAME, StoreLocation.of(store))
         self._recorded = False
 
     def check(self) -> None:

@@ -12,7 +12,7 @@ from ..disk.content import Content
 from ..errors import MediaError, RequestFailed
 from ..event_loop.loop import Task
 from ..proof.conflict import proves_file, refuse_disagreement
-from ..proof.object_index import Answer, Found, ask
+from ..proof.object_index import Found, LookupResult, ask
 from ..s3.multipart import LARGE, LARGEST_WHOLE, upload_parts
 from ..s3.uploads import Uploaded
 from .context import Context
@@ -27,7 +27,7 @@ _MOST_KEPT = 32 * 1024 * 1024
 _LARGEST_KEPT = 128 * 1024
 
 
-async def transfer(context: Context, candidates: Sequence[Candidate], answers: Mapping[str, Answer]) -> None:
+async def transfer(context: Context, candidates: Sequence[Candidate], responses: Mapping[str, LookupResult]) -> None:
     """What became of each file goes into the report. Raises StoreError where the store refuses the whole run.
 
     Large files are still under way afterwards, as tasks in context.uploads.background.
@@ -35,13 +35,13 @@ async def transfer(context: Context, candidates: Sequence[Candidate], answers: M
     missing: list[Candidate] = []
     present: list[tuple[Candidate, Found]] = []
     for candidate in candidates:
-        answer = answers[context.key(candidate.file)]
-        if isinstance(answer, RequestFailed):
-            context.fail(candidate.file, answer)
-        elif answer is None:
+        response = responses[context.key(candidate.file)]
+        if isinstance(response, RequestFailed):
+            context.fail(candidate.file, response)
+        elif response is None:
             missing.append(candidate)
         else:
-            present.append((candidate, answer))
+            present.append((candidate, response))
     settled = context.loop.start(_settle(context, present))
     uploads = await _upload(context, missing, repaired=False)
     uploads += await settled
@@ -142,7 +142,7 @@ async def _move_large(context: Context, candidate: Candidate, repaired: bool, in
 
 
 async def _in_one(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
-    # It takes two answers of the store, and saves more than half of the work.
+    # It takes two responses of the store, and saves more than half of the work.
     await context.uploads.checks.begin_checksum()
     (content,) = await read_contents(context, [candidate], keep=0, to_upload=True)
     if content is None:

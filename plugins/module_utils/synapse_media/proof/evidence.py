@@ -19,7 +19,7 @@ from ..disk.media_files import MediaFiles
 from ..errors import MediaError, RequestFailed
 from ..s3.bucket import Bucket
 from ..s3.objects import composed_etag, digest_parts, is_md5, likely_part_sizes
-from .object_index import Answer, Found, ask
+from .object_index import Found, LookupResult, ask
 
 
 class Unproven(MediaError):
@@ -50,12 +50,12 @@ class Evidence:
         """
         refuse_archived(found)
         if found.info is None:
-            answer = await ask(self._bucket, self._bucket.key(file.path))
-            if isinstance(answer, RequestFailed):
-                raise Unproven(str(answer)) from answer
-            if answer is None:
+            response = await ask(self._bucket, self._bucket.key(file.path))
+            if isinstance(response, RequestFailed):
+                raise Unproven(str(response)) from response
+            if response is None:
                 raise Unproven("The object was there when this run began and is gone now. Run this again.")
-            found = answer
+            found = response
         refuse_archived(found)
         return found
 
@@ -139,7 +139,7 @@ def refuse_archived(found: Found) -> None:
         )
 
 
-def _check_same(before: Found | None, now: Answer) -> None:
+def _check_same(before: Found | None, now: LookupResult) -> None:
     """Raises MediaError unless the object is still the one that was proven, and readable."""
     if isinstance(now, RequestFailed):
         raise now

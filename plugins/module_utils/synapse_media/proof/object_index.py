@@ -41,7 +41,7 @@ class Found(NamedTuple):
 
 
 # None: nothing is there. RequestFailed: the store would not say.
-Answer = Union[Found, None, RequestFailed]
+LookupResult = Union[Found, None, RequestFailed]
 
 
 class ObjectIndex:
@@ -71,12 +71,12 @@ class ObjectIndex:
         #: Whether the store listed its objects under the prefix from the first on, and there was none.
         self.nothing_there = False
 
-    async def look_up(self, keys: Sequence[str]) -> dict[str, Answer]:
+    async def look_up(self, keys: Sequence[str]) -> dict[str, LookupResult]:
         """What is at each key. The keys ascend, and none is below one of an earlier call.
 
         Raises StoreError where the store refuses the whole run.
         """
-        found: dict[str, Answer] = {}
+        found: dict[str, LookupResult] = {}
         position = 0
         self._begin_early = self._begin_early and len(keys) >= _MANY
         while position < len(keys):
@@ -122,12 +122,12 @@ class ObjectIndex:
         self._questions = self._next_questions
         self._next_questions = min(2 * self._next_questions, _MOST_QUESTIONS)
 
-    async def _ask(self, keys: Sequence[str]) -> dict[str, Answer]:
+    async def _ask(self, keys: Sequence[str]) -> dict[str, LookupResult]:
         tasks = [self._loop.start(ask(self._bucket, key)) for key in keys]
         return {key: await task for key, task in zip(keys, tasks)}
 
 
-async def ask(bucket: Bucket, key: str) -> Answer:
+async def ask(bucket: Bucket, key: str) -> LookupResult:
     """What a HEAD says of one key. Raises StoreError where the store refuses the whole run."""
     asked_at = time.monotonic()
     try:

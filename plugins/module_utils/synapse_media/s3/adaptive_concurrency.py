@@ -12,13 +12,13 @@ import time
 from ..event_loop.loop import Loop
 from ..event_loop.semaphore import Semaphore
 
-# A burst of SlowDown answers to requests that were under way together counts once.
+# A burst of SlowDown responses to requests that were under way together counts once.
 _ONE_BURST = 1.0
 # Of a pause, by which requests come back one after the other.
 _SPREAD = 0.1
 
 
-class Slots(Semaphore):
+class AdaptiveConcurrency(Semaphore):
     """At most ``count`` requests at a time. SlowDown halves that; it grows back with what succeeds."""
 
     def __init__(self, loop: Loop, count: int) -> None:

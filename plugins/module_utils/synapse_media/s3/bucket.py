@@ -21,7 +21,7 @@ from .documents import (
     parse_upload_id,
     parse_uploads,
 )
-from .error_classifier import Verdicts, status_of_late_error
+from .error_classifier import ErrorClassifier, status_of_late_error
 from .errors import DisorderedListing, RefusedError, error_details
 from .objects import (
     ALGORITHM_HEADER,
@@ -47,7 +47,7 @@ from .operations import (
 )
 from .transport.connection import Body, FilePart
 from .transport.errors import ResponseParserError
-from .transport.response import Answer, Sink
+from .transport.response import Response, Sink
 
 _XML_TYPE = ("content-type", "application/xml")
 _REFUSED_DIGEST = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"})
@@ -60,9 +60,9 @@ class Bucket:
 
     def __init__(self, client: Client, settings: StoreSettings) -> None:
         self._client = client
-        self._verdicts = Verdicts(settings)
+        self._classifier = ErrorClassifier(settings)
         self.prefix = settings.prefix
-        #: Whether pages of this store were out of order, so that a listing of it answers for no key.
+        #: Whether pages of this store were out of order, so that its listings say nothing about any key.
         self.lists_out_of_order = False
         self._customer_key = customer_key_headers(settings)
         kept: list[tuple[str, str]] = [("content-type", "application/octet-stream"), *self._customer_key]
@@ -91,33 +91,33 @@ class Bucket:
             query.append(("start-after", start_after))
         pages: list[Page] = []
 
-        def check(answer: Answer) -> None:
-            pages.append(ordered(parse_listing(answer.body), start_after, self.prefix))
+        def check(response: Response) -> None:
+            pages.append(ordered(parse_listing(response.body), start_after, self.prefix))
 
         try:
-            answer = await self._client.request(LIST, "GET", query=query, check=check)
+            response = await self._client.request(LIST, "GET", query=query, check=check)
         except RequestFailed as error:
             if error.code == DisorderedListing.__name__:
                 self.lists_out_of_order = True
             raise
         if not pages:
-            raise self._verdicts.fatal(RefusedError(answer), LIST, "")
+            raise self._classifier.fatal(RefusedError(response), LIST, "")
         return pages[0]
 
     async def head(self, key: str) -> ObjectInfo | None:
         """What the store keeps under this key; None where it keeps nothing."""
 
-        def check(answer: Answer) -> None:
-            if not answer.headers.get("content-length", "").isdigit():
+        def check(response: Response) -> None:
+            if not response.headers.get("content-length", "").isdigit():
                 raise ResponseParserError("the answer does not tell the object's size")
 
-        answer = await self._client.request(
+        response = await self._client.request(
             HEAD, "HEAD", key, headers=(("x-amz-checksum-mode", "ENABLED"), *self._customer_key), check=check
         )
-        if answer.status == 404:
+        if response.status == 404:
             return None
-        self._refuse_all_but_success(answer, HEAD, key)
-        return object_info(answer, int(answer.headers["content-length"]))
+        self._refuse_all_but_success(response, HEAD, key)
+        return object_info(response, int(response.headers["content-length"]))
 
     async def put(self, key: str, body: Body, digest: Digest) -> ObjectInfo:
         """Stores the body; the store checks it against the digest before it says yes."""
@@ -125,18 +125,18 @@ class Bucket:
 
     async def put_if_absent(self, key: str, body: Body, digest: Digest) -> ObjectInfo | None:
         """As put(); None where there is an object, which a store that knows ``If-None-Match: *`` keeps as it is."""
-        answer = await self._put(key, body, digest, ("if-none-match", "*"))
-        return None if answer.status == _EXISTS else self._stored(answer, key, body, digest)
+        response = await self._put(key, body, digest, ("if-none-match", "*"))
+        return None if response.status == _EXISTS else self._stored(response, key, body, digest)
 
-    async def _put(self, key: str, body: Body, digest: Digest, *more: tuple[str, str]) -> Answer:
+    async def _put(self, key: str, body: Body, digest: Digest, *more: tuple[str, str]) -> Response:
         headers = (digest.header, *self._kept, *more)
         return await self._client.request(PUT, "PUT", key, headers=headers, body=body)
 
-    def _stored(self, answer: Answer, key: str, body: Body, digest: Digest) -> ObjectInfo:
-        self._refuse_all_but_success(answer, PUT, key)
-        self._check_encryption(answer, key)
-        info = object_info(answer, body.length if isinstance(body, FilePart) else len(body))
-        if digest.name and answer.headers.get(f"x-amz-checksum-{digest.name}") == digest.checksum:
+    def _stored(self, response: Response, key: str, body: Body, digest: Digest) -> ObjectInfo:
+        self._refuse_all_but_success(response, PUT, key)
+        self._check_encryption(response, key)
+        info = object_info(response, body.length if isinstance(body, FilePart) else len(body))
+        if digest.name and response.headers.get(f"x-amz-checksum-{digest.name}") == digest.checksum:
             info.checksums[digest.name] = digest.checksum
         return info
 
@@ -145,11 +145,11 @@ class Bucket:
 
         Each attempt makes a new sink, and what an earlier one has had counts for nothing.
         """
-        answer = await self._client.request(GET, "GET", key, headers=self._customer_key, make_sink=make_sink)
-        if answer.status == 404:
+        response = await self._client.request(GET, "GET", key, headers=self._customer_key, make_sink=make_sink)
+        if response.status == 404:
             return None
-        self._refuse_all_but_success(answer, GET, key)
-        return answer.length
+        self._refuse_all_but_success(response, GET, key)
+        return response.length
 
     async def create_multipart(self, key: str, checksum: str = "") -> MultipartUpload:
         """Begins an upload; ``checksum`` names what its parts have instead of an MD5, where the store takes it."""
@@ -158,22 +158,22 @@ class Bucket:
         if checksum:
             headers.append(("x-amz-checksum-algorithm", checksum.upper()))
             headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
-        answer = await self._client.request(
+        response = await self._client.request(
             CREATE_MULTIPART,
             "POST",
             key,
             query=(("uploads", ""),),
             headers=headers,
-            check=lambda answer: ids.append(parse_upload_id(answer.body)),
+            check=lambda response: ids.append(parse_upload_id(response.body)),
         )
-        self._refuse_all_but_success(answer, CREATE_MULTIPART, key)
-        taken = answer.headers.get("x-amz-checksum-algorithm", "").lower() == checksum
-        uses_key = bool(answer.headers.get(ALGORITHM_HEADER))
-        return MultipartUpload(ids[-1], is_encrypted(answer), checksum if taken else "", uses_key)
+        self._refuse_all_but_success(response, CREATE_MULTIPART, key)
+        taken = response.headers.get("x-amz-checksum-algorithm", "").lower() == checksum
+        uses_key = bool(response.headers.get(ALGORITHM_HEADER))
+        return MultipartUpload(ids[-1], is_encrypted(response), checksum if taken else "", uses_key)
 
     async def upload_part(self, key: str, upload: MultipartUpload, number: int, body: Body, digest: Digest) -> str:
         """The part's ETag; ``number`` counts from 1."""
-        answer = await self._client.request(
+        response = await self._client.request(
             UPLOAD_PART,
             "PUT",
             key,
@@ -181,14 +181,14 @@ class Bucket:
             headers=(digest.header, *self._customer_key),
             body=body,
         )
-        self._refuse_all_but_success(answer, UPLOAD_PART, key)
+        self._refuse_all_but_success(response, UPLOAD_PART, key)
         if not upload.uses_key:
-            self._check_encryption(answer, key)
-        return etag_of(answer)
+            self._check_encryption(response, key)
+        return etag_of(response)
 
     async def refuses_wrong_checksum(self, key: str, upload: MultipartUpload, digest: Digest) -> bool:
         """Whether the store verifies a part's checksum: ``digest`` is not that of the part, which is one byte."""
-        answer = await self._client.request(
+        response = await self._client.request(
             UPLOAD_PART,
             "PUT",
             key,
@@ -197,29 +197,29 @@ class Bucket:
             body=b"?",
             expected=_REFUSED_DIGEST,
         )
-        return answer.status >= 400 and answer.status != 404
+        return response.status >= 400 and response.status != 404
 
     async def complete_multipart(
         self, key: str, upload: MultipartUpload, etags: Sequence[str], checksums: Sequence[str] = ()
     ) -> str:
-        """The object's ETag. RequestFailed of status 404: an attempt whose answer was lost may have done it.
+        """The object's ETag. RequestFailed of status 404: an attempt whose response was lost may have done it.
 
         ``checksums`` are those of the parts, in base64, where the parts were sent with them.
         """
         found: list[str] = []
 
-        def check(answer: Answer) -> None:
-            if b"<Error" in answer.body:
+        def check(response: Response) -> None:
+            if b"<Error" in response.body:
                 # S3 says 200 first and finds out afterwards; such a no is judged as one of the same code.
-                status = status_of_late_error(error_details(answer.body).get("Code", ""))
-                late = Answer(status, answer.headers, answer.body, answer.length)
-                raise self._verdicts.fault_of(late, COMPLETE_MULTIPART, key)
-            found.append(parse_completed(answer.body))
+                status = status_of_late_error(error_details(response.body).get("Code", ""))
+                late = Response(status, response.headers, response.body, response.length)
+                raise self._classifier.retryable_error(late, COMPLETE_MULTIPART, key)
+            found.append(parse_completed(response.body))
 
         headers = [_XML_TYPE, *self._customer_key]
         if checksums:
             headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
-        answer = await self._client.request(
+        response = await self._client.request(
             COMPLETE_MULTIPART,
             "POST",
             key,
@@ -230,7 +230,7 @@ class Bucket:
         )
         if found:
             return found[-1]
-        raise self._verdicts.failed(RefusedError(answer), COMPLETE_MULTIPART, key)
+        raise self._classifier.failed(RefusedError(response), COMPLETE_MULTIPART, key)
 
     async def abort_multipart(self, key: str, upload_id: str) -> None:
         """Nothing is left of the upload; one that is not there is fine."""
@@ -244,22 +244,22 @@ class Bucket:
         if after_key:
             query += [("key-marker", after_key), ("upload-id-marker", after_id)]
         pages: list[UploadsPage] = []
-        answer = await self._client.request(
-            LIST_UPLOADS, "GET", query=query, check=lambda answer: pages.append(parse_uploads(answer.body))
+        response = await self._client.request(
+            LIST_UPLOADS, "GET", query=query, check=lambda response: pages.append(parse_uploads(response.body))
         )
-        if answer.status == 404:
+        if response.status == 404:
             # A store's way to say that there has never been one.
             return UploadsPage([], "", "")
-        self._refuse_all_but_success(answer, LIST_UPLOADS, "")
+        self._refuse_all_but_success(response, LIST_UPLOADS, "")
         return pages[-1]
 
-    def _refuse_all_but_success(self, answer: Answer, operation: Operation, key: str) -> None:
-        if not 200 <= answer.status < 300:
-            raise self._verdicts.failed(RefusedError(answer), operation, key)
+    def _refuse_all_but_success(self, response: Response, operation: Operation, key: str) -> None:
+        if not 200 <= response.status < 300:
+            raise self._classifier.failed(RefusedError(response), operation, key)
 
-    def _check_encryption(self, answer: Answer, key: str) -> None:
+    def _check_encryption(self, response: Response, key: str) -> None:
         """Raises StoreError where the customer key went along and the store does not say that it was used."""
-        if self._customer_key and not answer.headers.get(ALGORITHM_HEADER):
+        if self._customer_key and not response.headers.get(ALGORITHM_HEADER):
             raise StoreError(
                 f"The store took {key!r} with synapse_s3_sse_customer_key and does not say that it encrypted it: it "
                 "ignores customer keys (SSE-C), and keeps objects in the clear. Use a store that knows SSE-C, or leave "

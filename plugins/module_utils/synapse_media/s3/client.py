@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Requests to one bucket: signed, counted, limited, and tried again until an answer stands."""
+"""Requests to one bucket: signed, counted, limited, and retried."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..errors import ConfigurationError, RequestFailed
 from ..event_loop.loop import Loop
 from ..settings.store import StoreSettings
 from ..version import USER_AGENT
-from .adaptive_concurrency import Slots
+from .adaptive_concurrency import AdaptiveConcurrency
 from .address import address_of, proxy_for, tls_context
 from .credentials import Credentials, Keys
-from .error_classifier import Verdicts, may_be_of_object, refuses_keys
+from .error_classifier import ErrorClassifier, may_be_of_object, refuses_keys
 from .errors import RefusedError
 from .operations import OPERATIONS, Operation
-from .retry import PATIENCE, OperationHistory, Outcome, RequestFaults, Retries, retry_after
+from .retry import PATIENCE, Decision, OperationHistory, RequestErrors, Retries, retry_after
 from .signing import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD, Signer, canonical_query
 from .transport.connection import Body, Connection, FilePart
-from .transport.connector import Opener
-from .transport.errors import ClosedBeforeAnswer, Fault
+from .transport.connector import Connector
+from .transport.errors import ClosedBeforeResponse, RetryableError
 from .transport.limits import (
     PATIENCE_WITHOUT,
     SHARE,
@@ -34,9 +34,9 @@ from .transport.limits import (
     left_beside,
     too_few,
 )
-from .transport.response import Answer, Sink
+from .transport.response import Response, Sink
 
-__all__ = ["Answer", "Body", "Client", "FilePart", "RequestFailed", "Sink"]
+__all__ = ["Body", "Client", "FilePart", "RequestFailed", "Response", "Sink"]
 
 # Bytes a second that a slow line still gives to all connections together; half of a connection's share is the least
 # that a request is allowed to move on average.
@@ -66,10 +66,10 @@ class Client:
         self._address = address_of(settings)
         proxy = proxy_for(self._address)
         context = tls_context(settings) if self._address.tls else None
-        self._opener = Opener(loop, self._address.host, self._address.port, proxy, context, connect_timeout)
+        self._connector = Connector(loop, self._address.host, self._address.port, proxy, context, connect_timeout)
         self._signer = Signer(self._address.authority, self._address.region)
         self._credentials = Credentials(loop, settings)
-        self._verdicts = Verdicts(settings)
+        self._classifier = ErrorClassifier(settings)
         self._retries = Retries(loop, OPERATIONS, patience)
         self._read_timeout = read_timeout
         self._bandwidth: Bandwidth | None = None
@@ -78,7 +78,7 @@ class Client:
             concurrency = min(concurrency, max(1, bandwidth_limit // SHARE))
         self._wanted = concurrency
         concurrency = allow_descriptors(concurrency)
-        self._slots = Slots(loop, concurrency)
+        self._concurrency = AdaptiveConcurrency(loop, concurrency)
         self._slowest = min(_SLOWEST_LINE, bandwidth_limit or _SLOWEST_LINE) / concurrency / 2
         self._idle: list[Connection] = []
         # Connections, those that are being opened included.
@@ -95,23 +95,23 @@ class Client:
     @property
     def concurrency(self) -> int:
         """How many requests may be in flight at most: what was asked for, or less where this host gives no more."""
-        return self._slots.count
+        return self._concurrency.count
 
     @property
     def other_descriptors(self) -> int:
         """How many files may be open beside the connections: threads that read need some each."""
-        return left_beside(self._slots.count)
+        return left_beside(self._concurrency.count)
 
     @property
     def warnings(self) -> list[str]:
         """Sentences for the operator about what this host does not give; they may change until the run has ended."""
-        count = self._slots.count
+        count = self._concurrency.count
         return [too_few(count, self._wanted)] if count < self._wanted else []
 
     @property
     def allowed_in_flight(self) -> int:
         """How many requests may be in flight just now; less than asked for after SlowDown."""
-        return self._slots.allowed
+        return self._concurrency.allowed
 
     def close(self) -> None:
         while self._idle:
@@ -127,20 +127,20 @@ class Client:
         headers: Sequence[tuple[str, str]] = (),
         body: Body = b"",
         make_sink: Callable[[], Sink] | None = None,
-        check: Callable[[Answer], None] | None = None,
+        check: Callable[[Response], None] | None = None,
         expected: frozenset[str] = frozenset(),
-    ) -> Answer:
-        """An answer in the 200s, or 304, 404 or 412; anything else is tried again or raised.
+    ) -> Response:
+        """Returns a response in the 200s, or 304, 404 or 412; anything else is tried again or raised.
 
-        ``headers`` have their names in lower case. ``make_sink`` is called for each attempt whose answer is in the
-        200s, and takes its body. ``check`` looks at such an answer and raises a Fault to have the request tried again.
-        Refusals with a code of ``expected`` are answers too.
-        Raises StoreError where the run must end, RequestFailed where this request has failed for good.
+        ``headers`` have their names in lower case. ``make_sink`` is called for each attempt whose response is in the
+        200s, and takes its body. ``check`` is given such a response, and raises a RetryableError to have the
+        request tried again. A refusal with a code of ``expected`` is returned too.
+        Raises StoreError if the run must end, RequestFailed if this request has failed for good.
         """
         encoded_query = canonical_query(query) if query else ""
         path = self._address.path(key)
         history = self._retries.history(operation)
-        faults: RequestFaults | None = None
+        errors: RequestErrors | None = None
         renewed = waited = False
         try:
             while True:
@@ -149,56 +149,56 @@ class Client:
                     waited = True
                 keys = await self._credentials.keys()
                 try:
-                    async with self._slots:
-                        if self._slots.pausing:
-                            await self._slots.paused()
+                    async with self._concurrency:
+                        if self._concurrency.pausing:
+                            await self._concurrency.paused()
                         if history.restricted and not waited:
                             # Since it began to wait for its turn.
                             continue
-                        answer = await self._attempt(
+                        response = await self._attempt(
                             operation, method, path, encoded_query, headers, body, make_sink, keys
                         )
-                    if self._verdicts.is_passed_on(answer, operation):
-                        if check is not None and answer.status < 300:
-                            check(answer)
+                    if self._classifier.is_passed_on(response, operation):
+                        if check is not None and response.status < 300:
+                            check(response)
                         history.successes += 1
                         if history.restricted:
                             history.lift_restriction()
-                        if self._slots.reduced:
-                            self._slots.succeeded()
-                        return answer
-                    if expected and RefusedError(answer).code in expected:
-                        return answer
-                    if not renewed and refuses_keys(answer):
-                        renewed = self._credentials.replace(keys, certain=not may_be_of_object(answer))
+                        if self._concurrency.reduced:
+                            self._concurrency.succeeded()
+                        return response
+                    if expected and RefusedError(response).code in expected:
+                        return response
+                    if not renewed and refuses_keys(response):
+                        renewed = self._credentials.replace(keys, certain=not may_be_of_object(response))
                         if renewed:
                             continue
-                    fault: Fault = self._verdicts.fault_of(answer, operation, key)
+                    failure: RetryableError = self._classifier.retryable_error(response, operation, key)
                 except ssl.SSLError as error:
-                    raise self._verdicts.fatal(error, operation, key) from error
-                except Fault as error:
-                    fault = error
-                if faults is None:
-                    faults = RequestFaults(history)
-                await self._again(fault, faults, history, operation, key)
+                    raise self._classifier.fatal(error, operation, key) from error
+                except RetryableError as error:
+                    failure = error
+                if errors is None:
+                    errors = RequestErrors(history)
+                await self._again(failure, errors, history, operation, key)
         finally:
             if waited:
                 history.gate.leave()
 
     async def _again(
-        self, fault: Fault, faults: RequestFaults, history: OperationHistory, operation: Operation, key: str
+        self, failure: RetryableError, errors: RequestErrors, history: OperationHistory, operation: Operation, key: str
     ) -> None:
         """Returns when the request is to be tried again; raises where it is not."""
-        if fault.throttled:
-            self._slots.slow_down()
-        outcome = self._retries.judge(fault, faults, operation, key)
-        if outcome is Outcome.END_RUN:
-            raise self._verdicts.lost(fault, operation, key, len(history.failed)) from fault
-        if outcome is Outcome.FAIL_REQUEST:
-            raise self._verdicts.failed(fault, operation, key) from fault
-        if isinstance(fault, RefusedError) and fault.retry_after:
-            self._slots.pause(retry_after(fault.retry_after))
-        await self._loop.sleep(self._retries.delay(faults.attempts + faults.throttled))
+        if failure.throttled:
+            self._concurrency.slow_down()
+        outcome = self._retries.judge(failure, errors, operation, key)
+        if outcome is Decision.END_RUN:
+            raise self._classifier.lost(failure, operation, key, len(history.failed)) from failure
+        if outcome is Decision.FAIL_REQUEST:
+            raise self._classifier.failed(failure, operation, key) from failure
+        if isinstance(failure, RefusedError) and failure.retry_after:
+            self._concurrency.pause(retry_after(failure.retry_after))
+        await self._loop.sleep(self._retries.delay(errors.attempts + errors.throttled))
 
     async def _attempt(
         self,
@@ -210,7 +210,7 @@ class Client:
         body: Body,
         make_sink: Callable[[], Sink] | None,
         keys: Keys,
-    ) -> Answer:
+    ) -> Response:
         while True:
             connection = self._idle_connection() or await self._new_connection()
             was_used = connection.used
@@ -219,7 +219,7 @@ class Client:
                 self.requests[operation.name] += 1
                 connection.timeout = self._read_timeout * operation.patience
                 return await connection.exchange(head, body, method == "HEAD", make_sink)
-            except ClosedBeforeAnswer:
+            except ClosedBeforeResponse:
                 # The store gave the kept connection up before it saw this request.
                 if not was_used:
                     raise
@@ -246,10 +246,10 @@ class Client:
         while True:
             self._open += 1
             try:
-                link = await self._opener.open()
+                link = await self._connector.open()
             except NoDescriptorLeft as error:
                 self._open -= 1
-                self._slots.keep_to(self._open)
+                self._concurrency.keep_to(self._open)
                 without_since = without_since or self._loop.now
                 if self._loop.now - without_since > PATIENCE_WITHOUT:
                     raise ConfigurationError(too_few(0, self._wanted)) from error

@@ -80,7 +80,7 @@ def parse_listing(body: bytes) -> Page:
 
 
 def ordered(page: Page, start_after: str, prefix: str) -> Page:
-    """Without repeated keys. Raises DisorderedListing where the page cannot answer for the keys between its own."""
+    """Without repeated keys. Raises DisorderedListing where the page says nothing about the keys between its own."""
     objects: list[Listed] = []
     last = start_after
     for listed in page.objects:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an answer of the store means for the request and for the run."""
+"""What a response of the store means for the request and for the run: a result, a retry, a failure, or the end."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .errors import (
 from .explain import explain
 from .operations import HEAD, Operation
 from .reasons import SETTING_CODES, THROTTLING_CODES
-from .transport.errors import Fault
-from .transport.response import Answer
+from .transport.errors import RetryableError
+from .transport.response import Response
 
-# Asked for by name, so that every caller sees them as an answer; a 404 only where there may be nothing.
+# Asked for by name, so that every caller sees them as a response; a 404 only where there may be nothing.
 _PASSED_ON = frozenset({304, 404, 412})
 # Proxies in front of stores have statuses of their own, up to 530; of all from 500 on, these say no for good.
 _NO_FOR_GOOD = frozenset({501, 505, 507})
@@ -99,45 +99,45 @@ _KEYS_REFUSED = frozenset(
 )
 
 
-class Verdicts:
-    """Turns answers into Faults, which are tried again, or into the error that ends the request or the run."""
+class ErrorClassifier:
+    """Turns a response into a RetryableError, or into the error that ends the request or the run."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
 
     @staticmethod
-    def is_passed_on(answer: Answer, operation: Operation) -> bool:
-        """Whether this answer goes to the caller: done, or one of the refusals that callers ask for."""
-        status = answer.status
+    def is_passed_on(response: Response, operation: Operation) -> bool:
+        """Whether this response goes to the caller: a success, or one of the refusals that callers handle."""
+        status = response.status
         if 200 <= status < 300:
             return True
         if status not in _PASSED_ON or (status == 404 and not operation.may_be_missing):
             return False
-        return b"NoSuchBucket" not in answer.body
+        return b"NoSuchBucket" not in response.body
 
-    def fault_of(self, answer: Answer, operation: Operation, key: str) -> RefusedError:
+    def retryable_error(self, response: Response, operation: Operation, key: str) -> RefusedError:
         """What this refusal means for the request. Raises StoreError where the run ends with it."""
-        refusal = RefusedError(answer)
+        refusal = RefusedError(response)
         # Stores put the service in front: KMS.ThrottlingException.
         code = refusal.code.rpartition(".")[2]
-        status = answer.status
+        status = response.status
         if code in _DIGEST_CODES:
-            return BadDigest(answer)
+            return BadDigest(response)
         if code in _FATAL_CODES or status in _FATAL_STATUSES or (operation.of_bucket and status in _FATAL_FOR_BUCKET):
             raise self.fatal(refusal, operation, key)
         if code in THROTTLING_CODES or status in _THROTTLING_STATUSES:
-            return ThrottledError(answer)
+            return ThrottledError(response)
         if status == 408 or (status >= 500 and status not in _NO_FOR_GOOD) or code in _AGAIN_CODES:
             return refusal
         if status in _OBJECT_STATUSES or code in _OBJECT_CODES:
-            return ObjectRefused(answer)
+            return ObjectRefused(response)
         if status in _SETTING_STATUSES or code in SETTING_CODES:
-            return SettingRefused(answer)
-        return RefusedForGood(answer)
+            return SettingRefused(response)
+        return RefusedForGood(response)
 
-    def lost(self, fault: Fault, operation: Operation, key: str, in_a_row: int) -> StoreError:
+    def lost(self, failure: RetryableError, operation: Operation, key: str, in_a_row: int) -> StoreError:
         """The end of the run, after so many objects in a row for which this operation has failed."""
-        error = self.fatal(fault, operation, key)
+        error = self.fatal(failure, operation, key)
         if in_a_row > 1:
             text = f"{error} This run ends, as the same was refused or failed for {in_a_row} objects in a row."
             return StoreError(text, error.code)
@@ -180,17 +180,17 @@ class Verdicts:
         return RequestFailed(str(fatal), fatal.code, status)
 
 
-def refuses_keys(answer: Answer) -> bool:
+def refuses_keys(response: Response) -> bool:
     """Whether newer keys of the same role may be accepted."""
-    if answer.status not in (400, 401, 403):
+    if response.status not in (400, 401, 403):
         return False
-    # A HEAD's answer has no body that would say why.
-    return not answer.body or RefusedError(answer).code in _KEYS_REFUSED
+    # A HEAD's response has no body that would say why.
+    return not response.body or RefusedError(response).code in _KEYS_REFUSED
 
 
-def may_be_of_object(answer: Answer) -> bool:
+def may_be_of_object(response: Response) -> bool:
     """Whether keys that are good enough for all others may be refused in this way for one object."""
-    return not answer.body or RefusedError(answer).code == "AccessDenied"
+    return not response.body or RefusedError(response).code == "AccessDenied"
 
 
 def status_of_late_error(code: str) -> int:

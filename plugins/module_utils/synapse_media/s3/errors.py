@@ -10,30 +10,30 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .transport.errors import Fault
-from .transport.response import Answer
+from .transport.errors import RetryableError
+from .transport.response import Response
 
 _DETAIL = re.compile(rb"<(Code|Message|Region|Endpoint)>([^<]*)</")
 
 
-class DisorderedListing(Fault):
+class DisorderedListing(RetryableError):
     """A listing whose keys are not in order, or are not what was asked for."""
 
     attempts = 3
     own = True
 
 
-class RefusedError(Fault):
+class RefusedError(RetryableError):
     """The store's own no, in the shape that store_errors.py reads."""
 
-    def __init__(self, answer: Answer) -> None:
-        details = error_details(answer.body)
-        self.code = details.get("Code") or str(answer.status)
-        self.status = answer.status
-        self.retry_after = answer.headers.get("retry-after")
+    def __init__(self, response: Response) -> None:
+        details = error_details(response.body)
+        self.code = details.get("Code") or str(response.status)
+        self.status = response.status
+        self.retry_after = response.headers.get("retry-after")
         self.response: Mapping[str, Any] = {
             "Error": {**details, "Code": self.code},
-            "ResponseMetadata": {"HTTPStatusCode": answer.status, "HTTPHeaders": answer.headers},
+            "ResponseMetadata": {"HTTPStatusCode": response.status, "HTTPHeaders": response.headers},
         }
         super().__init__(f"{self.code}: {details.get('Message', 'no message')}")
 

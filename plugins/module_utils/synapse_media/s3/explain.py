@@ -33,53 +33,53 @@ def explain(
     """The error as a sentence: what was being done ("listing the bucket"), why it failed, and what to change.
 
     ``sent`` names the settings that went with the request and may be what was refused: "storage_class" and
-    "sse_customer_key". ``bodyless`` says that the answer, one to HEAD, could not hold the store's own code.
+    "sse_customer_key". ``bodyless`` says that the response, one to HEAD, could not hold the store's own code.
     """
     if isinstance(error, StoreError):
         return error
     error = _innermost(error)
     code = error_code(error)
-    answer = _answer(error)
-    reason = _reason_without_answer(error) if answer is None else _reason_of_answer(code, answer, settings)
+    response = _response(error)
+    reason = _reason_without_response(error) if response is None else _reason_of_response(code, response, settings)
     words = {**_words(error, settings), "code": code, "permission": permission}
     # HEAD has no body, so no code but the status.
     if bodyless and code in ("400", "403"):
         reason = store_reasons.REFUSED_WITHOUT_WORDS
-    elif sent and answer is not None and _is_of_setting(code, answer):
+    elif sent and response is not None and _is_of_setting(code, response):
         reason = store_reasons.SETTING_REFUSED
         words["sent"] = ", and ".join(store_reasons.SENT[name].format(**words) for name in sent)
-    message = words["message"] if answer is not None and answer.get("Error", {}).get("Message") else ""
+    message = words["message"] if response is not None and response.get("Error", {}).get("Message") else ""
     words["code_and_message"] = f"{code}: {message}" if message else code
     text = f"{doing} failed: {reason.cause.format(**words)}. {reason.remedy.format(**words)}"
     return StoreError(text[0].upper() + text[1:], code)
 
 
 def error_code(error: Exception) -> str:
-    """The store's code ("AccessDenied", or the HTTP status), or the exception's name where no answer came."""
+    """The store's code ("AccessDenied", or the HTTP status), or the exception's name where no response came."""
     error = _innermost(error)
     if isinstance(error, StoreError):
         return error.code
-    answer = _answer(error)
-    if answer is None:
+    response = _response(error)
+    if response is None:
         return type(error).__name__
-    return str(answer.get("Error", {}).get("Code") or _status(answer))
+    return str(response.get("Error", {}).get("Code") or _status(response))
 
 
-def answer_headers(error: Exception) -> Mapping[str, str]:
-    """The headers of the store's answer, by their names in lower case."""
-    answer = _answer(_innermost(error)) or {}
-    headers: Mapping[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+def response_headers(error: Exception) -> Mapping[str, str]:
+    """The headers of the store's response, by their names in lower case."""
+    response = _response(_innermost(error)) or {}
+    headers: Mapping[str, str] = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return headers
 
 
 def error_status(error: Exception) -> int:
-    """The HTTP status of the store's answer; 0 where none came."""
-    return _status(_answer(_innermost(error)) or {})
+    """The HTTP status of the store's response; 0 where none came."""
+    return _status(_response(_innermost(error)) or {})
 
 
-def is_answer(error: Exception) -> bool:
+def is_refusal(error: Exception) -> bool:
     """Whether the store itself said no, rather than the way to it."""
-    return _answer(_innermost(error)) is not None
+    return _response(_innermost(error)) is not None
 
 
 def is_denied(error: Exception) -> bool:
@@ -99,58 +99,58 @@ def clock_skew(date_header: str | None) -> float | None:
 
 
 def _innermost(error: Exception) -> Exception:
-    # boto3's transfer functions wrap the store's answer in an error of their own.
+    # boto3's transfer functions wrap the store's response in an error of their own.
     cause = error.__cause__ or error.__context__
     if type(error).__module__.startswith("boto3.") and isinstance(cause, Exception):
         return cause
     return error
 
 
-def _answer(error: Exception) -> Mapping[str, Any] | None:
-    answer = getattr(error, "response", None)
-    return answer if isinstance(answer, Mapping) else None
+def _response(error: Exception) -> Mapping[str, Any] | None:
+    response = getattr(error, "response", None)
+    return response if isinstance(response, Mapping) else None
 
 
-def _status(answer: Mapping[str, Any]) -> int:
-    return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def _status(response: Mapping[str, Any]) -> int:
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _reason_of_answer(code: str, answer: Mapping[str, Any], settings: StoreSettings) -> Reason:
+def _reason_of_response(code: str, response: Mapping[str, Any], settings: StoreSettings) -> Reason:
     # Stores put the service in front: KMS.DisabledException.
     name = code.rpartition(".")[2]
-    for codes, reason in store_reasons.ANSWERS.items():
+    for codes, reason in store_reasons.RESPONSES.items():
         if name in codes:
             return reason
     if code in store_reasons.DENIED_CODES:
         return store_reasons.DENIED_TO_KEY if settings.access_key_id else store_reasons.DENIED_TO_ROLE
-    if _status(answer) == 400 and settings.sse_customer_key:
+    if _status(response) == 400 and settings.sse_customer_key:
         return store_reasons.CUSTOMER_KEY_REFUSED
-    return store_reasons.STORE_AT_FAULT if _status(answer) >= 500 else store_reasons.REFUSED
+    return store_reasons.STORE_AT_FAULT if _status(response) >= 500 else store_reasons.REFUSED
 
 
-def _is_of_setting(code: str, answer: Mapping[str, Any]) -> bool:
-    return code in store_reasons.SETTING_CODES or (_status(answer) in (400, 501) and not _has_reason(code))
+def _is_of_setting(code: str, response: Mapping[str, Any]) -> bool:
+    return code in store_reasons.SETTING_CODES or (_status(response) in (400, 501) and not _has_reason(code))
 
 
 def _has_reason(code: str) -> bool:
-    return any(code in codes for codes in store_reasons.ANSWERS)
+    return any(code in codes for codes in store_reasons.RESPONSES)
 
 
-def _reason_without_answer(error: Exception) -> Reason:
+def _reason_without_response(error: Exception) -> Reason:
     names = {kind.__name__ for kind in type(error).__mro__}
     if "SSLError" in names:
         text = str(error)
         return next(reason for parts, reason in store_reasons.TLS.items() if any(part in text for part in parts))
     return next(
-        (reason for kinds, reason in store_reasons.NO_ANSWER.items() if names.intersection(kinds)),
+        (reason for kinds, reason in store_reasons.NO_RESPONSE.items() if names.intersection(kinds)),
         store_reasons.UNKNOWN,
     )
 
 
 def _words(error: Exception, settings: StoreSettings) -> dict[str, str]:
-    answer = _answer(error) or {}
-    details = answer.get("Error", {})
-    headers = answer_headers(error)
+    response = _response(error) or {}
+    details = response.get("Error", {})
+    headers = response_headers(error)
     right_region = details.get("Region") or headers.get("x-amz-bucket-region")
     return {
         "bucket": settings.bucket,
@@ -160,7 +160,7 @@ def _words(error: Exception, settings: StoreSettings) -> dict[str, str]:
         "storage_class": settings.storage_class,
         "skew": _skew_in_words(headers.get("date")),
         "unreachable": _unreachable_in_words(str(getattr(error, "kwargs", {}).get("error", ""))),
-        "message": _without_secrets(str(details.get("Message") or "no message") if answer else str(error), settings),
+        "message": _without_secrets(str(details.get("Message") or "no message") if response else str(error), settings),
     }
 
 

@@ -212,7 +212,7 @@ class _FileUpload:
         except RequestFailed as error:
             if error.status != _NOT_FOUND:
                 raise
-            # The upload is gone: an attempt whose answer was lost has completed it. What lies at the key will tell.
+            # The upload is gone: an attempt whose response was lost has completed it. What lies at the key will tell.
             return expected
         uploads.sent.files += 1
         # Encrypted: the ETag is no digest, but the store has compared a digest of every part.

@@ -11,7 +11,7 @@ from .bucket import Bucket
 from .objects import Digest, ObjectInfo
 from .transport.connection import Body, FilePart
 
-# What stores answer that do not know If-None-Match.
+# What stores return that do not know If-None-Match.
 _UNKNOWN_HEADER = (400, 501)
 _NOT_IMPLEMENTED = ("NotImplemented", "501")
 # So many objects that the listing left out are no coincidence, such as an upload of Synapse's own in between.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..settings.store import StoreSettings
-from .transport.response import Answer
+from .transport.response import Response
 
 MIB = 1024 * 1024
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -85,8 +85,8 @@ def customer_key_headers(settings: StoreSettings) -> tuple[tuple[str, str], ...]
     )
 
 
-def object_info(answer: Answer, size: int) -> ObjectInfo:
-    headers = answer.headers
+def object_info(response: Response, size: int) -> ObjectInfo:
+    headers = response.headers
     checksums: dict[str, str] = {}
     kind = headers.get("x-amz-checksum-type")
     if kind in (None, "FULL_OBJECT"):
@@ -98,16 +98,16 @@ def object_info(answer: Answer, size: int) -> ObjectInfo:
                 checksums[name] = value
     storage_class = headers.get("x-amz-storage-class", "")
     archived = headers.get("x-amz-archive-status", "") or (storage_class if is_archive_class(storage_class) else "")
-    return ObjectInfo(size, etag_of(answer), is_encrypted(answer), checksums, archived)
+    return ObjectInfo(size, etag_of(response), is_encrypted(response), checksums, archived)
 
 
-def is_encrypted(answer: Answer) -> bool:
-    headers = answer.headers
+def is_encrypted(response: Response) -> bool:
+    headers = response.headers
     return ALGORITHM_HEADER in headers or headers.get("x-amz-server-side-encryption", "").startswith("aws:kms")
 
 
-def etag_of(answer: Answer) -> str:
-    return answer.headers.get("etag", "").removeprefix("W/").strip('" ')
+def etag_of(response: Response) -> str:
+    return response.headers.get("etag", "").removeprefix("W/").strip('" ')
 
 
 def _base64(data: bytes) -> str:

@@ -27,7 +27,7 @@ class Operation:
     #: Settings of the operator that each request carries.
     carries_storage_class: bool = False
     carries_customer_key: bool = False
-    #: How many times as long as for others the store may take to answer.
+    #: How many times as long as for others the store may take to respond.
     patience: int = 1
 
 

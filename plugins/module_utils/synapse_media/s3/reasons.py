@@ -97,7 +97,7 @@ REFUSED = Reason(
 UNKNOWN = Reason("{code}: {message}", "Compare the synapse_s3_ settings with the store's documentation.")
 
 # A store that sends no code of its own is known by its HTTP status.
-ANSWERS: dict[tuple[str, ...], Reason] = {
+RESPONSES: dict[tuple[str, ...], Reason] = {
     ("NoSuchBucket",): Reason(
         "the bucket {bucket!r} does not exist at {endpoint}",
         "Create it, or correct synapse_s3_bucket, synapse_s3_endpoint_url or synapse_s3_region_name.",
@@ -171,7 +171,7 @@ ANSWERS: dict[tuple[str, ...], Reason] = {
 }
 
 # By the names of botocore's exceptions, so that nothing here needs botocore. The first that fits counts.
-NO_ANSWER: dict[tuple[str, ...], Reason] = {
+NO_RESPONSE: dict[tuple[str, ...], Reason] = {
     ("ProxyConnectionError",): Reason(
         "the proxy between this host and {endpoint} cannot be reached",
         "Correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment of the host.",

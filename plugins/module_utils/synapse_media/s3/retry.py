@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from ..event_loop.loop import Loop
 from ..event_loop.semaphore import Semaphore
 from .operations import LIST, Operation
-from .transport.errors import Fault
+from .transport.errors import RetryableError
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 20.0
@@ -29,7 +29,7 @@ LONGEST_RETRY_AFTER = 60.0
 MOST_IN_A_ROW = 20
 # The same for what looks like a setting that was sent with each of them.
 MOST_OF_A_SETTING = 5
-# Seconds without a fault, longer than any attempt lasts, after which nothing was asked for in between.
+# Seconds without a error, longer than any attempt lasts, after which nothing was asked for in between.
 _QUIET = 400.0
 # As soon as so many requests of an operation are failing side by side, no more than these are tried at a time.
 _RESTRICTED_TO = 8
@@ -38,8 +38,8 @@ _SERVED_OTHERS = 4
 _NO_LIMIT = 1 << 30
 
 
-class Outcome(enum.Enum):
-    """What a fault means."""
+class Decision(enum.Enum):
+    """What a error means."""
 
     RETRY = enum.auto()
     # This request has failed, and others go on.
@@ -66,14 +66,14 @@ class OperationHistory:
     )
 
     def __init__(self, loop: Loop) -> None:
-        # The only field that a successful request writes; the others are brought up to date with the next fault.
+        # The only field that a successful request writes; the others are brought up to date with the next error.
         self.successes = 0
         self.seen = 0
         self.throttles = 0
         self.since = 0.0
         self.last = float("-inf")
         self.requests = 0
-        # Keys: of all faults, of requests that were given up, and of those that were for a setting.
+        # Keys: of all errors, of requests that were given up, and of those that were for a setting.
         self.failing: set[str] = set()
         self.failed: set[str] = set()
         self.of_settings: set[str] = set()
@@ -82,7 +82,7 @@ class OperationHistory:
         self.gate = Semaphore(loop, _NO_LIMIT)
 
     def note(self, key: str, now: float, *, first: bool) -> None:
-        """A fault, which is the first of its request or not."""
+        """A error, which is the first of its request or not."""
         if self.successes != self.seen or now - self.last > _QUIET:
             self.seen = self.successes
             self.since = now
@@ -103,8 +103,8 @@ class OperationHistory:
         self.gate.allow(_NO_LIMIT)
 
 
-class RequestFaults:
-    """One request that has met a fault, over all its attempts."""
+class RequestErrors:
+    """One request that has met a error, over all its attempts."""
 
     __slots__ = ("attempts", "began", "successes", "throttled", "throttles")
 
@@ -118,7 +118,7 @@ class RequestFaults:
 
 
 class Retries:
-    """The faults of a whole run, so that a store that is gone ends it in bounded time. ``patience`` in seconds."""
+    """The errors of a whole run, so that a store that is gone ends it in bounded time. ``patience`` in seconds."""
 
     def __init__(self, loop: Loop, operations: Iterable[Operation], patience: float = PATIENCE) -> None:
         self._patience = patience
@@ -128,56 +128,56 @@ class Retries:
     def history(self, operation: Operation) -> OperationHistory:
         return self._histories[operation]
 
-    def judge(self, fault: Fault, faults: RequestFaults, operation: Operation, key: str) -> Outcome:
-        """What this fault of a request means for it and for the run."""
-        if fault.throttled:
-            faults.throttled += 1
+    def judge(self, failure: RetryableError, errors: RequestErrors, operation: Operation, key: str) -> Decision:
+        """What this error of a request means for it and for the run."""
+        if failure.throttled:
+            errors.throttled += 1
         else:
-            faults.attempts += 1
-        if fault.own:
-            return Outcome.FAIL_REQUEST if faults.attempts >= fault.attempts else Outcome.RETRY
+            errors.attempts += 1
+        if failure.own:
+            return Decision.FAIL_REQUEST if errors.attempts >= failure.attempts else Decision.RETRY
         now = time.monotonic()
-        first = faults.attempts + faults.throttled == 1
-        if fault.unreachable:
-            return self._judge_unreachable(fault, faults, key, now)
+        first = errors.attempts + errors.throttled == 1
+        if failure.unreachable:
+            return self._judge_unreachable(failure, errors, key, now)
         history = self._histories[operation]
         history.note(key, now, first=first)
-        if fault.throttled:
+        if failure.throttled:
             history.throttles += 1
-        elif fault.attempts > 1 and not history.restricted and history.requests >= _RESTRICTED_TO:
+        elif failure.attempts > 1 and not history.restricted and history.requests >= _RESTRICTED_TO:
             history.restrict()
         # One object alone is no reason to give up all others.
         if now - history.since >= self._patience and len(history.failing) > 1:
-            return Outcome.END_RUN
-        if not self._is_spent(fault, faults, history, now):
-            return Outcome.RETRY
+            return Decision.END_RUN
+        if not self._is_spent(failure, errors, history, now):
+            return Decision.RETRY
         if operation is LIST and not self._successes():
-            return Outcome.END_RUN
+            return Decision.END_RUN
         history.failed.add(key)
-        if fault.of_setting and not operation.reads:
+        if failure.of_setting and not operation.reads:
             history.of_settings.add(key)
         if len(history.failed) > MOST_IN_A_ROW or len(history.of_settings) > MOST_OF_A_SETTING:
-            return Outcome.END_RUN
-        return Outcome.FAIL_REQUEST
+            return Decision.END_RUN
+        return Decision.FAIL_REQUEST
 
-    def _judge_unreachable(self, fault: Fault, faults: RequestFaults, key: str, now: float) -> Outcome:
+    def _judge_unreachable(self, failure: RetryableError, errors: RequestErrors, key: str, now: float) -> Decision:
         """Of a store that is not reached at all. One that was there and is gone is waited for, within the patience."""
         way = self._unreachable
         way.successes = self._successes()
         way.note(key, now, first=False)
-        if now - way.since >= self._patience or (not way.successes and faults.attempts >= fault.attempts):
-            return Outcome.END_RUN
-        return Outcome.RETRY
+        if now - way.since >= self._patience or (not way.successes and errors.attempts >= failure.attempts):
+            return Decision.END_RUN
+        return Decision.RETRY
 
-    def _is_spent(self, fault: Fault, faults: RequestFaults, history: OperationHistory, now: float) -> bool:
-        if not fault.throttled:
-            return faults.attempts >= fault.attempts
-        if now - faults.began >= self._patience:
+    def _is_spent(self, failure: RetryableError, errors: RequestErrors, history: OperationHistory, now: float) -> bool:
+        if not failure.throttled:
+            return errors.attempts >= failure.attempts
+        if now - errors.began >= self._patience:
             return True
         # A store that does all others means this object, whatever it calls that.
-        served = history.successes - faults.successes
-        throttles = history.throttles - faults.throttles
-        return faults.throttled >= fault.attempts and served >= _SERVED_OTHERS * throttles
+        served = history.successes - errors.successes
+        throttles = history.throttles - errors.throttles
+        return errors.throttled >= failure.attempts and served >= _SERVED_OTHERS * throttles
 
     def _successes(self) -> int:
         return sum(history.successes for history in self._histories.values())

@@ -78,7 +78,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class StorePlace:
+class StoreLocation:
     """Where media is, and with which key it can be read there."""
 
     bucket: str
@@ -87,7 +87,7 @@ class StorePlace:
     customer_key: str = field(default="", repr=False)
 
     @classmethod
-    def of(cls, settings: StoreSettings) -> StorePlace:
+    def of(cls, settings: StoreSettings) -> StoreLocation:
         return cls(
             bucket=settings.bucket,
             prefix=settings.prefix,
@@ -146,7 +146,7 @@ def _hash(key: str, salt: str, iterations: int = _ITERATIONS) -> str:
     return hashlib.pbkdf2_hmac("sha256", key.encode(), salt.encode(), iterations).hex()
 
 
-def moved(differences: list[Difference], place: StorePlace, where: str, confirmation: str | None) -> str:
+def moved(differences: list[Difference], place: StoreLocation, where: str, confirmation: str | None) -> str:
     """The sentence that refuses another place, with both ways out."""
     wrong = (
         f" {CONFIRMATION} is {confirmation!r}, which names another place."
@@ -160,10 +160,10 @@ def moved(differences: list[Difference], place: StorePlace, where: str, confirma
     )
 
 
-class PlaceRecord:
+class LocationRecord:
     """The file that remembers the place. It holds no secret: of the customer key a salted hash."""
 
-    def __init__(self, path: str | Path, place: StorePlace) -> None:
+    def __init__(self, path: str | Path, place: StoreLocation) -> None:
         self.path = Path(path)
         self.place = place
 

@@ -142,7 +142,7 @@ def _botocore_error_by_words(words: str) -> str | None:
 
 
 class _Answered(Exception):
-    """A store's answer, rebuilt from what the script printed of it, in the shape that explain() knows."""
+    """A store's response, rebuilt from what the script printed of it, in the shape that explain() knows."""
 
     def __init__(self, code: str, operation: str, message: str) -> None:
         super().__init__(f"An error occurred ({code}) when calling the {operation} operation: {message}")

@@ -29,7 +29,7 @@ else:
         botocore.exceptions.BotoCoreError,
         botocore.exceptions.ClientError,
         boto3.exceptions.Boto3Error,
-        RecursionError,  # botocore runs in circles when something that is no S3 store answers with a redirect
+        RecursionError,  # botocore runs in circles when something that is no S3 store responses with a redirect
     )
 
 

@@ -15,13 +15,13 @@ from ...errors import StoreError
 from ...settings.store import StoreSettings, sse_arguments
 from ..explain import (
     LEAST_PRIVILEGE,
-    answer_headers,
     clock_skew,
     error_code,
     error_status,
     explain,
-    is_answer,
     is_denied,
+    is_refusal,
+    response_headers,
 )
 from .client import CLIENT_EXCEPTIONS
 from .trial_objects import (
@@ -110,9 +110,9 @@ class _Probe:
         except CLIENT_EXCEPTIONS as error:
             refusal = explain(error, self._settings, doing, permission=permission)
             # Until a listing shows otherwise, an error is about the keys or the bucket and goes for all abilities.
-            if not is_answer(error) or (ability == LIST and not is_denied(error)):
+            if not is_refusal(error) or (ability == LIST and not is_denied(error)):
                 raise refusal from error
-            self._note_clock(answer_headers(error))
+            self._note_clock(response_headers(error))
             self._report.refusals[ability] = refusal
 
     def _try_delete(self) -> None:
@@ -155,12 +155,12 @@ class _Probe:
     def _read_what_is_there(self, media: str) -> None:
         """Ceph says "absent" before it looks at permissions, and only what is there can show a wrong encryption key."""
         try:
-            answer = self._client.get_object(
+            response = self._client.get_object(
                 Bucket=self._settings.bucket, Key=media, Range="bytes=0-0", **sse_arguments(self._settings)
             )
         except CLIENT_EXCEPTIONS as error:
             denied = is_denied(error)
-            # AWS answers a wrong encryption key with a plain denial.
+            # AWS responses a wrong encryption key with a plain denial.
             if error_status(error) == _BAD_REQUEST or (denied and self._settings.sse_customer_key):
                 raise _Refusal(
                     f"The media {media} in the bucket cannot be read ({error_code(error)}): it was stored with another "
@@ -168,11 +168,11 @@ class _Probe:
                     "right, grant s3:GetObject on the bucket's objects.",
                     error_code(error),
                 ) from error
-            if denied or not is_answer(error):
+            if denied or not is_refusal(error):
                 raise
             # Anything else is about this one object: archived, empty, or gone since it was listed.
             return
-        answer["Body"].close()
+        response["Body"].close()
 
     def _delete_what_is_absent(self) -> None:
         self._report.left_behind += remove_object(self._client, self._settings, self._key)
@@ -194,7 +194,7 @@ class _Probe:
         try:
             self._client.abort_multipart_upload(Bucket=self._settings.bucket, Key=self._key, UploadId=_NO_SUCH_UPLOAD)
         except CLIENT_EXCEPTIONS as error:
-            if not is_answer(error):
+            if not is_refusal(error):
                 raise
             return not is_denied(error) and error_code(error) not in _NOT_OFFERED
         return True
@@ -216,7 +216,7 @@ class _Probe:
         try:
             # A read-only store starts an upload gladly and refuses its first part.
             part = self._client.upload_part(**upload, PartNumber=1, Body=b"test", **sse_arguments(self._settings))
-            # SeaweedFS confirms the key in its answer to the part alone.
+            # SeaweedFS confirms the key in its response to the part alone.
             require_echo({**started, **part}, self._settings, "CreateMultipartUpload and UploadPart")
             return not self._settings.sse_customer_key or self._refuses_part_without_key(upload)
         finally:
@@ -229,7 +229,7 @@ class _Probe:
         try:
             self._client.upload_part(**upload, PartNumber=2, Body=b"test")
         except CLIENT_EXCEPTIONS as error:
-            if is_answer(error) and error_status(error) == _BAD_REQUEST:
+            if is_refusal(error) and error_status(error) == _BAD_REQUEST:
                 return True
             raise
         return False

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from ...disk.layout import LOCAL, Media, content_path
 from ...errors import HomeserverError, StoreError
 from ...settings.store import StoreSettings
-from ..explain import explain, is_answer, is_denied
+from ..explain import explain, is_denied, is_refusal
 from .client import CLIENT_EXCEPTIONS
 from .trial_objects import (
     fixed_key,
@@ -79,7 +79,7 @@ class RoundTripper:
         try:
             stored = put_object(self._client, self._settings, key, body)
         except CLIENT_EXCEPTIONS as error:
-            if may_delete and not is_answer(error):
+            if may_delete and not is_refusal(error):
                 self._remove(key, None)  # it may have arrived all the same
             raise self._explained(error, f"storing {key}", "s3:PutObject on the bucket's objects") from error
         try:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...errors import StoreError
 from ...settings.store import StoreSettings, sse_arguments
-from ..explain import error_status, is_answer, is_denied
+from ..explain import error_status, is_denied, is_refusal
 from .client import CLIENT_EXCEPTIONS
 
 
@@ -37,25 +37,25 @@ def new_object_arguments(settings: StoreSettings) -> dict[str, str]:
 
 
 def put_object(client: Any, settings: StoreSettings, key: str, body: bytes) -> Mapping[str, Any]:
-    """Returns the store's answer, with the object's "VersionId" where the bucket keeps versions."""
-    answer: Mapping[str, Any] = client.put_object(
+    """Returns the store's response, with the object's "VersionId" where the bucket keeps versions."""
+    response: Mapping[str, Any] = client.put_object(
         Bucket=settings.bucket, Key=key, Body=body, **new_object_arguments(settings)
     )
-    return answer
+    return response
 
 
 def read_object(client: Any, settings: StoreSettings, key: str) -> tuple[bytes, str | None]:
     """The object's bytes and its version."""
-    answer = client.get_object(Bucket=settings.bucket, Key=key, **sse_arguments(settings))
-    return answer["Body"].read(), answer.get("VersionId")
+    response = client.get_object(Bucket=settings.bucket, Key=key, **sse_arguments(settings))
+    return response["Body"].read(), response.get("VersionId")
 
 
 def remove_object(client: Any, settings: StoreSettings, key: str, version: str | None = None) -> list[str]:
     """Removes the object, and in a versioned bucket its version too. Returns in words what could not be removed."""
     if version and _remove_version(client, settings, key, version):
         return []
-    answer = client.delete_object(Bucket=settings.bucket, Key=key)
-    marker = answer.get("VersionId") if answer.get("DeleteMarker") else None
+    response = client.delete_object(Bucket=settings.bucket, Key=key)
+    marker = response.get("VersionId") if response.get("DeleteMarker") else None
     left = [f"version {version} of {key}"] if version else []
     if marker and (version or not _remove_version(client, settings, key, marker)):
         left.append(f"a delete marker at {key}")
@@ -76,7 +76,7 @@ _REMEDY = (
     "Use a store that supports SSE-C, or leave synapse_s3_sse_customer_key empty. What was stored there so far is not "
     "encrypted."
 )
-# What a store answers where a request lacks the key: AWS, Ceph and SeaweedFS say 400, some say 403.
+# What a store responses where a request lacks the key: AWS, Ceph and SeaweedFS say 400, some say 403.
 _KEY_NEEDED = (400, 403)
 
 
@@ -87,12 +87,12 @@ class EncryptionError(StoreError):
         super().__init__(message, "CustomerKeyIgnored")
 
 
-def require_echo(answer: Mapping[str, Any], settings: StoreSettings, operation: str) -> None:
-    """Raises EncryptionError where the answer to a request that stores data does not confirm the customer key."""
+def require_echo(response: Mapping[str, Any], settings: StoreSettings, operation: str) -> None:
+    """Raises EncryptionError where the response to a request that stores data does not confirm the customer key."""
     if not settings.sse_customer_key:
         return
-    given_digest = answer.get("SSECustomerKeyMD5")
-    if answer.get("SSECustomerAlgorithm") != settings.sse_customer_algo or given_digest not in (
+    given_digest = response.get("SSECustomerKeyMD5")
+    if response.get("SSECustomerAlgorithm") != settings.sse_customer_algo or given_digest not in (
         None,
         "",
         _digest(settings.sse_customer_key),
@@ -110,7 +110,7 @@ def not_confirmed(operation: str) -> EncryptionError:
 def require_key_to_read(client: Any, settings: StoreSettings, key: str) -> None:
     """Raises EncryptionError where an object that was stored with the customer key is given out without it.
 
-    Some stores confirm a key that they do not use. Raises what the client raises where the store does not answer.
+    Some stores confirm a key that they do not use. Raises what the client raises where the store does not response.
     """
     if not settings.sse_customer_key:
         return
@@ -119,7 +119,7 @@ def require_key_to_read(client: Any, settings: StoreSettings, key: str) -> None:
     try:
         client.head_object(Bucket=settings.bucket, Key=key)
     except CLIENT_EXCEPTIONS as error:
-        if is_answer(error) and error_status(error) in _KEY_NEEDED:
+        if is_refusal(error) and error_status(error) in _KEY_NEEDED:
             return
         raise
     raise EncryptionError(

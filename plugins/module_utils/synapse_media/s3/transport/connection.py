@@ -18,7 +18,7 @@ from ...errors import RequestFailed
 from ...event_loop.loop import Loop
 from .errors import ConnectionClosedError, ReadTimeoutError, ResponseParserError
 from .limits import STEP, Bandwidth
-from .response import CHUNK, WOULD_BLOCK, Answer, BrokenAnswer, Link, Reader, Sink
+from .response import CHUNK, WOULD_BLOCK, BrokenResponse, Link, Reader, Response, Sink
 
 
 class FilePart(NamedTuple):
@@ -65,35 +65,35 @@ class Connection(Reader):
             return False
         return True
 
-    async def exchange(self, head: bytes, body: Body, is_head: bool, make_sink: Callable[[], Sink] | None) -> Answer:
-        """Sends a request and reads its whole answer. Raises Faults, and RequestFailed where the file ends early.
+    async def exchange(self, head: bytes, body: Body, is_head: bool, make_sink: Callable[[], Sink] | None) -> Response:
+        """Sends a request and reads its whole response. Raises RetryableError, or RequestFailed if the file ends early.
 
-        A sink is made for the body of an answer in the 200s; every other body is in the answer.
+        A sink is made for the body of a response in the 200s; every other body is in the response.
         """
         whole = False
         try:
             self._channel.limit = self._loop.now + self.timeout
             sent = await self._send(head, body)
-            # Not so that a long body which went out fast leaves hours for the answer.
+            # Not so that a long body which went out fast leaves hours for the response.
             self._channel.limit = self._loop.now + self.timeout
-            answer = await self._read_answer(is_head, make_sink)
+            response = await self._read_response(is_head, make_sink)
             if not sent:
                 self.usable = False
-                if answer.status < 300:
+                if response.status < 300:
                     raise ConnectionClosedError("the store answered before it had the whole request")
             whole = True
         except TimeoutError as error:
             raise ReadTimeoutError from error
-        except BrokenAnswer as error:
+        except BrokenResponse as error:
             raise ResponseParserError("the answer is not HTTP") from error
         except OSError as error:
             raise ConnectionClosedError(str(error)) from error
         finally:
-            # Also where the task is closed half-way: what is left of this answer must not become the next one's.
+            # Also where the task is closed half-way: what is left of this response must not become the next one's.
             self.used = True
             if not whole:
                 self.usable = False
-        return answer
+        return response
 
     async def _send(self, head: bytes, body: Body) -> bool:
         """False where the store answered, or hung up, before it had taken everything."""
@@ -192,7 +192,7 @@ class Connection(Reader):
         return True
 
     async def _may_go_on(self) -> bool:
-        """Waits until more can be sent; false once the store has begun to answer or has hung up."""
+        """Waits until more can be sent; false once the store has begun to respond or has hung up."""
         await self._loop.wait(self._channel, self.timeout)
         if self._channel.hung:
             return False
@@ -204,7 +204,7 @@ class Connection(Reader):
 
 
 def _raise_if_of_disk(error: OSError) -> None:
-    # What a socket raises is tried again; a disk that cannot be read is no fault of the store.
+    # What a socket raises is tried again; a disk that cannot be read is no error of the store.
     if error.errno in (errno.EIO, errno.ESTALE, errno.EBADF):
         raise RequestFailed(
             f"The file cannot be read ({error.strerror}). Look into the disk's health.", "FileUnreadable"

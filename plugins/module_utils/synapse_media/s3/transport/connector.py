@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from ...event_loop.loop import Loop, Task, suspend
 from ...version import USER_AGENT
-from .errors import ConnectTimeoutError, EndpointConnectionError, Fault, ProxyConnectionError, SSLError
+from .errors import ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, RetryableError, SSLError
 from .limits import NoDescriptorLeft
-from .resolver import Place, Resolver
-from .response import WOULD_BLOCK, BrokenAnswer, Link, parse_head
+from .resolver import Resolver, SocketAddress
+from .response import WOULD_BLOCK, BrokenResponse, Link, parse_head
 
 # Seconds after which the next address is tried beside those that have not answered.
 ATTEMPT_DELAY = 0.25
@@ -35,7 +35,7 @@ class Connected(NamedTuple):
 class ParallelConnect:
     """One connection. ``timeout`` in seconds, for each address."""
 
-    def __init__(self, loop: Loop, places: Sequence[Place], timeout: float) -> None:
+    def __init__(self, loop: Loop, places: Sequence[SocketAddress], timeout: float) -> None:
         self._loop = loop
         self._waiting = list(reversed(places))
         self._timeout = timeout
@@ -82,7 +82,7 @@ class ParallelConnect:
         if not self._over and len(self._waiting) == waiting:
             self._wake()
 
-    async def _try(self, place: Place) -> None:
+    async def _try(self, place: SocketAddress) -> None:
         try:
             link = await self._connect(place)
         except OSError as error:
@@ -98,7 +98,7 @@ class ParallelConnect:
             self._running -= 1
         self._wake()
 
-    async def _connect(self, place: Place) -> Link:
+    async def _connect(self, place: SocketAddress) -> Link:
         plain = socket.socket(place.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -144,7 +144,7 @@ class Proxy(NamedTuple):
     authorization: str
 
 
-class Opener:
+class Connector:
     """Makes connected sockets, over TLS if there is a `context`. ``timeout`` in seconds, for each step."""
 
     def __init__(
@@ -159,7 +159,7 @@ class Opener:
         self._resolver = Resolver(loop, proxy.host if proxy else host, proxy.port if proxy else port)
 
     async def open(self) -> Link:
-        """Raises Faults, NoDescriptorLeft, and ssl.SSLError where the certificate is refused or no TLS is spoken."""
+        """Raises RetryableError, NoDescriptorLeft, and ssl.SSLError if the certificate is refused or there is no TLS."""
         link = await self._connect()
         if self._context is None:
             return link
@@ -180,15 +180,15 @@ class Opener:
         try:
             connected = await ParallelConnect(self._loop, await self._places(), self._timeout).run()
         except TimeoutError:
-            trouble: Fault = ConnectTimeoutError()
+            failure: RetryableError = ConnectTimeoutError()
         except OSError as error:
-            trouble = EndpointConnectionError(error.strerror.lower() if error.strerror else str(error))
+            failure = EndpointConnectionError(error.strerror.lower() if error.strerror else str(error))
         else:
             self._resolver.prefer(connected.family)
             return connected.link
-        raise ProxyConnectionError(str(trouble)) if self._proxy else trouble
+        raise ProxyConnectionError(str(failure)) if self._proxy else failure
 
-    async def _places(self) -> list[Place]:
+    async def _places(self) -> list[SocketAddress]:
         try:
             return await self._resolver.places()
         except EndpointConnectionError as error:
@@ -234,7 +234,7 @@ class Opener:
                 raise ProxyConnectionError("the proxy answered nothing that can be understood")
         try:
             status = parse_head(data[:-4])[0]
-        except BrokenAnswer as error:
+        except BrokenResponse as error:
             raise ProxyConnectionError("the proxy does not speak HTTP") from error
         if not 200 <= status < 300:
             raise ProxyConnectionError(f"the proxy answered {status}")

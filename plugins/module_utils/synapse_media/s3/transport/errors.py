@@ -10,7 +10,7 @@ The names are those of botocore's errors where explain.py has words for them, so
 from __future__ import annotations
 
 
-class Fault(Exception):
+class RetryableError(Exception):
     """Passing trouble: the request may be tried again, up to ``attempts`` times in all."""
 
     attempts = 8
@@ -28,41 +28,41 @@ class Fault(Exception):
         self.kwargs = {"error": message}
 
 
-class ConnectTimeoutError(Fault):
+class ConnectTimeoutError(RetryableError):
     """No connection in time."""
 
     unreachable = True
 
 
-class EndpointConnectionError(Fault):
+class EndpointConnectionError(RetryableError):
     """Refused, unknown name, or no way to it."""
 
     unreachable = True
 
 
-class ProxyConnectionError(Fault):
+class ProxyConnectionError(RetryableError):
     """The proxy cannot be reached, or does not let the connection through."""
 
     unreachable = True
 
 
-class SSLError(Fault):
+class SSLError(RetryableError):
     """The handshake failed, though not for the certificate."""
 
     unreachable = True
 
 
-class ReadTimeoutError(Fault):
+class ReadTimeoutError(RetryableError):
     """The store stopped taking or sending bytes in the middle of a request."""
 
 
-class ConnectionClosedError(Fault):
-    """The connection ended before the answer was whole."""
+class ConnectionClosedError(RetryableError):
+    """The connection ended before the response was whole."""
 
 
-class ClosedBeforeAnswer(ConnectionClosedError):
-    """It ended without one byte of an answer, as a kept connection does that the store has given up meanwhile."""
+class ClosedBeforeResponse(ConnectionClosedError):
+    """It ended without one byte of a response, as a kept connection does that the store has given up meanwhile."""
 
 
-class ResponseParserError(Fault):
-    """The answer is not HTTP, or its body is not what S3 answers."""
+class ResponseParserError(RetryableError):
+    """The response is not HTTP, or its body is not what S3 returns."""

@@ -17,7 +17,7 @@ from .errors import EndpointConnectionError
 _KEPT_SECONDS = 60.0
 
 
-class Place(NamedTuple):
+class SocketAddress(NamedTuple):
     """What socket.socket() and connect() take."""
 
     family: int
@@ -35,18 +35,18 @@ class Resolver:
         self._host = host
         self._port = port
         # By family, the system's first choice first.
-        self._families: dict[int, list[Place]] = {}
+        self._families: dict[int, list[SocketAddress]] = {}
         self._preferred = 0
         self._expires = float("-inf")
         self._turn = 0
 
-    async def places(self) -> list[Place]:
+    async def places(self) -> list[SocketAddress]:
         """At least one. Raises EndpointConnectionError where the name does not resolve."""
         if time.monotonic() >= self._expires:
             try:
                 self._families = await self._loop.in_thread(_look_up, self._host, self._port)
             except (OSError, UnicodeError) as error:
-                # An answer that is old is better than none.
+                # A response that is old is better than none.
                 if not self._families:
                     raise EndpointConnectionError(f"the name does not resolve: {error}") from error
             self._expires = time.monotonic() + _KEPT_SECONDS
@@ -60,21 +60,21 @@ class Resolver:
         """Addresses of this family work: from now on they come first."""
         self._preferred = family
 
-    def _by_preference(self) -> list[list[Place]]:
+    def _by_preference(self) -> list[list[SocketAddress]]:
         first = self._families.get(self._preferred)
         if first is None:
             return list(self._families.values())
         return [first, *(places for family, places in self._families.items() if family != self._preferred)]
 
-    def _turned(self, places: list[Place]) -> list[Place]:
+    def _turned(self, places: list[SocketAddress]) -> list[SocketAddress]:
         turn = self._turn % len(places)
         return places[turn:] + places[:turn]
 
 
-def _look_up(host: str, port: int) -> dict[int, list[Place]]:
-    families: dict[int, list[Place]] = {}
+def _look_up(host: str, port: int) -> dict[int, list[SocketAddress]]:
+    families: dict[int, list[SocketAddress]] = {}
     for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        place = Place(info[0], info[4])
+        place = SocketAddress(info[0], info[4])
         places = families.setdefault(place.family, [])
         if place not in places:
             places.append(place)

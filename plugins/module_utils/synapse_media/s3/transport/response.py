@@ -12,16 +12,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ...event_loop.loop import Channel, Loop
-from .errors import ClosedBeforeAnswer, ConnectionClosedError
+from .errors import ClosedBeforeResponse, ConnectionClosedError
 from .limits import Bandwidth
 
 
-class BrokenAnswer(Exception):
-    """What came is no HTTP answer, or contradicts itself."""
+class BrokenResponse(Exception):
+    """What came is no HTTP response, or contradicts itself."""
 
 
-class Answer:
-    """A whole answer. Names of headers are in lower case; ``length`` counts the body's bytes, also those of a sink."""
+class Response:
+    """A whole response. Header names are in lower case; ``length`` counts the body's bytes, also those of a sink."""
 
     __slots__ = ("body", "headers", "length", "status")
 
@@ -48,14 +48,14 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str], bool]:
     version, dummy, rest = lines[0].partition(" ")
     code = rest.partition(" ")[0]
     if version not in ("HTTP/1.1", "HTTP/1.0") or not (code.isascii() and code.isdigit() and len(code) == 3):
-        raise BrokenAnswer
+        raise BrokenResponse
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         name = name.lower()
         value = value.strip()
         if not colon or (name == "content-length" and headers.get(name, value) != value):
-            raise BrokenAnswer
+            raise BrokenResponse
         headers[name] = value
     connection = headers.get("connection", "").lower()
     kept = "close" not in connection if version == "HTTP/1.1" else "keep-alive" in connection
@@ -63,19 +63,19 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str], bool]:
 
 
 def framing(status: int, headers: dict[str, str], is_head: bool) -> Framing:
-    """How the body of this answer ends."""
+    """How the body of this response ends."""
     if is_head or status in (204, 304):
         return _EMPTY
     encoding = headers.get("transfer-encoding")
     if encoding is not None and encoding.lower() != "identity":
         if encoding.lower() != "chunked":
-            raise BrokenAnswer
+            raise BrokenResponse
         return Framing(True, None)
     length = headers.get("content-length")
     if length is None:
         return Framing(False, None)
     if not (length.isascii() and length.isdigit()):
-        raise BrokenAnswer
+        raise BrokenResponse
     return Framing(False, int(length))
 
 
@@ -83,7 +83,7 @@ def chunk_size(line: bytes) -> int:
     """The size that the first line of a chunk gives."""
     digits = line.partition(b";")[0].strip()
     if not digits or len(digits) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
-        raise BrokenAnswer
+        raise BrokenResponse
     return int(digits, 16)
 
 
@@ -103,7 +103,7 @@ class Link(NamedTuple):
 
 
 class Reader:
-    """``usable`` turns false when no other answer may be read from here.
+    """``usable`` turns false when no other response may be read from here.
 
     ``timeout`` is how many seconds the store may neither take nor send a byte in the middle of a request. After as
     many seconds, what it has taken or sent must amount to ``slowest`` bytes a second.
@@ -119,8 +119,8 @@ class Reader:
         self.timeout = 60.0
         self.usable = True
 
-    async def _read_answer(self, is_head: bool, make_sink: Callable[[], Sink] | None) -> Answer:
-        """Raises ConnectionClosedError, BrokenAnswer, TimeoutError and OSError: then there is no answer."""
+    async def _read_response(self, is_head: bool, make_sink: Callable[[], Sink] | None) -> Response:
+        """Raises ConnectionClosedError, BrokenResponse, TimeoutError and OSError: then there is no response."""
         data, self._data = self._data, b""
         if not data:
             await self._loop.wait(self._channel, self.timeout)
@@ -128,7 +128,7 @@ class Reader:
             end = data.find(b"\r\n\r\n")
             if end < 0:
                 if len(data) > _HEAD_LIMIT:
-                    raise BrokenAnswer
+                    raise BrokenResponse
                 data += await self._receive(bool(data))
                 continue
             status, headers, kept = parse_head(data[:end])
@@ -150,13 +150,13 @@ class Reader:
             received = await self._read_length(length, collected, sink)
         if self._data:
             self.usable = False
-        return Answer(status, headers, b"".join(collected), received)
+        return Response(status, headers, b"".join(collected), received)
 
     async def _receive(self, begun: bool = True) -> bytes:
         """At least one byte: raises ConnectionClosedError at the end of the connection."""
         data = await self._receive_or_end(CHUNK)
         if not data:
-            raise ConnectionClosedError("the answer was cut short") if begun else ClosedBeforeAnswer("no answer came")
+            raise ConnectionClosedError("the answer was cut short") if begun else ClosedBeforeResponse("no answer came")
         return data
 
     async def _receive_or_end(self, count: int) -> bytes:
@@ -178,7 +178,7 @@ class Reader:
     async def _read_length(self, length: int, collected: list[bytes], sink: Sink | None) -> int:
         left = length
         if sink is None and length > _BODY_LIMIT:
-            raise BrokenAnswer
+            raise BrokenResponse
         while left:
             data = self._data or await self._receive()
             self._data = data[left:]
@@ -192,13 +192,13 @@ class Reader:
         self.usable = False
         if sink is not None:
             # Nobody could tell whether such a body is whole.
-            raise BrokenAnswer
+            raise BrokenResponse
         received = 0
         data, self._data = self._data, b""
         while True:
             received += len(data)
             if received > _BODY_LIMIT:
-                raise BrokenAnswer
+                raise BrokenResponse
             collected.append(data)
             data = await self._receive_or_end(CHUNK)
             if not data:
@@ -212,7 +212,7 @@ class Reader:
                 break
             received += await self._read_length(size, collected, sink)
             if await self._read_line() or (sink is None and received > _BODY_LIMIT):
-                raise BrokenAnswer
+                raise BrokenResponse
         while await self._read_line():  # trailing headers
             pass
         return received
@@ -224,7 +224,7 @@ class Reader:
                 self._data = rest
                 return line
             if len(self._data) > _HEAD_LIMIT:
-                raise BrokenAnswer
+                raise BrokenResponse
             self._data += await self._receive()
 
 
