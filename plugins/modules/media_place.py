@@ -103,11 +103,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     record = LocationRecord(params["path"], StoreLocation.of(settings_from(params)))
     before = record.read()
-    differences = record.place.differences(before) if before else []
-    if differences and not record.place.confirmed_by(params["confirm_place"]):
-        raise ConfigurationError(moved(differences, record.place, params["path"], params["confirm_place"]))
+    differences = record.location.differences(before) if before else []
+    if differences and not record.location.confirmed_by(params["confirm_place"]):
+        raise ConfigurationError(moved(differences, record.location, params["path"], params["confirm_place"]))
     writes = params["state"] == "recorded" and not record.is_current(before)
-    result = {"changed": writes, "place": record.place.name(), "same": not differences}
+    result = {"changed": writes, "place": record.location.name(), "same": not differences}
     if not writes:
         return result
     if not module.check_mode:
@@ -119,7 +119,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             ) from error
     result["diff"] = {
         "before": shown_record(before),
-        "after": shown_record(record.place.record()),
+        "after": shown_record(record.location.record()),
         "before_header": params["path"],
         "after_header": params["path"],
     }

@@ -101,5 +101,5 @@ def failed(error: BaseException, *, rehearse: bool) -> tuple[Report, int]:
 
 def started(job: Job) -> str:
     """How a run begins, for a journal."""
-    place = f"the bucket {job.store.bucket}{f', prefix {job.store.prefix}' if job.store.prefix else ''}"
-    return f"{'dry run' if job.rehearse else 'run'} started by Ansible: {job.source.media_path} to {place}"
+    location = f"the bucket {job.store.bucket}{f', prefix {job.store.prefix}' if job.store.prefix else ''}"
+    return f"{'dry run' if job.rehearse else 'run'} started by Ansible: {job.source.media_path} to {location}"

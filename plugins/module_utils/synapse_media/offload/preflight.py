@@ -24,24 +24,24 @@ LOCATION_NAME = "location"
 
 
 class UsedLocation:
-    """The place in S3 that the state directory remembers. It holds no secret."""
+    """The location in S3 that earlier runs used, as the state directory records it. It holds no secret."""
 
     def __init__(self, state_dir: str, store: StoreSettings) -> None:
         self._record = LocationRecord(Path(state_dir) / LOCATION_NAME, StoreLocation.of(store))
         self._recorded = False
 
     def check(self) -> None:
-        """Raises ConfigurationError where the settings name another place than the one used before."""
+        """Raises ConfigurationError if the settings name another location than the one used before."""
         before = self._record.read()
-        differences = self._record.place.differences(before) if before else []
+        differences = self._record.location.differences(before) if before else []
         if differences:
             raise ConfigurationError(
-                f"{moved(differences, self._record.place, str(self._record.path), None)} "
+                f"{moved(differences, self._record.location, str(self._record.path), None)} "
                 f"Without Ansible: remove {self._record.path}."
             )
 
     def record(self) -> None:
-        """Before the first object is put; raises ConfigurationError where that cannot be written.
+        """Before the first object is put. Raises ConfigurationError if the record cannot be written.
 
         A record of an earlier release, without the customer key, is completed.
         """
@@ -58,7 +58,7 @@ class UsedLocation:
         self._recorded = before is None
 
     def withdraw(self) -> None:
-        """For a run that found and put nothing there: the place may have been a mistake. What was known stays."""
+        """For a run that found and put nothing there: the settings may have been wrong. An earlier record stays."""
         if self._recorded:
             self._record.path.unlink(missing_ok=True)
             self._recorded = False

@@ -53,7 +53,7 @@ _WHOLE = Shard(1, 1)
 class OffloadSettings:
     """`state_dir` and `metrics_file` are absolute paths, `bandwidth_limit` is in bytes a second, None for no limit.
 
-    `provider_check` is whether deleting needs a Synapse whose configuration leads to the same place in S3.
+    `provider_check` is whether deleting needs a Synapse whose configuration names the same location in S3.
     """
 
     state_dir: str

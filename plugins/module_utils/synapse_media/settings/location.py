@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The place in S3 that decides whether media is found: bucket, prefix, endpoint and customer key."""
+"""The location of the media in S3: bucket, prefix, endpoint and customer key. In another one it is not found."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETTINGS = {
     "endpoint_url": "synapse_s3_endpoint_url",
     "customer_key": "synapse_s3_sse_customer_key",
 }
-CONFIRMATION = "synapse_s3_confirm_place"
+CONFIRMATION = "synapse_s3_confirm_location"
 
 _SCHEME = "pbkdf2-sha256"
 # Slow enough that a key somebody made up is not guessed from its hash, and 0.1 s for us.
@@ -35,7 +35,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def endpoint_identity(url: str | None) -> str:
-    """The endpoint in one spelling, empty for AWS's own: two spellings of one endpoint are one place."""
+    """The endpoint in one spelling, empty for AWS's own: two spellings of one endpoint are one location."""
     written = (url or "").strip()
     try:
         parts = urlsplit(written)
@@ -53,7 +53,7 @@ def endpoint_identity(url: str | None) -> str:
 
 @dataclass(frozen=True)
 class Difference:
-    """One part of the place that is another than before. The values of a customer key are never shown."""
+    """A part of the location that has changed. The values of a customer key are never shown."""
 
     field: str
     before: str
@@ -96,18 +96,18 @@ class StoreLocation:
         )
 
     def name(self) -> str:
-        """What an operator writes to confirm this place and no other; tells the key from others without showing it."""
+        """What an operator writes to confirm this location and no other; identifies the key without showing it."""
         base = f"{self.endpoint_url}/{self.bucket}" if self.endpoint_url else f"s3://{self.bucket}"
-        place = f"{base}/{self.prefix}" if self.prefix else base
+        location = f"{base}/{self.prefix}" if self.prefix else base
         if not self.customer_key:
-            return place
-        return f"{place}#customer-key={_hash(self.customer_key, place)[:_NAME_DIGITS]}"
+            return location
+        return f"{location}#customer-key={_hash(self.customer_key, location)[:_NAME_DIGITS]}"
 
     def confirmed_by(self, confirmation: str | None) -> bool:
         return bool(confirmation) and hmac.compare_digest(str(confirmation).strip().encode(), self.name().encode())
 
     def record(self) -> dict[str, str]:
-        """The place as it is written down: the customer key as a salted hash alone."""
+        """The location as it is recorded: of the customer key only a salted hash."""
         key = ""
         if self.customer_key:
             salt = secrets.token_hex(16)
@@ -146,29 +146,29 @@ def _hash(key: str, salt: str, iterations: int = _ITERATIONS) -> str:
     return hashlib.pbkdf2_hmac("sha256", key.encode(), salt.encode(), iterations).hex()
 
 
-def moved(differences: list[Difference], place: StoreLocation, where: str, confirmation: str | None) -> str:
-    """The sentence that refuses another place, with both ways out."""
+def moved(differences: list[Difference], location: StoreLocation, where: str, confirmation: str | None) -> str:
+    """The sentence that refuses a changed location and names both remedies."""
     wrong = (
-        f" {CONFIRMATION} is {confirmation!r}, which names another place."
-        if confirmation and not place.confirmed_by(confirmation)
+        f" {CONFIRMATION} is {confirmation!r}, which names another location."
+        if confirmation and not location.confirmed_by(confirmation)
         else ""
     )
     return (
-        f"{'; '.join(map(str, differences))} ({where} says so). Synapse would not find that media at the new place. "
-        f"Set it back. If every object is at the new place and can be read there with these settings, run once with "
-        f"{CONFIRMATION}: {place.name()!r}.{wrong}"
+        f"{'; '.join(map(str, differences))} ({where} says so). Synapse would not find that media at the new location. "
+        f"Set it back. If every object is at the new location and can be read there with these settings, run once with "
+        f"{CONFIRMATION}: {location.name()!r}.{wrong}"
     )
 
 
 class LocationRecord:
-    """The file that remembers the place. It holds no secret: of the customer key a salted hash."""
+    """The file that records the location. It holds no secret: of the customer key only a salted hash."""
 
-    def __init__(self, path: str | Path, place: StoreLocation) -> None:
+    def __init__(self, path: str | Path, location: StoreLocation) -> None:
         self.path = Path(path)
-        self.place = place
+        self.location = location
 
     def read(self) -> dict[str, object] | None:
-        """What the file says, None where there is none; raises ConfigurationError where it makes no sense."""
+        """Returns the content, or None if there is no file. Raises ConfigurationError if it cannot be understood."""
         try:
             content = json.loads(self.path.read_bytes())
         except FileNotFoundError:
@@ -188,15 +188,15 @@ class LocationRecord:
         return content
 
     def is_current(self, before: Mapping[str, object] | None) -> bool:
-        """Whether the file says all of this place already."""
-        return before is not None and set(FIELDS) <= set(before) and not self.place.differences(before)
+        """Whether the file names all of this location already."""
+        return before is not None and set(FIELDS) <= set(before) and not self.location.differences(before)
 
     def text(self) -> str:
-        return json.dumps(self.place.record(), indent=2, sort_keys=True) + "\n"
+        return json.dumps(self.location.record(), indent=2, sort_keys=True) + "\n"
 
 
 def shown_record(record: Mapping[str, object] | None) -> str:
-    """A record as a diff shows it: of the customer key no more than whether there is one."""
+    """A record as a diff shows it: of the customer key only whether there is one."""
     if record is None:
         return ""
     shown = {name: record[name] for name in FIELDS if name in record}

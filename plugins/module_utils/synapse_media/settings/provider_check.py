@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Before anything leaves the disk: that every process of Synapse that serves media fetches it from this place in S3."""
+"""Before anything is deleted: whether each process of Synapse that serves media fetches it from this location."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def _name(process: MediaProcess) -> str:
 
 def _obstacle(process: MediaProcess, store: StoreSettings) -> str:
     """As a sentence whose subject is the process, and the remedy."""
-    place = f"bucket {store.bucket!r} with prefix {store.prefix!r}"
+    location = f"bucket {store.bucket!r} with prefix {store.prefix!r}"
     for replaced in process.lists[:-1]:
         if any(_fits(provider, store) for provider in replaced.providers):
             return (
-                f"ignores the entry for {place} in {replaced.file}, because {PROVIDERS_KEY} in "
+                f"ignores the entry for {location} in {replaced.file}, because {PROVIDERS_KEY} in "
                 f"{process.lists[-1].file}, which Synapse reads later, replaces the whole list. "
                 f"Keep all entries in {process.lists[-1].file}."
             )
@@ -96,7 +96,7 @@ def _obstacle(process: MediaProcess, store: StoreSettings) -> str:
         )
     if process.commented_out:
         return (
-            f"has no storage provider for {place}: the entry for S3 is commented out ({process.commented_out}). "
+            f"has no storage provider for {location}: the entry for S3 is commented out ({process.commented_out}). "
             "Remove the comment marks and restart Synapse."
         )
     if process.misspelt:
@@ -108,11 +108,11 @@ def _obstacle(process: MediaProcess, store: StoreSettings) -> str:
     if others:
         return (
             f"has other modules than {PROVIDER_MODULE} in {PROVIDERS_KEY} ({process.lists[-1].file}): "
-            f"{', '.join(others)}. Correct the name of the module; or where one of these does fetch from {place}, set "
+            f"{', '.join(others)}. Correct the name of the module; or if one of these does fetch from {location}, set "
             "provider_check to false."
         )
     return (
-        f"has no entry in {PROVIDERS_KEY} ({', '.join(process.files)}). Add the S3 storage provider for {place}, as "
+        f"has no entry in {PROVIDERS_KEY} ({', '.join(process.files)}). Add the S3 storage provider for {location}, as "
         "the role storage_provider does, and restart Synapse."
     )
 

@@ -68,7 +68,7 @@ def prefix_warning(prefix: str) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class StoreSettings:
-    """One validated place in S3. Its fields carry the names of the settings, without ``synapse_s3_``."""
+    """One validated location in S3. Its fields carry the names of the settings, without ``synapse_s3_``."""
 
     bucket: str
     prefix: str = ""

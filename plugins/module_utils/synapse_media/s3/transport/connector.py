@@ -35,9 +35,9 @@ class Connected(NamedTuple):
 class ParallelConnect:
     """One connection. ``timeout`` in seconds, for each address."""
 
-    def __init__(self, loop: Loop, places: Sequence[SocketAddress], timeout: float) -> None:
+    def __init__(self, loop: Loop, addresses: Sequence[SocketAddress], timeout: float) -> None:
         self._loop = loop
-        self._waiting = list(reversed(places))
+        self._waiting = list(reversed(addresses))
         self._timeout = timeout
         self._under_way: list[Link] = []
         self._running = 0
@@ -82,9 +82,9 @@ class ParallelConnect:
         if not self._over and len(self._waiting) == waiting:
             self._wake()
 
-    async def _try(self, place: SocketAddress) -> None:
+    async def _try(self, address: SocketAddress) -> None:
         try:
-            link = await self._connect(place)
+            link = await self._connect(address)
         except OSError as error:
             # Not of those that were only told to stop.
             if not self._over:
@@ -93,17 +93,17 @@ class ParallelConnect:
             if self._over or self._connected is not None:
                 drop(self._loop, link)
             else:
-                self._connected = Connected(link, place.family)
+                self._connected = Connected(link, address.family)
         finally:
             self._running -= 1
         self._wake()
 
-    async def _connect(self, place: SocketAddress) -> Link:
-        plain = socket.socket(place.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    async def _connect(self, address: SocketAddress) -> Link:
+        plain = socket.socket(address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            error = plain.connect_ex(place.address)
+            error = plain.connect_ex(address.address)
         except BaseException:
             plain.close()
             raise
@@ -159,7 +159,7 @@ class Connector:
         self._resolver = Resolver(loop, proxy.host if proxy else host, proxy.port if proxy else port)
 
     async def open(self) -> Link:
-        """Raises RetryableError, NoDescriptorLeft, and ssl.SSLError if the certificate is refused or there is no TLS."""
+        """Raises RetryableError, NoDescriptorLeft, or ssl.SSLError if the certificate is refused or there is no TLS."""
         link = await self._connect()
         if self._context is None:
             return link
@@ -178,7 +178,7 @@ class Connector:
 
     async def _connect(self) -> Link:
         try:
-            connected = await ParallelConnect(self._loop, await self._places(), self._timeout).run()
+            connected = await ParallelConnect(self._loop, await self._addresses(), self._timeout).run()
         except TimeoutError:
             failure: RetryableError = ConnectTimeoutError()
         except OSError as error:
@@ -188,9 +188,9 @@ class Connector:
             return connected.link
         raise ProxyConnectionError(str(failure)) if self._proxy else failure
 
-    async def _places(self) -> list[SocketAddress]:
+    async def _addresses(self) -> list[SocketAddress]:
         try:
-            return await self._resolver.places()
+            return await self._resolver.addresses()
         except EndpointConnectionError as error:
             if self._proxy:
                 raise ProxyConnectionError(str(error)) from error

@@ -40,7 +40,7 @@ class Resolver:
         self._expires = float("-inf")
         self._turn = 0
 
-    async def places(self) -> list[SocketAddress]:
+    async def addresses(self) -> list[SocketAddress]:
         """At least one. Raises EndpointConnectionError where the name does not resolve."""
         if time.monotonic() >= self._expires:
             try:
@@ -51,10 +51,10 @@ class Resolver:
                     raise EndpointConnectionError(f"the name does not resolve: {error}") from error
             self._expires = time.monotonic() + _KEPT_SECONDS
         self._turn += 1
-        turned = [self._turned(places) for places in self._by_preference()]
+        turned = [self._turned(addresses) for addresses in self._by_preference()]
         if len(turned) == 1:
             return turned[0]
-        return [place for row in itertools.zip_longest(*turned) for place in row if place is not None]
+        return [address for row in itertools.zip_longest(*turned) for address in row if address is not None]
 
     def prefer(self, family: int) -> None:
         """Addresses of this family work: from now on they come first."""
@@ -64,18 +64,18 @@ class Resolver:
         first = self._families.get(self._preferred)
         if first is None:
             return list(self._families.values())
-        return [first, *(places for family, places in self._families.items() if family != self._preferred)]
+        return [first, *(addresses for family, addresses in self._families.items() if family != self._preferred)]
 
-    def _turned(self, places: list[SocketAddress]) -> list[SocketAddress]:
-        turn = self._turn % len(places)
-        return places[turn:] + places[:turn]
+    def _turned(self, addresses: list[SocketAddress]) -> list[SocketAddress]:
+        turn = self._turn % len(addresses)
+        return addresses[turn:] + addresses[:turn]
 
 
 def _look_up(host: str, port: int) -> dict[int, list[SocketAddress]]:
     families: dict[int, list[SocketAddress]] = {}
     for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        place = SocketAddress(info[0], info[4])
-        places = families.setdefault(place.family, [])
-        if place not in places:
-            places.append(place)
+        address = SocketAddress(info[0], info[4])
+        addresses = families.setdefault(address.family, [])
+        if address not in addresses:
+            addresses.append(address)
     return families

@@ -21,7 +21,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     Digest,
     MultipartUpload,
 )
-from offload_client import md5, put, with_s3
+from s3_client import md5, put, with_s3
 from scripted_store import Reply, Request, ScriptedStore, answer, done, error, scripted_store
 
 PAGE = answer(200, b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")

@@ -41,7 +41,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     RetryableError,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.response import Response
-from offload_client import md5, put, with_s3
+from s3_client import md5, put, with_s3
 from scripted_store import Reply, Request, answer, done, error, scripted_store
 
 SLOW_DOWN = error(503, "SlowDown")

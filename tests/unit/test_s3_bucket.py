@@ -27,7 +27,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     MultipartUpload,
     ObjectInfo,
 )
-from offload_client import md5, with_s3
+from s3_client import md5, with_s3
 from scripted_store import Request, answer, cut_after, done, error, reset_after, scripted_store
 
 CUSTOMER_KEY = "0123456789abcdef0123456789abcdef"

@@ -17,7 +17,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.client import Client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import Digest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.retry import Retries
-from offload_client import get, md5, put, with_s3
+from s3_client import get, md5, put, with_s3
 from scripted_store import Reply, ScriptedStore, answer, cut_after, done, error, reset_after, scripted_store
 
 

@@ -41,7 +41,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from offload_client import get, md5, put, with_s3
+from s3_client import get, md5, put, with_s3
 from scripted_store import answer, cut_after, done, error, scripted_store
 
 LARGE = os.urandom(3_000_001)

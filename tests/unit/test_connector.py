@@ -36,7 +36,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     SocketAddress,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
-from offload_client import md5, put, with_s3
+from s3_client import md5, put, with_s3
 from scripted_store import ScriptedStore, cut_after, done, scripted_store
 
 
@@ -65,7 +65,7 @@ def test_connections_spread_over_the_addresses_of_a_name(loop: Loop, monkeypatch
     asked = answers(monkeypatch, ("127.0.0.1", 1), ("127.0.0.2", 1))
     names = Resolver(loop, "store.example.org", 1)
     first, second = SocketAddress(socket.AF_INET, ("127.0.0.1", 1)), SocketAddress(socket.AF_INET, ("127.0.0.2", 1))
-    assert [loop.run(names.places()) for dummy in range(3)] == [[second, first], [first, second], [second, first]]
+    assert [loop.run(names.addresses()) for dummy in range(3)] == [[second, first], [first, second], [second, first]]
     assert asked == ["store.example.org"]
 
 
@@ -74,11 +74,11 @@ def test_an_old_answer_serves_while_names_do_not_resolve(loop: Loop, monkeypatch
     names = Resolver(loop, "store.example.org", 1)
     answers(monkeypatch)
     with pytest.raises(EndpointConnectionError, match="does not resolve"):
-        loop.run(names.places())
+        loop.run(names.addresses())
     answers(monkeypatch, ("127.0.0.1", 1))
-    expected = loop.run(names.places())
+    expected = loop.run(names.addresses())
     asked = answers(monkeypatch)
-    assert loop.run(names.places()) == expected
+    assert loop.run(names.addresses()) == expected
     assert asked == ["store.example.org"]
 
 
@@ -107,10 +107,10 @@ def test_families_take_turns_and_one_that_works_comes_first(loop: Loop, monkeypa
     fours = [SocketAddress(IPV4, (f"192.0.2.{number}", 1)) for number in range(2)]
     families(monkeypatch, *sixes, *fours)
     names = Resolver(loop, "store.example.org", 1)
-    assert loop.run(names.places()) == [sixes[1], fours[1], sixes[2], fours[0], sixes[0]]
-    assert loop.run(names.places()) == [sixes[2], fours[0], sixes[0], fours[1], sixes[1]]
+    assert loop.run(names.addresses()) == [sixes[1], fours[1], sixes[2], fours[0], sixes[0]]
+    assert loop.run(names.addresses()) == [sixes[2], fours[0], sixes[0], fours[1], sixes[1]]
     names.prefer(IPV4)
-    assert loop.run(names.places()) == [fours[1], sixes[0], fours[0], sixes[1], sixes[2]]
+    assert loop.run(names.addresses()) == [fours[1], sixes[0], fours[0], sixes[1], sixes[2]]
 
 
 class Silent:
@@ -227,7 +227,7 @@ def limited(limit: int, program: str) -> str:
 
 PUT_MANY = """
     import socket
-    from offload_client import Digest, md5, with_s3
+    from s3_client import Digest, md5, with_s3
     from scripted_store import done
 
     others = []

@@ -93,9 +93,11 @@ def test_a_wrong_confirmation_is_said_to_be_wrong() -> None:
     assert "synapse_s3_bucket is 'media', but media of this server is at 'old'" in moved(
         differences, place(), "/r", None
     )
-    assert "names another place" not in moved(differences, place(), "/r", "")
-    assert "synapse_s3_confirm_place is 'true', which names another place" in moved(differences, place(), "/r", "true")
-    assert "synapse_s3_confirm_place: 's3://media'" in moved(differences, place(), "/r", None)
+    assert "names another location" not in moved(differences, place(), "/r", "")
+    assert "synapse_s3_confirm_location is 'true', which names another location" in moved(
+        differences, place(), "/r", "true"
+    )
+    assert "synapse_s3_confirm_location: 's3://media'" in moved(differences, place(), "/r", None)
 
 
 def test_a_record_that_lacks_a_part_is_not_current(tmp_path: Path) -> None:
@@ -103,7 +105,7 @@ def test_a_record_that_lacks_a_part_is_not_current(tmp_path: Path) -> None:
     assert record.read() is None and not record.is_current(None)
     record.path.write_text(json.dumps({"bucket": "media", "prefix": ""}))
     before = record.read()
-    assert before is not None and record.place.differences(before) == [] and not record.is_current(before)
+    assert before is not None and record.location.differences(before) == [] and not record.is_current(before)
     record.path.write_text(record.text())
     assert record.is_current(record.read())
     record.path.write_text(json.dumps({"bucket": "media"}))
