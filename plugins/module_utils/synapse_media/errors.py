@@ -53,7 +53,7 @@ class ScriptError(MediaError):
 
 
 class RequestFailed(MediaError):
-    """This one request failed for good, and others need not. ``status`` is 0 where no answer came."""
+    """This one request failed for good, and others need not. ``status`` is 0 if no response came."""
 
     def __init__(self, message: str, code: str, status: int = 0) -> None:
         super().__init__(message)

@@ -51,7 +51,7 @@ def migrate(options: argparse.Namespace) -> int:
     except Exception as error:
         reports["error"] = {**report_of_error(error), "step": step}
         status = getattr(error, "exit_status", 1)
-    # What was done is told in full.
+    # The report is printed in full.
     hold_signals()
     report = combined(reports, options.dry_run, time.monotonic() - started)
     _say(report, options.command, as_json=options.json)
@@ -61,7 +61,7 @@ def migrate(options: argparse.Namespace) -> int:
 def _commands(config: ConfigFile) -> list[Command]:
     where = f"migrate in {config.path}"
     older_than = text(config.migrate, "older_than", where) or "1d"
-    # Refused before the first step, not in the middle.
+    # Checked before the first step.
     parse_duration(older_than, f"older_than of {where}")
     delete = flag(config.migrate, "delete_local", where, default=True)
     provider_check = flag(config.migrate, "provider_check", where, default=True)

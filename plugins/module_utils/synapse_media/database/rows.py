@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Synapse's database says about the media that is on disk, asked for in batches and never written."""
+"""The rows of Synapse's database about the media on disk, read in batches and never written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLOSE_WITHIN = 1.0
 
 
 class Row(NamedTuple):
-    """A media's row: bytes, raw digest, milliseconds since 1970; None where the row or Synapse's version has none."""
+    """A media's row: bytes, raw digest, milliseconds since 1970; None if the row or Synapse's version has none."""
 
     length: int | None
     sha256: bytes | None
@@ -62,7 +62,7 @@ class MediaTables(Protocol):
 
 
 class Rows:
-    """Look-ups by what is on disk, from any thread; raises MediaError where the database fails.
+    """Look-ups by what is on disk, from any thread; raises MediaError if the database fails.
 
     In the main thread a signal handler's exception ends the wait for a look-up, however long the database takes.
     """
@@ -74,12 +74,12 @@ class Rows:
         self.sent = 0
 
     def look_up(self, media: Sequence[Media]) -> dict[Media, Row]:
-        """The rows there are; one without a row is not in the answer. Best for up to some 3000 at a time."""
+        """The rows by media; media without a row are left out. Best for up to some 3,000 at a time."""
         asked = {one for one in media if _can_be_asked(one)}
         return self._thread.call(self._look_up, asked)
 
     def thumbnail_lengths(self, media: Sequence[Media]) -> dict[Media, set[int]]:
-        """The sizes in bytes that thumbnails of these media have; a media without any is not in the answer."""
+        """The sizes in bytes that thumbnails of these media have; media without any are left out."""
         asked = {one for one in media if _can_be_asked(one)}
         lengths: dict[Media, set[int]] = {}
         for one, length in self._thread.call(self._thumbnail_lengths, asked):
@@ -139,7 +139,7 @@ class Rows:
 
 @contextmanager
 def open_rows(settings: DatabaseSettings) -> Iterator[Rows]:
-    """Raises ConfigurationError where the database cannot be opened or has no media tables."""
+    """Raises ConfigurationError if the database cannot be opened or has no media tables."""
     rows = Rows(SqliteTables(settings) if settings.name == "sqlite3" else PostgresqlTables(settings))
     try:
         try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Calls to the database on a thread of their own: whoever waits for one can be let go while the database is silent."""
+"""Calls to the database in a thread of their own, so that a caller can stop waiting while the database is silent."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class DatabaseThread:
                 self._calls.put(_Call(function, arguments, answer))
             outcome = answer.get()
         except BaseException:
-            # A signal, most likely: nobody will take the answer any more.
+            # Most likely a signal: nobody will take the result.
             self.cancel()
             raise
         finally:
@@ -69,7 +69,7 @@ class DatabaseThread:
         return result
 
     def cancel(self) -> None:
-        """Lets everybody go who waits, and interrupts the call that is being made. Safe from a signal handler."""
+        """Ends the wait of all callers, and interrupts the current call. Safe from a signal handler."""
         self._cancelled = True
         for answer in list(self._waiting):
             answer.put(_Outcome(None, _cancelled()))
@@ -77,7 +77,7 @@ class DatabaseThread:
             self._interrupt()
 
     def close(self, function: Callable[[], None], within: float) -> None:
-        """Calls the function last, and waits for it at most `within` seconds; then the thread is left to itself."""
+        """Calls the function last, and waits for it at most `within` seconds."""
         if self._thread is None:
             return
         answer: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()

@@ -60,7 +60,7 @@ class OpenDirectories:
     def descriptor(self, directory: str) -> int:
         """The open directory at a path relative to the root; it is closed by the next call for another one.
 
-        Raises OSError: FileNotFoundError where it is gone, NotADirectoryError where a link or a file is in the way.
+        Raises OSError: FileNotFoundError if it is gone, NotADirectoryError where a link or a file is in the way.
         """
         if self._last[1] >= 0 and self._last[0] == directory:
             return self._last[1]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One run at a time: a lock that the kernel lets go of when its last holder is gone, however it went."""
+"""One run at a time: a lock that the kernel releases when the last process that holds it has ended."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def walk(root: str, on_left: Callable[[str, str, int], None], most_threads: int 
 
     `on_left(reason, path, size)` is told of everything else on the way; a directory counts once, without its content.
     Where opens are slow, up to `most_threads` others read ahead. What is in memory is one directory's names a level,
-    and some thousand files that were read ahead. Raises ConfigurationError where the root cannot be opened.
+    and some thousand files that were read ahead. Raises ConfigurationError if the root cannot be opened.
     """
     with contextlib.closing(entries(root, most_threads)) as found:
         for entry in found:

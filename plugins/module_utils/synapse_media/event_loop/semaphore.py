@@ -36,7 +36,7 @@ class Semaphore:
             raise
 
     def allow(self, count: int) -> None:
-        """Another number from now on; those who are inside stay."""
+        """Changes the limit; tasks that are inside stay."""
         self._allowed = count
         self._let_in()
 
@@ -61,7 +61,7 @@ class Semaphore:
 
 
 class _Waiter:
-    """One in the queue of a semaphore."""
+    """A task that waits to enter."""
 
     __slots__ = ("let_in", "task")
 

@@ -29,7 +29,7 @@ from .settings import OffloadSettings
 
 @dataclass(frozen=True)
 class Job:
-    """One run as it was asked for, from whichever side."""
+    """One run as it was asked for, on the command line or by the module."""
 
     source: Source
     store: StoreSettings
@@ -37,7 +37,7 @@ class Job:
     rehearse: bool
 
     def prepare(self, user: str | None) -> pwd.struct_passwd | None:
-        """Makes what only root may make. Returns whom to become for the run, None for who this is already."""
+        """Makes what only root may make. Returns the user to become for the run, or None for no change."""
         account = worker(user, self.source.media_path, root_may_own=True)
         if account is not None:
             self._import_all()
@@ -46,18 +46,18 @@ class Job:
         return account
 
     def _import_all(self) -> None:
-        """What is imported only when it is needed: the worker may not be able to read where it lies."""
+        """Imports what is otherwise imported late: the user of the run may not be able to read those files."""
         names = ["encodings.idna", "urllib.request"]
         if not (self.store.access_key_id and self.store.endpoint_url):
             names.append(f"{__package__.rpartition('.')[0]}.s3.boto.client")
         for name in names:
-            # Whoever needs one that is missing says so itself.
+            # Code that needs a missing one reports that itself.
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
 
 
 def job_of(source: SourceSettings, store: StoreSettings, settings: OffloadSettings, *, rehearse: bool) -> Job:
-    """With what Synapse's configuration says filled in. Raises ConfigurationError."""
+    """Fills in what Synapse's configuration says. Raises ConfigurationError."""
     deletes = settings.delete_local and settings.provider_check
     return Job(resolve(source, read_always=True, with_processes=deletes), store, settings, rehearse)
 
@@ -69,8 +69,8 @@ def attempt(
     keep_names: bool = False,
     on_failure: Callable[[Failure], None] | None = None,
 ) -> tuple[Report, int]:
-    """The report and the exit status, whatever happens in the run. This process is the worker already, and stays so."""
-    # An AWS_PROFILE or a PGHOST in somebody's shell must not lead the run elsewhere.
+    """Runs the job, and returns the report and the exit status, whatever happens. The user is the right one already."""
+    # An AWS_PROFILE or a PGHOST in the caller's shell must not change where the run reads or writes.
     apply(run_environment(os.environ, job.store, None))
     try:
         report = run(
@@ -94,12 +94,12 @@ def failed(error: BaseException, *, rehearse: bool) -> tuple[Report, int]:
         report = Report(dry_run=rehearse)
         report.error = words(error)
     if not isinstance(error, (MediaError, Stopped, KeyboardInterrupt)):
-        # A mistake of ours: where it happened is all that helps.
+        # A bug: the traceback is what helps.
         report.exception = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return report, exit_status(error, report)
 
 
 def started(job: Job) -> str:
-    """How a run begins, for a journal."""
+    """The line for the journal at the start of a run."""
     location = f"the bucket {job.store.bucket}{f', prefix {job.store.prefix}' if job.store.prefix else ''}"
     return f"{'dry run' if job.rehearse else 'run'} started by Ansible: {job.source.media_path} to {location}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The run: what may go is put into the bucket where it is missing, proven there, and only then unlinked."""
+"""The run, window by window: upload what is missing, prove that it is in the bucket, and only then unlink."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .context import Context
 from .selection import Rules, Window, Windows
 from .transfer import transfer
 
-# While one window is being transferred the next is looked up, and the one before is proven and unlinked.
+# One window is looked up, the one before it is transferred, and the one before that is proven and unlinked.
 _WINDOWS_IN_FLIGHT = 3
 
 
 async def offload(context: Context) -> None:
     """Goes through the media store once, and writes into the report what became of each file.
 
-    Raises StoreError where the store refuses the run and MediaError where the database cannot be read. Each file is
+    Raises StoreError if the store refuses the run and MediaError if the database cannot be read. Each file is
     then still whole on the disk or proven to be in the bucket, as at every other moment.
     """
     settings = context.settings
@@ -44,7 +44,7 @@ async def offload(context: Context) -> None:
         window = await reading
         if window is None:
             break
-        # The next one is read while the store is asked about this one.
+        # Read the next window while the store is asked about this one.
         reading = context.loop.start(context.files.in_thread(windows.next))
         _count(context, window)
         if not context.rehearse and any(candidate.file.size >= LARGE for candidate in window.candidates):

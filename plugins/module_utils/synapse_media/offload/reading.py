@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Contents of files in batches, as fast as the file system gives them, of files that agree with their row alone."""
+"""Reads files in batches, and drops those that disagree with their row."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..proof.conflict import refuse_disagreement
 from .context import READ_AHEAD, Context
 from .selection import Candidate
 
-# A thread is to be done soon with what it is given: larger files are read alone.
+# A batch should not take a thread long, so larger files are read alone.
 _BATCH_BYTES = 4 * 1024 * 1024
 
 
 def read_batches(context: Context, candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
-    """What one thread is given at a time: enough to make the hand-over cheap, little enough to keep the wire fed."""
+    """What one thread reads at a time: enough to make the hand-over cheap, few enough to keep the connections busy."""
     start = size = 0
     for end, candidate in enumerate(candidates):
         size += candidate.file.size
@@ -33,7 +33,7 @@ def read_batches(context: Context, candidates: Sequence[Candidate]) -> Iterator[
 async def read_contents(
     context: Context, candidates: Sequence[Candidate], *, keep: int, to_upload: bool = False
 ) -> list[Content | None]:
-    """Contents of up to `keep` bytes are kept. None, and told, where a file is not to be taken.
+    """Keeps the bytes of contents of up to `keep` bytes. None, and reported, for a file that is not to be taken.
 
     What is large gets a checksum in place of an MD5 if the store takes that `to_upload` it.
     """

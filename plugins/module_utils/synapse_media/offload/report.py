@@ -17,13 +17,13 @@ VERIFIED = "verified"
 REPAIRED = "repaired"
 DELETED = "deleted"
 
-# More failures than this are counted and told as they happen, but not kept: memory stays flat.
+# Failures beyond this are counted and reported as they happen, but not kept, so that memory stays flat.
 KEPT_FAILURES = 10_000
 KEPT_NAMES = 1000
 
 
 class Failure(NamedTuple):
-    """A file of which something could not be done: its path below the media store, its key, and why."""
+    """A file that failed: its path below the media store, its key, and why."""
 
     path: str
     key: str
@@ -65,7 +65,7 @@ class Report:
         self.database_rows = 0
         self.seconds = 0.0
         self.error: str | None = None
-        # Where a mistake of ours happened.
+        # The traceback of a bug.
         self.exception: str | None = None
         # What went wrong beside the files, such as metrics that could not be written.
         self.warnings: list[str] = []
@@ -86,7 +86,7 @@ class Report:
             self.names[path] = [outcome]
 
     def skip(self, reason: str, size: int) -> None:
-        """Counts a file that is left where it is, on purpose."""
+        """Counts a file that is left where it is, for a reason."""
         tally = self.skipped.get(reason)
         if tally is None:
             tally = self.skipped[reason] = Tally()
@@ -106,7 +106,7 @@ class Report:
 
     @property
     def handled(self) -> int:
-        """Files whose end is known, or that the store said it took."""
+        """Files that are finished, or that the store said it took."""
         moved = max(self.sent.files, self.uploaded.files + self.repaired.files)
         left = self.failures + sum(tally.files for tally in self.skipped.values())
         return moved + self.verified.files + left
@@ -163,7 +163,7 @@ def diff_of(report: Report) -> dict[str, str]:
 
 
 def remarks(report: Report) -> list[str]:
-    """What the summary does not say: what went wrong beside the files, and why the run ended early."""
+    """What the summary leaves out: warnings, and why the run ended early."""
     return [*report.warnings, *([report.error] if report.error is not None else [])]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which files may go: the walk, the rows about it and the rules, a window of files at a time."""
+"""Selects the files to move: walks the media store, looks up their rows and applies the rules, window by window."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..disk.walk import Left, entries
 from ..reporting import Tally
 from .settings import Shard
 
-# Files a window: what memory holds and one statement asks the database about, whatever the size of the media store.
+# Files a window: as many as memory holds and one statement asks the database about.
 WINDOW = 2000
-# The first is smaller: until it is read nothing is on the wire. Its uploads still fill a page that confirms them.
+# The first window is smaller, so that uploads begin soon. They still fill the page that confirms them.
 _FIRST_WINDOW = 1000
 # What else a window may hold: empty directories, and what is left where it is.
 _MOST_OTHERS = 5000
@@ -40,7 +40,7 @@ class Rules(NamedTuple):
 
 
 def reason_to_leave(file: LocalFile, row: Row | None, rules: Rules, now: float) -> str | None:
-    """None where the file is to be moved; `now` in seconds as time.time() gives it."""
+    """None if the file is to be moved; `now` in seconds as time.time() gives it."""
     if not rules.store_remote and file.media.kind == REMOTE:
         return NOT_REMOTE
     if row is None:
@@ -50,7 +50,7 @@ def reason_to_leave(file: LocalFile, row: Row | None, rules: Rules, now: float) 
     # A row without any time is never old: upstream's comparison in SQL takes none of those either.
     if row.last_used_ms is None or row.last_used_ms >= (now - rules.older_than.total_seconds()) * 1000:
         return RECENT
-    # Also true of a file from the future, whose age nobody knows.
+    # Also true of a file whose time lies in the future.
     if file.mtime_ns > (now - rules.grace.total_seconds()) * 1e9:
         return GRACE
     return None
@@ -78,7 +78,7 @@ class Windows:
     """Reads one window after the other; every call blocks, on the disk and on the database."""
 
     def __init__(self, root: str, rows: Rows, rules: Rules, shard: Shard, now: float, *, most_threads: int = 4) -> None:
-        """At most `most_threads` others read ahead, where opens are slow."""
+        """At most `most_threads` threads read ahead if opens are slow."""
         self._rows = rows
         self._rules = rules
         self._now = now
@@ -87,7 +87,7 @@ class Windows:
         self._entries = entries(root, most_threads)
 
     def next(self) -> Window | None:
-        """None after the last. Raises MediaError where the database cannot be read."""
+        """The next window, or None after the last. Raises MediaError if the database cannot be read."""
         files, window = self._read()
         if not files:
             return window if window.left or window.empty_directories else None
@@ -103,7 +103,7 @@ class Windows:
         return window
 
     def close(self) -> None:
-        """Ends what is read ahead. Not to be called while next() runs in another thread."""
+        """Stops reading ahead. Not to be called while next() runs in another thread."""
         self._entries.close()
 
     def _read(self) -> tuple[list[LocalFile], Window]:
@@ -119,7 +119,7 @@ class Windows:
                 continue
             if isinstance(entry, Left):
                 left.append(entry)
-            # A directory belongs to no media; any stable share of them will do.
+            # A directory belongs to no media, so its path decides which shard it is in.
             elif owns is None or owns(Media("", "", entry.path)):
                 empty.append(entry.path)
             if len(left) + len(empty) >= _MOST_OTHERS:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From an object to an unlinked file: objects that were there before, and those that this run has uploaded.
+"""Proves files to be in the bucket and unlinks them: those that were there before, and those that were uploaded.
 
 A response of 200 to an upload is no proof: the object has to be listed, of the size and with the digest of its file.
 An unlink rests on a recent response of the store: in a slow run a listing may be hours old when its turn comes.
@@ -31,9 +31,9 @@ _BATCH = 128
 
 
 async def settle_all(context: Context, present: Sequence[tuple[Candidate, Found]]) -> list[Candidate]:
-    """Unlinks what the bucket has already; gives back those that are to replace their object.
+    """Unlinks what the bucket has already, and returns the files that are to replace their object.
 
-    Raises StoreError where the store refuses the whole run.
+    Raises StoreError if the store refuses the whole run.
     """
     objects = {candidate.file.path: found for candidate, found in present}
     await _check_that_listings_prove(context, present, objects)
@@ -45,7 +45,7 @@ async def settle_all(context: Context, present: Sequence[tuple[Candidate, Found]
 
 
 async def settle(context: Context, candidate: Candidate, found: Found, content: Content | None) -> bool:
-    """As settle_all() for one file; true where it is to replace its object. Raises the MediaError that is its end."""
+    """As settle_all() for one file; true if it is to replace its object. Raises the MediaError that is its end."""
     if content is None:
         (content,) = await read_contents(context, [candidate], keep=0)
         if content is None:
@@ -68,7 +68,7 @@ async def _check_that_listings_prove(
     try:
         objects[candidate.file.path] = await context.evidence.look_closer(candidate.file, found)
     except Unproven:
-        # The file itself is told when its turn comes.
+        # The file itself is reported when its turn comes.
         context.listing_proves = False
 
 
@@ -120,7 +120,7 @@ async def _judge_quietly(
 
 
 async def _judge(context: Context, candidate: Candidate, content: Content, found: Found) -> Proven | None:
-    """None where the file is to replace the object. Raises the MediaError that is the end of this file, or the run."""
+    """None if the file is to replace the object. Raises the MediaError that is the end of this file, or the run."""
     file, row = candidate
     if not context.listing_proves or found.needs_head:
         found = await context.evidence.look_closer(file, found)
@@ -139,9 +139,9 @@ async def _thumbnail_lengths(context: Context, file: LocalFile) -> set[int]:
 
 
 async def confirm(context: Context, uploads: Sequence[Uploaded]) -> None:
-    """Looks every upload up in the bucket, and unlinks what is there. Raises StoreError, which ends the run."""
-    # A page for every thousand objects that these uploads have added: the run as a whole then lists no more than once
-    # for every thousand objects there are, and once more.
+    """Looks up every upload in the bucket, and unlinks what is there. Raises StoreError, which ends the run."""
+    # One page for every thousand objects that these uploads have added, so that the whole run lists at most one page
+    # for every thousand objects, and one more.
     index = ObjectIndex(context.loop, context.bucket, most_lists=len(uploads) // PAGE)
     answers = await index.look_up([context.key(upload.file) for upload in uploads])
     for start in range(0, len(uploads), _BATCH):
@@ -163,7 +163,7 @@ async def confirm(context: Context, uploads: Sequence[Uploaded]) -> None:
 
 
 async def confirm_one(context: Context, upload: Uploaded) -> None:
-    """As confirm(), for one file that is not worth a page."""
+    """As confirm(), for one file, by a HEAD."""
     outcome = await _look(context, upload)
     if isinstance(outcome, MediaError):
         raise outcome
@@ -175,7 +175,7 @@ def _is_upload(upload: Uploaded, found: Found) -> bool:
 
 
 async def _look(context: Context, upload: Uploaded) -> Found | MediaError:
-    """The object, proven by all means there are: a listing may lag behind or give another ETag. Else what is wrong."""
+    """The object, compared by every means, since a listing may lag or give another ETag; or the error."""
     found = await ask(context.bucket, context.key(upload.file))
     if isinstance(found, RequestFailed):
         return found
@@ -203,7 +203,7 @@ def _arrived(context: Context, upload: Uploaded, found: Found) -> Proven:
 
 
 async def remove_proven(context: Context, proven: Sequence[Proven]) -> None:
-    """Unlinks, where the run unlinks; what became of each file is told. Raises StoreError, which ends the run."""
+    """Unlinks the files if the run deletes, and reports each. Raises StoreError, which ends the run."""
     if context.rehearse or not context.settings.delete_local:
         for one in proven:
             if not one.uploaded:

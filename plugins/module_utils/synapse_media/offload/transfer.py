@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One window of files: what is missing is uploaded, what is there is proven or replaced, what is proven is unlinked."""
+"""Transfers one window: uploads what is missing, and proves or replaces what is in the bucket already."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .reading import read_batches, read_contents
 from .selection import Candidate
 from .settle import confirm, confirm_one, settle, settle_all
 
-# A file of up to LARGEST_WHOLE goes in parts where so many of its like would not fill the connections.
+# A file of up to LARGEST_WHOLE is uploaded in parts if there are too few of them to use all connections.
 _PARTS_OF_ONE = 3
-# Contents that wait for their turn on the wire, in bytes over all of them.
+# Contents that wait for a connection, in bytes over all of them.
 _MOST_KEPT = 32 * 1024 * 1024
 _LARGEST_KEPT = 128 * 1024
 
 
 async def transfer(context: Context, candidates: Sequence[Candidate], responses: Mapping[str, LookupResult]) -> None:
-    """What became of each file goes into the report. Raises StoreError where the store refuses the whole run.
+    """What became of each file goes into the report. Raises StoreError if the store refuses the whole run.
 
     Large files are still under way afterwards, as tasks in context.uploads.background.
     """
@@ -57,7 +57,7 @@ async def _settle(context: Context, present: Sequence[tuple[Candidate, Found]]) 
 
 
 async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired: bool) -> list[Uploaded]:
-    """Those that the store said it took. A dry run reads the files all the same: what is damaged would not be taken."""
+    """Returns the uploads that the store took. A dry run reads the files too, so that damaged ones are reported."""
     large = [candidate for candidate in candidates if candidate.file.size >= LARGE]
     in_parts_from = LARGE if len(large) * _PARTS_OF_ONE <= context.settings.concurrency else LARGEST_WHOLE
     for candidate in large:
@@ -66,7 +66,7 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
         context.uploads.background.append(context.loop.start(_move_large(context, candidate, repaired, in_parts)))
     batches: list[Task[list[Task[Uploaded | None]]]] = []
     for batch in read_batches(context, [candidate for candidate in candidates if candidate.file.size < LARGE]):
-        # One batch at a time: several that hold a part of what they need would wait for each other for ever.
+        # One batch at a time: two that each hold a part of what they need would wait for each other for ever.
         async with context.batch_turn:
             for dummy in batch:
                 await context.small_files.enter()
@@ -115,7 +115,7 @@ async def _put_over_what_was_left_out(context: Context, candidate: Candidate) ->
 
 
 async def _replaces(context: Context, candidate: Candidate, content: Content | None) -> bool:
-    """Whether the file is to replace the object at its key. False: it was proven and unlinked, or is told."""
+    """Whether the file is to replace the object at its key. False: it was proven and unlinked, or is reported."""
     found = await ask(context.bucket, context.key(candidate.file))
     if isinstance(found, RequestFailed):
         raise found
@@ -123,10 +123,10 @@ async def _replaces(context: Context, candidate: Candidate, content: Content | N
 
 
 async def _move_large(context: Context, candidate: Candidate, repaired: bool, in_parts: bool) -> None:
-    """All that is to be done with one file, up to its unlink."""
+    """Does everything for one large file, up to its unlink."""
     file = candidate.file
     try:
-        # Before anything is sent; the digest is known only when all of it was read.
+        # Checked before anything is sent; the SHA-256 is known only when all of it was read.
         refuse_disagreement(file, None, candidate.row)
         if context.rehearse:
             if await read_contents(context, [candidate], keep=0) != [None]:
@@ -142,7 +142,7 @@ async def _move_large(context: Context, candidate: Candidate, repaired: bool, in
 
 
 async def _in_one(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
-    # It takes two responses of the store, and saves more than half of the work.
+    # Costs two requests, and saves more than half of the work.
     await context.uploads.checks.begin_checksum()
     (content,) = await read_contents(context, [candidate], keep=0, to_upload=True)
     if content is None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The environment of a run: the same for the script and for our own S3 client, whatever this was started with."""
+"""The environment of a run: the same for the script and for the S3 client, whatever the caller's shell has set."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DATABASE_TIMEOUT = "30"
 def run_environment(
     ambient: Mapping[str, str], settings: StoreSettings | None, aws_config_path: Path | None
 ) -> dict[str, str]:
-    """An AWS_ENDPOINT_URL or a PGHOST in somebody's shell must not lead the run to another bucket or database."""
+    """Without variables such as AWS_ENDPOINT_URL and PGHOST, which would lead to another bucket or database."""
     environment = {name: value for name, value in ambient.items() if not name.startswith(("AWS_", "PG", "SSE_"))}
     environment["PGCONNECT_TIMEOUT"] = _DATABASE_TIMEOUT
     if settings is None:
@@ -55,6 +55,6 @@ def run_environment(
 
 
 def apply(environment: Mapping[str, str]) -> None:
-    """Makes it this process's own, for the S3 client and the database driver in here."""
+    """Sets it for this process, for the S3 client and the database driver."""
     os.environ.clear()
     os.environ.update(environment)

@@ -36,7 +36,7 @@ def call_as(account: pwd.struct_passwd, function: Callable[[], dict[str, Any]]) 
     os.close(answer_in)
     os.close(life_out)
     try:
-        # The child is told to stop, and says what it has done until then.
+        # The child is told to stop, and reports what it has done until then.
         with handed_to(lambda stopped: os.kill(child, stopped.number)), os.fdopen(answer_out, "rb") as answer:
             text = answer.read()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

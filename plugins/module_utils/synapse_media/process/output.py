@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Standard output and standard error that never end a run: files come first, whoever reads about them second."""
+"""Standard output and standard error that never end a run, also if nobody reads them any more."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class LenientOutput(io.RawIOBase):
 
 
 def use_lenient_output() -> None:
-    """For a command's process, before anything is written or opened."""
+    """To be called by a command before anything is written or opened."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

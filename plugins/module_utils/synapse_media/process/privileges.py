@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 
 
 def worker(user: str | None, media_path: str, *, root_may_own: bool = False) -> pwd.struct_passwd | None:
-    """The user to become before anything is written, or None where this process is that user already.
+    """The user to become before anything is written, or None if this process is that user already.
 
     With `root_may_own` that may be root, where the media store belongs to root. Raises ConfigurationError.
     """
@@ -34,7 +34,7 @@ def worker(user: str | None, media_path: str, *, root_may_own: bool = False) -> 
 
 
 def become(account: pwd.struct_passwd) -> None:
-    """For good: root cannot be had back."""
+    """Becomes the user for good: the process cannot become root again."""
     os.initgroups(account.pw_name, account.pw_gid)
     os.setgid(account.pw_gid)
     os.setuid(account.pw_uid)

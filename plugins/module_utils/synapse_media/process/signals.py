@@ -75,7 +75,7 @@ def _listen(handler: _Handler | signal.Handlers) -> None:
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:
-    # A second signal must not interrupt the clearing up.
+    # A second signal must not interrupt the cleanup.
     hold_signals()
     _heard.append(number)
     raise Stopped(number)

@@ -28,7 +28,7 @@ class Conflict(MediaError):
 
 
 def disagreement(size: int, sha256: bytes | None, row: Row) -> str | None:
-    """In words, what an original's row says against it; None where they agree or the row does not tell.
+    """How an original disagrees with its row, in words; None if they agree or the row does not tell.
 
     For a file that `is_original`: a thumbnail has no length or digest in the row. `size` is in bytes, `sha256` raw.
     """
@@ -40,7 +40,7 @@ def disagreement(size: int, sha256: bytes | None, row: Row) -> str | None:
 
 
 def refuse_disagreement(file: LocalFile, sha256: bytes | None, row: Row) -> None:
-    """Raises Disagreement where an original is not what its row says; thumbnails have no such row."""
+    """Raises Disagreement if an original is not what its row says; thumbnails have no such row."""
     words = disagreement(file.size, sha256, row) if file.is_original else None
     if words is not None:
         raise Disagreement(f"The file is not the one that Synapse took: {words}. Compare it with a backup; it stays.")

@@ -44,9 +44,9 @@ class Evidence:
         self._size_suffices = size_suffices
 
     async def look_closer(self, file: LocalFile, found: Found) -> Found:
-        """What a HEAD says of an object that a listing named. Raises Unproven where it may not count as a copy.
+        """What a HEAD says of an object that a listing named. Raises Unproven if it may not count as a copy.
 
-        Raises StoreError where the store refuses the whole run.
+        Raises StoreError if the store refuses the whole run.
         """
         refuse_archived(found)
         if found.info is None:
@@ -62,7 +62,7 @@ class Evidence:
     async def is_copy(self, file: LocalFile, content: Content, found: Found) -> bool:
         """True: the object is the file's content. False: it is not.
 
-        Raises Unproven or ContentProblem where neither can be said, StoreError where the store refuses the whole run.
+        Raises Unproven or ContentProblem if neither can be said, StoreError where the store refuses the whole run.
         """
         refuse_archived(found)
         if found.size != content.identity.size:
@@ -131,7 +131,7 @@ class Evidence:
 
 
 def refuse_archived(found: Found) -> None:
-    """Raises Unproven where the object has to be restored before Synapse, or anybody, could read it."""
+    """Raises Unproven if the object has to be restored before Synapse, or anybody, could read it."""
     if found.archived:
         raise Unproven(
             f"Its object is archived ({found.archived}), where Synapse cannot read it, so the file stays. Restore the "

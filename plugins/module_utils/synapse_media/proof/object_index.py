@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the bucket holds at given keys: a leapfrog over its listing, or single questions where pages say too little."""
+"""What the bucket holds at given keys: pages of its listing, or a HEAD for each key if pages name too few of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..s3.bucket import Bucket
 from ..s3.documents import Listed
 from ..s3.objects import TIERING_CLASS, ObjectInfo, is_archive_class
 
-# A page of 1,000 keys costs the store and the wire as much as some dozens of single answers of 300 bytes.
+# A page of 1,000 keys costs the store and the network as much as some dozens of HEAD requests.
 _PAGE_PAYS = 8
 _FIRST_QUESTIONS = 16
 _MOST_QUESTIONS = 1024
-# So many keys are worth a first page that begins before them.
+# From so many keys on, the first page begins before them.
 _MANY = 100
 PAGE = 1000
 
@@ -40,12 +40,12 @@ class Found(NamedTuple):
     needs_head: bool = False
 
 
-# None: nothing is there. RequestFailed: the store would not say.
+# None: there is no object. RequestFailed: the store did not tell.
 LookupResult = Union[Found, None, RequestFailed]
 
 
 class ObjectIndex:
-    """Looks keys up in ascending order; what one page says beyond the keys asked for answers the next look-up.
+    """Looks up keys in ascending order; what a page names beyond the keys asked for serves the next look-up.
 
     Keys compare as strings, which is the order of their UTF-8 bytes and so S3's own. A page starts at the end of the
     last one or just before the next key, whichever is later. So there are at most as many lists as keys, and at most
@@ -56,14 +56,14 @@ class ObjectIndex:
     """
 
     def __init__(self, loop: Loop, bucket: Bucket, most_lists: int | None = None) -> None:
-        """After `most_lists` pages, where that is given, the rest is asked singly, and the first begins at a key."""
+        """With `most_lists`, at most so many pages are listed, the first from a key on; the rest is asked by HEAD."""
         self._loop = loop
         self._bucket = bucket
         self._lists_left = most_lists
         self._begin_early = most_lists is None
         self._objects: dict[str, Listed] = {}
         self._listed_at = 0.0
-        # The listing has answered for every key up to this one, and for all that follow if it has ended.
+        # The listing covers every key up to this one, and all that follow if it has ended.
         self._until = ""
         self._ended = False
         self._questions = 0
@@ -74,7 +74,7 @@ class ObjectIndex:
     async def look_up(self, keys: Sequence[str]) -> dict[str, LookupResult]:
         """What is at each key. The keys ascend, and none is below one of an earlier call.
 
-        Raises StoreError where the store refuses the whole run.
+        Raises StoreError if the store refuses the whole run.
         """
         found: dict[str, LookupResult] = {}
         position = 0
@@ -97,7 +97,7 @@ class ObjectIndex:
         return found
 
     async def _list(self, keys: Sequence[str], position: int) -> None:
-        # Between a key and the same without its last character lie hardly any other keys.
+        # Between a key and the same key without its last character there are hardly any others.
         start_after = "" if self._begin_early else max(self._until, keys[position][:-1])
         if self._lists_left is not None:
             self._lists_left -= 1
@@ -105,7 +105,7 @@ class ObjectIndex:
         try:
             page = await self._bucket.list_page(start_after)
         except RequestFailed:
-            # A listing that makes no sense is no reason to doubt single answers.
+            # A broken listing is no reason to distrust HEAD.
             self._questions = _MOST_QUESTIONS
             return
         self._objects = {listed.key: listed for listed in page.objects}
@@ -128,7 +128,7 @@ class ObjectIndex:
 
 
 async def ask(bucket: Bucket, key: str) -> LookupResult:
-    """What a HEAD says of one key. Raises StoreError where the store refuses the whole run."""
+    """What a HEAD says of one key. Raises StoreError if the store refuses the whole run."""
     asked_at = time.monotonic()
     try:
         info = await bucket.head(key)

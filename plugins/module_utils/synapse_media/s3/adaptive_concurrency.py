@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How many requests may be in flight: fewer for a while when the store asks for it, none when it asks for a pause."""
+"""How many requests may be in flight: fewer after SlowDown, none during a Retry-After."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class AdaptiveConcurrency(Semaphore):
             await self._loop.sleep(left * (1 + random.uniform(0.0, _SPREAD)))  # noqa: S311
 
     def keep_to(self, count: int) -> None:
-        """At most so many for good, and at least one: this host gives no more connections."""
+        """Lowers the limit for good, but not below one: this host gives no more connections."""
         self.count = max(1, min(self.count, count))
         self._allowed = min(self._allowed, self.count)
         self.reduced = self._allowed < self.count

@@ -105,7 +105,7 @@ class Bucket:
         return pages[0]
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """What the store keeps under this key; None where it keeps nothing."""
+        """What the store keeps under this key; None if it keeps nothing."""
 
         def check(response: Response) -> None:
             if not response.headers.get("content-length", "").isdigit():
@@ -124,7 +124,7 @@ class Bucket:
         return self._stored(await self._put(key, body, digest), key, body, digest)
 
     async def put_if_absent(self, key: str, body: Body, digest: Digest) -> ObjectInfo | None:
-        """As put(); None where there is an object, which a store that knows ``If-None-Match: *`` keeps as it is."""
+        """As put(); None if there is an object, which a store that knows ``If-None-Match: *`` keeps as it is."""
         response = await self._put(key, body, digest, ("if-none-match", "*"))
         return None if response.status == _EXISTS else self._stored(response, key, body, digest)
 
@@ -141,7 +141,7 @@ class Bucket:
         return info
 
     async def get(self, key: str, make_sink: Callable[[], Sink]) -> int | None:
-        """How many bytes the object has, once the last sink has had them all; None where there is no such object.
+        """How many bytes the object has, once the last sink has had them all; None if there is no such object.
 
         Each attempt makes a new sink, and what an earlier one has had counts for nothing.
         """
@@ -210,7 +210,7 @@ class Bucket:
 
         def check(response: Response) -> None:
             if b"<Error" in response.body:
-                # S3 says 200 first and finds out afterwards; such a no is judged as one of the same code.
+                # S3 may send 200 first and the error in the body; it is classified by its code.
                 status = status_of_late_error(error_details(response.body).get("Code", ""))
                 late = Response(status, response.headers, response.body, response.length)
                 raise self._classifier.retryable_error(late, COMPLETE_MULTIPART, key)
@@ -258,7 +258,7 @@ class Bucket:
             raise self._classifier.failed(RefusedError(response), operation, key)
 
     def _check_encryption(self, response: Response, key: str) -> None:
-        """Raises StoreError where the customer key went along and the store does not say that it was used."""
+        """Raises StoreError if the customer key went along and the store does not say that it was used."""
         if self._customer_key and not response.headers.get(ALGORITHM_HEADER):
             raise StoreError(
                 f"The store took {key!r} with synapse_s3_sse_customer_key and does not say that it encrypted it: it "

@@ -27,7 +27,7 @@ class Keys(NamedTuple):
 
 
 class Credentials:
-    """Keys at the moment they are needed. Raises StoreError where this host has none."""
+    """Keys at the moment they are needed. Raises StoreError if this host has none."""
 
     def __init__(self, loop: Loop, settings: StoreSettings) -> None:
         self._loop = loop

@@ -23,9 +23,9 @@ from .reasons import SETTING_CODES, THROTTLING_CODES
 from .transport.errors import RetryableError
 from .transport.response import Response
 
-# Asked for by name, so that every caller sees them as a response; a 404 only where there may be nothing.
+# Callers handle these themselves; a 404 only where an object may be missing.
 _PASSED_ON = frozenset({304, 404, 412})
-# Proxies in front of stores have statuses of their own, up to 530; of all from 500 on, these say no for good.
+# Proxies in front of stores use statuses up to 530. Of all from 500 on, only these are permanent.
 _NO_FOR_GOOD = frozenset({501, 505, 507})
 _AGAIN_CODES = frozenset(
     {
@@ -39,7 +39,7 @@ _AGAIN_CODES = frozenset(
 )
 _THROTTLING_STATUSES = frozenset({429, 503})
 _DIGEST_CODES = frozenset({"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"})
-# Keys, bucket, clock, region or room: these meet every other request too, so one error is better than one a file.
+# Keys, bucket, clock, region or quota: every other request would fail too, so the run ends with one error.
 _FATAL_STATUSES = frozenset({301, 302, 307, 308, 401, 507})
 _FATAL_CODES = frozenset(
     {
@@ -68,9 +68,9 @@ _FATAL_CODES = frozenset(
         "XMinioStorageFull",
     }
 )
-# A listing concerns no single object, so what it is not allowed, nothing else needs to be tried for.
+# If a request for the bucket itself is denied, no other needs to be tried.
 _FATAL_FOR_BUCKET = frozenset({403, 405, 501})
-# The object's own: its storage class, its size, its name, its unfinished upload.
+# About the one object: its storage class, its size, its name, its unfinished upload.
 _OBJECT_STATUSES = frozenset({413, 414})
 _OBJECT_CODES = frozenset(
     {
@@ -116,7 +116,7 @@ class ErrorClassifier:
         return b"NoSuchBucket" not in response.body
 
     def retryable_error(self, response: Response, operation: Operation, key: str) -> RefusedError:
-        """What this refusal means for the request. Raises StoreError where the run ends with it."""
+        """What this refusal means for the request. Raises StoreError if the run ends with it."""
         refusal = RefusedError(response)
         # Stores put the service in front: KMS.ThrottlingException.
         code = refusal.code.rpartition(".")[2]

@@ -70,7 +70,7 @@ class BadDigest(RefusedError):
 
 
 def error_details(body: bytes) -> dict[str, str]:
-    """Code, Message and Region of an error document; empty where the body is none."""
+    """Code, Message and Region of an error document; empty if the body is none."""
     if b"<Error" not in body:
         return {}
     return {name.decode(): value.decode("utf-8", "replace") for name, value in _DETAIL.findall(body)}

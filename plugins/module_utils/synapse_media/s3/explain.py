@@ -73,7 +73,7 @@ def response_headers(error: Exception) -> Mapping[str, str]:
 
 
 def error_status(error: Exception) -> int:
-    """The HTTP status of the store's response; 0 where none came."""
+    """The HTTP status of the store's response; 0 if none came."""
     return _status(_response(_innermost(error)) or {})
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Uploads that must not replace an object, because a listing that does not name it may have left it out."""
+"""Uploads that must not replace an object: a listing may have left it out."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .transport.connection import Body, FilePart
 # What stores return that do not know If-None-Match.
 _UNKNOWN_HEADER = (400, 501)
 _NOT_IMPLEMENTED = ("NotImplemented", "501")
-# So many objects that the listing left out are no coincidence, such as an upload of Synapse's own in between.
+# After so many objects that the listing left out, it is not trusted. Fewer may be uploads by Synapse meanwhile.
 _LEFT_OUT = 3
-# Keys that are asked for one by one before an upload is repeated to learn whether that can be spared, and the largest
-# such upload in bytes.
+# After so many HEAD requests an upload is repeated to learn whether they can be saved; and the largest such upload in
+# bytes.
 _LEARN_AFTER = 8
 _LEARN_WITH = 1024 * 1024
 
@@ -35,10 +35,10 @@ class NewObjects:
         self.nothing_there = False
 
     async def put(self, key: str, body: Body, digest: Digest, *, may_replace: bool) -> ObjectInfo | None:
-        """None where there is an object, which stays as it is.
+        """None if there is an object, which stays as it is.
 
         ``may_replace``: the content is proven right, so that nothing is lost where the store cannot tell. Raises
-        RequestFailed, and StoreError where the store refuses the whole run.
+        RequestFailed, and StoreError if the store refuses the whole run.
         """
         if self.nothing_there or (may_replace and not self._honoured):
             return await self._bucket.put(key, body, digest)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a request is tried again, when it is given up, and when the run is."""
+"""Decides when a request is retried, when it has failed, and when the run ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONGEST_RETRY_AFTER = 60.0
 MOST_IN_A_ROW = 20
 # The same for what looks like a setting that was sent with each of them.
 MOST_OF_A_SETTING = 5
-# Seconds without a error, longer than any attempt lasts, after which nothing was asked for in between.
+# Seconds without an error, longer than any attempt lasts, after which earlier errors no longer count.
 _QUIET = 400.0
 # As soon as so many requests of an operation are failing side by side, no more than these are tried at a time.
 _RESTRICTED_TO = 8
@@ -39,7 +39,7 @@ _NO_LIMIT = 1 << 30
 
 
 class Decision(enum.Enum):
-    """What a error means."""
+    """What is done about an error."""
 
     RETRY = enum.auto()
     # This request has failed, and others go on.
@@ -77,12 +77,12 @@ class OperationHistory:
         self.failing: set[str] = set()
         self.failed: set[str] = set()
         self.of_settings: set[str] = set()
-        # While nothing works, few requests go on trying, so that a store in trouble is not asked by all at once.
+        # While nothing works only a few requests are retried, so that a store in trouble is not flooded.
         self.restricted = False
         self.gate = Semaphore(loop, _NO_LIMIT)
 
     def note(self, key: str, now: float, *, first: bool) -> None:
-        """A error, which is the first of its request or not."""
+        """Counts an error, which is the first of its request or not."""
         if self.successes != self.seen or now - self.last > _QUIET:
             self.seen = self.successes
             self.since = now
@@ -104,7 +104,7 @@ class OperationHistory:
 
 
 class RequestErrors:
-    """One request that has met a error, over all its attempts."""
+    """The errors of one request, over all its attempts."""
 
     __slots__ = ("attempts", "began", "successes", "throttled", "throttles")
 
@@ -161,7 +161,7 @@ class Retries:
         return Decision.FAIL_REQUEST
 
     def _judge_unreachable(self, failure: RetryableError, errors: RequestErrors, key: str, now: float) -> Decision:
-        """Of a store that is not reached at all. One that was there and is gone is waited for, within the patience."""
+        """For a store that cannot be reached at all. One that was reached before is waited for, within the patience."""
         way = self._unreachable
         way.successes = self._successes()
         way.note(key, now, first=False)
@@ -174,7 +174,7 @@ class Retries:
             return errors.attempts >= failure.attempts
         if now - errors.began >= self._patience:
             return True
-        # A store that does all others means this object, whatever it calls that.
+        # A store that serves all others refuses this object, whatever it calls that.
         served = history.successes - errors.successes
         throttles = history.throttles - errors.throttles
         return errors.throttled >= failure.attempts and served >= _SERVED_OTHERS * throttles
@@ -194,7 +194,7 @@ def retry_after(value: str | None) -> float:
     if not text:
         return 0.0
     if text.isascii() and text.isdigit():
-        # Not of any length: to make a number of a million digits takes long.
+        # Not of any length: converting a million digits takes long.
         return min(LONGEST_RETRY_AFTER, float(text[:9]))
     try:
         moment = email.utils.parsedate_to_datetime(text)

@@ -20,8 +20,8 @@ from .media_providers import MediaProcess, read_media_process
 class Source:
     """Where the media is, and the rows about it; some steps need no rows.
 
-    `keeps_local_media` is false where Synapse's configuration was read and says that media goes to S3 alone.
-    `processes` is what Synapse's processes say of where they fetch media; empty where it is not known, or not needed.
+    `keeps_local_media` is false if Synapse's configuration was read and says that media goes to S3 alone.
+    `processes` is what Synapse's processes say of where they fetch media; empty if it is not known, or not needed.
     """
 
     media_path: str

@@ -50,7 +50,7 @@ def _kind(value: object) -> str:
 
 
 def prefix_warning(prefix: str) -> str | None:
-    """What is unusual about a prefix that nothing has been stored under yet; None where it is a plain folder."""
+    """What is unusual about a prefix that nothing has been stored under yet; None if it is a plain folder."""
     if not prefix:
         return None
     folder = "/".join(part for part in prefix.split("/") if part) + "/"

@@ -61,7 +61,7 @@ else:
 
 
 def load(text: str) -> Any:
-    """The document's value. Raises AliasError, and YAML_ERRORS where the text is not valid."""
+    """The document's value. Raises AliasError, and YAML_ERRORS if the text is not valid."""
     return yaml.load(text, Loader=_BoundedLoader)  # noqa: S506 - it is a SafeLoader
 
 

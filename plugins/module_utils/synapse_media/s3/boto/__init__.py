@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The parts that use boto3, so that they see the bucket exactly as the storage provider in Synapse does."""
+"""The parts that use boto3, because the storage provider in Synapse does: a probe then meets what Synapse meets."""

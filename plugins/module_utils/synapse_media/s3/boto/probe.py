@@ -75,7 +75,7 @@ def refusal_of(report: ProbeReport, settings: StoreSettings, required: Collectio
 
 
 def probe(client: Any, settings: StoreSettings, *, try_delete: bool = False) -> ProbeReport:
-    """Raises StoreError where the question cannot even be put: wrong keys, no such bucket, no way to the store."""
+    """Raises StoreError if the question cannot even be put: wrong keys, no such bucket, no way to the store."""
     return _Probe(client, settings).run(try_delete)
 
 
@@ -211,7 +211,7 @@ class _Probe:
         return started
 
     def _write_parts_and_abort(self, started: Mapping[str, Any]) -> bool:
-        """False where the store has not shown that it uses the customer key."""
+        """False if the store has not shown that it uses the customer key."""
         upload = {"Bucket": self._settings.bucket, "Key": self._key, "UploadId": started["UploadId"]}
         try:
             # A read-only store starts an upload gladly and refuses its first part.

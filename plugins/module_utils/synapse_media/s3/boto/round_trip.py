@@ -47,7 +47,7 @@ class Homeserver(Protocol):
     def download(self, media: Uploaded) -> bytes: ...
 
     def delete(self, media: Uploaded) -> bool:
-        """False where the user may not delete media."""
+        """False if the user may not delete media."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -88,7 +88,7 @@ class EncryptionError(StoreError):
 
 
 def require_echo(response: Mapping[str, Any], settings: StoreSettings, operation: str) -> None:
-    """Raises EncryptionError where the response to a request that stores data does not confirm the customer key."""
+    """Raises EncryptionError if the response to a request that stores data does not confirm the customer key."""
     if not settings.sse_customer_key:
         return
     given_digest = response.get("SSECustomerKeyMD5")
@@ -108,9 +108,9 @@ def not_confirmed(operation: str) -> EncryptionError:
 
 
 def require_key_to_read(client: Any, settings: StoreSettings, key: str) -> None:
-    """Raises EncryptionError where an object that was stored with the customer key is given out without it.
+    """Raises EncryptionError if an object that was stored with the customer key is given out without it.
 
-    Some stores confirm a key that they do not use. Raises what the client raises where the store does not response.
+    Some stores confirm a key that they do not use. Raises what the client raises if the store does not answer.
     """
     if not settings.sse_customer_key:
         return

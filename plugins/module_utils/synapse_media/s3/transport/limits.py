@@ -60,7 +60,7 @@ def allow_descriptors(connections: int) -> int:
             soft = wanted
     if soft == resource.RLIM_INFINITY:
         return connections
-    # Where there is little, half of it is for all else.
+    # If there are few, half of them is for everything else.
     return min(connections, max(1, soft - min(_OTHERS, soft // 2)))
 
 
@@ -71,7 +71,7 @@ def left_beside(connections: int) -> int:
 
 
 def too_few(connections: int, wanted: int) -> str:
-    """In words: there is room for so many connections only, in place of those that were wanted."""
+    """The warning that there is room for fewer connections than were wanted."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     room = f"{connections} of {wanted} connections to the store are used"
     if not connections:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names to addresses, asked for on a thread and kept for a while."""
+"""Resolves names to addresses in a thread, and keeps them for a minute."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Resolver:
         self._turn = 0
 
     async def addresses(self) -> list[SocketAddress]:
-        """At least one. Raises EndpointConnectionError where the name does not resolve."""
+        """At least one. Raises EndpointConnectionError if the name does not resolve."""
         if time.monotonic() >= self._expires:
             try:
                 self._families = await self._loop.in_thread(_look_up, self._host, self._port)
             except (OSError, UnicodeError) as error:
-                # A response that is old is better than none.
+                # An old address is better than none.
                 if not self._families:
                     raise EndpointConnectionError(f"the name does not resolve: {error}") from error
             self._expires = time.monotonic() + _KEPT_SECONDS

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Responses of HTTP/1.1, read off a connection with whatever framing; a part is never taken for the whole."""
+"""Reads responses of HTTP/1.1 from a connection. A partial response is never taken for a whole one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Response:
 
 
 class Framing(NamedTuple):
-    """``length`` is None where only the end of the connection ends the body."""
+    """``length`` is None if only the end of the connection ends the body."""
 
     chunked: bool
     length: int | None
