@@ -23,7 +23,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     digest_sha256,
     open_file,
     read_batch,
-    read_content,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import LocalFile
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.conflict import disagreement
@@ -32,8 +31,16 @@ from local_tree import KEYS, LOCAL_KEY, file_at, open_descriptors, put, store_of
 SIZES = [0, 1, 19_000, SMALL - 1, SMALL, SMALL + 1, 3 * SMALL + 7]
 
 
-def read(root: Path, file: LocalFile, *, keep: bool = False) -> Content | ContentProblem:
-    return read_content(str(root), file, want_sha256=True, keep=keep)
+def read(
+    root: Path,
+    file: LocalFile,
+    *,
+    want_sha256: bool = True,
+    keep: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Content | ContentProblem:
+    (content,) = read_batch(str(root), [(file, want_sha256, keep)], stop)
+    return content
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -43,7 +50,7 @@ def test_digests_are_those_of_the_content(tmp_path: Path, size: int) -> None:
     file = file_at(tmp_path, LOCAL_KEY)
     md5, sha256 = hashlib.md5(data).digest(), hashlib.sha256(data).digest()
     assert read(tmp_path, file) == Content(file.identity, md5, sha256, None)
-    assert read_content(str(tmp_path), file, want_sha256=False, keep=False) == Content(file.identity, md5, None, None)
+    assert read(tmp_path, file, want_sha256=False) == Content(file.identity, md5, None, None)
     kept = data if size <= SMALL else None
     assert read(tmp_path, file, keep=True) == Content(file.identity, md5, sha256, kept)
 
@@ -222,7 +229,7 @@ def test_a_large_file_is_given_up_when_the_run_stops(tmp_path: Path) -> None:
         return len(asked) > 2
 
     file = file_at(tmp_path, LOCAL_KEY)
-    problem = read_content(str(tmp_path), file, want_sha256=False, keep=False, stop=stop)
+    problem = read(tmp_path, file, want_sha256=False, stop=stop)
     assert isinstance(problem, ContentProblem)
     assert problem.reason == "stopped"
     assert len(asked) == 3

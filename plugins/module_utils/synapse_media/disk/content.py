@@ -40,7 +40,6 @@ __all__ = [
     "identity_of",
     "open_file",
     "read_batch",
-    "read_content",
 ]
 
 CHANGED = "changed"
@@ -82,14 +81,6 @@ def _never() -> bool:
     return False
 
 
-def read_content(
-    root: str, file: LocalFile, *, want_sha256: bool, keep: bool, stop: Callable[[], bool] = _never
-) -> Content | ContentProblem:
-    """The MD5, the SHA-256 if wanted, and the bytes if they are to be kept and at most SMALL. Never raises OSError."""
-    (content,) = read_batch(root, [(file, want_sha256, keep)], stop)
-    return content
-
-
 def read_batch(
     root: str,
     wanted: Sequence[tuple[LocalFile, bool, bool]],
@@ -98,8 +89,9 @@ def read_batch(
     pace: FileSystemPace | None = None,
     checksum: str = "",
 ) -> list[Content | ContentProblem]:
-    """read_content() of many, each with its own want_sha256 and keep; cheaper where neighbours come together.
+    """The MD5s, the SHA-256s and the bytes of files; cheaper if neighbours come together. Never raises OSError.
 
+    Each is wanted with two flags: whether to make a SHA-256, and whether to keep the bytes if they are at most SMALL.
     `unlinks` knows which changes of hard-linked files are this run's own. `pace` learns how long the opens take. Files
     larger than SMALL get the `checksum` of that name in place of an MD5, where one is given.
     """

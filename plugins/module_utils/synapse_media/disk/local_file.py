@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from .layout import LOCAL_CONTENT, REMOTE_CONTENT, Media
 
@@ -48,3 +48,13 @@ class LocalFile(NamedTuple):
     def is_original(self) -> bool:
         """Whether the media's row speaks of this file: thumbnails have no length or digest of their own in it."""
         return self.path.startswith(_ORIGINALS)
+
+
+class Removable(Protocol):
+    """A file that is proven in the bucket, and what it was like when it was proven."""
+
+    @property
+    def file(self) -> LocalFile: ...
+
+    @property
+    def identity(self) -> Identity: ...

@@ -21,12 +21,12 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, Union
+from typing import Any, Union
 
 from ..event_loop.loop import Loop
 from .directories import OpenDirectories, open_patiently
 from .directory_ages import DirectoryAges
-from .local_file import Identity, LocalFile, identity_of
+from .local_file import Identity, LocalFile, Removable, identity_of
 from .own_unlinks import OwnUnlinks
 from .pace import FileSystemPace
 
@@ -50,16 +50,6 @@ _DIRECTORIES_A_JOB = 256
 _QUICK = FileSystemPace(1).batch
 # Seconds that finish() waits for the one unlink that each job is at.
 _PATIENCE = 10.0
-
-
-class Removable(Protocol):
-    """A file that is proven in the bucket, and what it was like when it was proven."""
-
-    @property
-    def file(self) -> LocalFile: ...
-
-    @property
-    def identity(self) -> Identity: ...
 
 
 class Removals:
