@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..database.rows import Rows
-from ..disk.content import CHANGED, VANISHED, ContentProblem
+from ..disk.content import CHANGED, VANISHED, Content, ContentProblem
 from ..disk.local_file import LocalFile
 from ..disk.media_files import MediaFiles
 from ..disk.removal import DELETED as UNLINKED
@@ -17,15 +18,19 @@ from ..disk.removal import Removals, Removed
 from ..errors import MediaError, StoreError
 from ..event_loop.loop import Loop
 from ..event_loop.semaphore import Semaphore
+from ..proof.conflict import refuse_disagreement
 from ..proof.evidence import Evidence, Proven
 from ..s3.bucket import Bucket
 from ..s3.uploads import Uploads
 from ..settings.store import StoreSettings
 from .report import DELETED, REPAIRED, UPLOADED, VERIFIED, Report
+from .selection import Candidate
 from .settings import VERIFY_SIZE, OffloadSettings
 
 # Files that are read ahead of the connections, of a fast file system.
-READ_AHEAD = 64
+_READ_AHEAD = 64
+# A batch should not take a thread long, so larger files are read alone.
+_BATCH_BYTES = 4 * 1024 * 1024
 
 
 @dataclass
@@ -50,7 +55,7 @@ class Context:
         grace = settings.grace.total_seconds()
         self.removals = Removals(self.loop, files.root, files.unlinks, grace, self.removed, files.most_threads)
         #: Small files between their reading and the response to their upload.
-        self.small_files = Semaphore(self.loop, settings.concurrency + READ_AHEAD)
+        self.small_files = Semaphore(self.loop, settings.concurrency + _READ_AHEAD)
         self.batch_turn = Semaphore(self.loop, 1)
         #: Batches of files that are being compared with their objects.
         self.settling = Semaphore(self.loop, settings.concurrency)
@@ -63,6 +68,42 @@ class Context:
 
     def key(self, file: LocalFile) -> str:
         return self.store.prefix + file.path
+
+    def batches(self, candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+        """Batches for one thread each: enough to make the hand-over cheap, few enough to keep the connections busy."""
+        start = size = 0
+        for end, candidate in enumerate(candidates):
+            size += candidate.file.size
+            if end > start and (end - start >= self.files.pace.batch or size > _BATCH_BYTES):
+                yield candidates[start:end]
+                start, size = end, candidate.file.size
+        if start < len(candidates):
+            yield candidates[start:]
+
+    async def read(
+        self, candidates: Sequence[Candidate], *, keep: int, to_upload: bool = False
+    ) -> list[Content | None]:
+        """Keeps the bytes of contents of up to `keep` bytes. None, and reported, for a file that is not to be taken.
+
+        `to_upload`: large files get a checksum in place of an MD5 if the store is known to verify one.
+        """
+        wanted = [(file, row.sha256 is not None and file.is_original, file.size <= keep) for file, row in candidates]
+        contents: list[Content | None] = []
+        checks = self.uploads.checks
+        found = await self.files.read(wanted, lambda: checks.checksum if to_upload else "")
+        pace = self.files.pace
+        self.small_files.allow(self.settings.concurrency + max(_READ_AHEAD, pace.threads * pace.batch))
+        for (file, row), content in zip(candidates, found):
+            try:
+                if isinstance(content, ContentProblem):
+                    raise content
+                refuse_disagreement(file, content.sha256, row)
+            except MediaError as problem:
+                self.failed(file, problem)
+                contents.append(None)
+            else:
+                contents.append(content)
+        return contents
 
     def taken(self, file: LocalFile, *, repaired: bool) -> None:
         """Reports that the file is in the bucket now, or would be."""

@@ -23,7 +23,6 @@ from ..proof.evidence import Proven, Unproven
 from ..proof.object_index import PAGE, Found, ObjectIndex, ask
 from ..s3.uploads import Uploaded
 from .context import Context
-from .reading import read_batches, read_contents
 from .selection import Candidate
 
 # Uploads that are confirmed before the first of them is unlinked.
@@ -38,7 +37,7 @@ async def settle_all(context: Context, present: Sequence[tuple[Candidate, Found]
     objects = {candidate.file.path: found for candidate, found in present}
     await _check_that_listings_prove(context, present, objects)
     tasks = []
-    for batch in read_batches(context, [candidate for candidate, dummy in present]):
+    for batch in context.batches([candidate for candidate, dummy in present]):
         await context.settling.enter()
         tasks.append(context.loop.start(_settle_batch(context, batch, objects)))
     return [candidate for task in tasks for candidate in await task]
@@ -47,7 +46,7 @@ async def settle_all(context: Context, present: Sequence[tuple[Candidate, Found]
 async def settle(context: Context, candidate: Candidate, found: Found, content: Content | None) -> bool:
     """As settle_all() for one file; true if it is to replace its object. Raises the MediaError that is its end."""
     if content is None:
-        (content,) = await read_contents(context, [candidate], keep=0)
+        (content,) = await context.read([candidate], keep=0)
         if content is None:
             return False
     outcome = await _judge(context, candidate, content, found)
@@ -74,7 +73,7 @@ async def _check_that_listings_prove(
 
 async def _settle_batch(context: Context, batch: Sequence[Candidate], objects: dict[str, Found]) -> list[Candidate]:
     try:
-        contents = await read_contents(context, batch, keep=0)
+        contents = await context.read(batch, keep=0)
         proven: list[Proven] = []
         slow: list[tuple[Candidate, Task[Proven | MediaError | None]]] = []
         for candidate, content in zip(batch, contents):

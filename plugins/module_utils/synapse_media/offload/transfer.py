@@ -16,7 +16,6 @@ from ..proof.object_index import Found, LookupResult, ask
 from ..s3.multipart import LARGE, LARGEST_WHOLE, upload_parts
 from ..s3.uploads import Uploaded
 from .context import Context
-from .reading import read_batches, read_contents
 from .selection import Candidate
 from .settle import confirm, confirm_one, settle, settle_all
 
@@ -65,7 +64,7 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
         in_parts = candidate.file.size >= in_parts_from
         context.uploads.background.append(context.loop.start(_move_large(context, candidate, repaired, in_parts)))
     batches: list[Task[list[Task[Uploaded | None]]]] = []
-    for batch in read_batches(context, [candidate for candidate in candidates if candidate.file.size < LARGE]):
+    for batch in context.batches([candidate for candidate in candidates if candidate.file.size < LARGE]):
         # One batch at a time: two that each hold a part of what they need would wait for each other for ever.
         async with context.batch_turn:
             for dummy in batch:
@@ -77,7 +76,7 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
 
 async def _upload_batch(context: Context, batch: Sequence[Candidate], repaired: bool) -> list[Task[Uploaded | None]]:
     kept = 0 if context.rehearse else min(_LARGEST_KEPT, _MOST_KEPT // context.settings.concurrency)
-    contents = await read_contents(context, batch, keep=kept, to_upload=not context.rehearse)
+    contents = await context.read(batch, keep=kept, to_upload=not context.rehearse)
     tasks: list[Task[Uploaded | None]] = []
     for candidate, content in zip(batch, contents):
         if content is None:
@@ -108,7 +107,7 @@ async def _put(context: Context, candidate: Candidate, content: Content, repaire
 
 async def _put_over_what_was_left_out(context: Context, candidate: Candidate) -> Uploaded | None:
     """For an object that the listing did not name. Raises as upload_whole()."""
-    (content,) = await read_contents(context, [candidate], keep=0)
+    (content,) = await context.read([candidate], keep=0)
     if content is None or not await _replaces(context, candidate, content):
         return None
     return await context.uploads.upload_whole(candidate.file, content, may_replace=True, repaired=True)
@@ -129,7 +128,7 @@ async def _move_large(context: Context, candidate: Candidate, repaired: bool, in
         # Checked before anything is sent; the SHA-256 is known only when all of it was read.
         refuse_disagreement(file, None, candidate.row)
         if context.rehearse:
-            if await read_contents(context, [candidate], keep=0) != [None]:
+            if await context.read([candidate], keep=0) != [None]:
                 context.taken(file, repaired=repaired)
             return
         upload = await (_in_parts if in_parts else _in_one)(context, candidate, repaired)
@@ -144,7 +143,7 @@ async def _move_large(context: Context, candidate: Candidate, repaired: bool, in
 async def _in_one(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
     # Costs two requests, and saves more than half of the work.
     await context.uploads.checks.begin_checksum()
-    (content,) = await read_contents(context, [candidate], keep=0, to_upload=True)
+    (content,) = await context.read([candidate], keep=0, to_upload=True)
     if content is None:
         return None
     may_replace = proves_file(*candidate)
