@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto import client as store_client
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto import client as boto_client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto.client import make_client
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import (
     StoreSettings,
@@ -116,6 +116,6 @@ def test_host_that_is_no_host_is_refused() -> None:
 
 
 def test_missing_boto3_names_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_client, "BOTO3_IMPORT_ERROR", "Traceback")
+    monkeypatch.setattr(boto_client, "BOTO3_IMPORT_ERROR", "Traceback")
     with pytest.raises(ConfigurationError, match=r"boto3 cannot be imported by .*python"):
         make_client(full_settings())

@@ -51,12 +51,12 @@ class Bucket:
 
 def look_up(bucket: Bucket, *windows: list[str], most_lists: int | None = None) -> dict[str, LookupResult]:
     loop = Loop()
-    presence = ObjectIndex(loop, bucket, most_lists)  # type: ignore[arg-type]
+    index = ObjectIndex(loop, bucket, most_lists)  # type: ignore[arg-type]
 
     async def all_windows() -> dict[str, LookupResult]:
         answers: dict[str, LookupResult] = {}
         for window in windows:
-            answers.update(await presence.look_up(window))
+            answers.update(await index.look_up(window))
         return answers
 
     main: Coroutine[Any, Any, dict[str, LookupResult]] = all_windows()
@@ -150,11 +150,11 @@ def test_a_store_that_lists_out_of_order_is_asked_for_each_key() -> None:
 def test_pages_that_were_read_before_a_store_was_found_out_of_order_answer_for_nothing() -> None:
     bucket = Bucket({"a", "b", "c"})
     loop = Loop()
-    presence = ObjectIndex(loop, bucket)  # type: ignore[arg-type]
+    index = ObjectIndex(loop, bucket)  # type: ignore[arg-type]
     try:
-        loop.run(presence.look_up(["a"]))
+        loop.run(index.look_up(["a"]))
         bucket.lists_out_of_order = True
-        loop.run(presence.look_up(["b", "bb"]))
+        loop.run(index.look_up(["b", "bb"]))
     finally:
         loop.close()
     assert (bucket.lists, bucket.heads) == (1, 2)

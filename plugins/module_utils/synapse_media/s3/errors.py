@@ -24,7 +24,7 @@ class DisorderedListing(RetryableError):
 
 
 class RefusedError(RetryableError):
-    """The store's own no, in the shape that store_errors.py reads."""
+    """The store refused the request. In the shape that explain.py reads."""
 
     def __init__(self, response: Response) -> None:
         details = error_details(response.body)
@@ -39,31 +39,31 @@ class RefusedError(RetryableError):
 
 
 class ThrottledError(RefusedError):
-    """The store does this later, when fewer requests come. It is waited for in time, not in attempts."""
+    """The store asks for fewer requests. It is retried for a time, not for a number of attempts."""
 
     throttled = True
 
 
 class RefusedForGood(RefusedError):
-    """Not this request, however often it comes. Others may fare better."""
+    """Refused for good, so this request is not retried. Others may succeed."""
 
     attempts = 1
 
 
 class SettingRefused(RefusedForGood):
-    """What was asked for with the request, such as a storage class, is nothing that this store has."""
+    """The store does not have what a setting asks for, such as a storage class."""
 
     of_setting = True
 
 
 class ObjectRefused(RefusedForGood):
-    """For the state or the form of this one object, which says nothing about others."""
+    """Refused for the state or the name of this one object, which says nothing about others."""
 
     own = True
 
 
 class BadDigest(RefusedError):
-    """The body that arrived is not the one that was announced: damaged on its way, or changed while it was read."""
+    """The body does not have the digest that was sent: damaged on its way, or changed while it was read."""
 
     attempts = 3
     own = True

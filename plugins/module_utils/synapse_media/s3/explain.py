@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import StoreError
 from ..settings.store import StoreSettings
-from . import reasons as store_reasons
+from . import reasons
 from .reasons import Reason
 
 LEAST_PRIVILEGE = (
@@ -44,10 +44,10 @@ def explain(
     words = {**_words(error, settings), "code": code, "permission": permission}
     # HEAD has no body, so no code but the status.
     if bodyless and code in ("400", "403"):
-        reason = store_reasons.REFUSED_WITHOUT_WORDS
+        reason = reasons.REFUSED_WITHOUT_WORDS
     elif sent and response is not None and _is_of_setting(code, response):
-        reason = store_reasons.SETTING_REFUSED
-        words["sent"] = ", and ".join(store_reasons.SENT[name].format(**words) for name in sent)
+        reason = reasons.SETTING_REFUSED
+        words["sent"] = ", and ".join(reasons.SENT[name].format(**words) for name in sent)
     message = words["message"] if response is not None and response.get("Error", {}).get("Message") else ""
     words["code_and_message"] = f"{code}: {message}" if message else code
     text = f"{doing} failed: {reason.cause.format(**words)}. {reason.remedy.format(**words)}"
@@ -84,7 +84,7 @@ def is_refusal(error: Exception) -> bool:
 
 def is_denied(error: Exception) -> bool:
     """Whether the keys are known but not allowed to do this."""
-    return error_code(error) in store_reasons.DENIED_CODES
+    return error_code(error) in reasons.DENIED_CODES
 
 
 def clock_skew(date_header: str | None) -> float | None:
@@ -118,32 +118,32 @@ def _status(response: Mapping[str, Any]) -> int:
 def _reason_of_response(code: str, response: Mapping[str, Any], settings: StoreSettings) -> Reason:
     # Stores put the service in front: KMS.DisabledException.
     name = code.rpartition(".")[2]
-    for codes, reason in store_reasons.RESPONSES.items():
+    for codes, reason in reasons.RESPONSES.items():
         if name in codes:
             return reason
-    if code in store_reasons.DENIED_CODES:
-        return store_reasons.DENIED_TO_KEY if settings.access_key_id else store_reasons.DENIED_TO_ROLE
+    if code in reasons.DENIED_CODES:
+        return reasons.DENIED_TO_KEY if settings.access_key_id else reasons.DENIED_TO_ROLE
     if _status(response) == 400 and settings.sse_customer_key:
-        return store_reasons.CUSTOMER_KEY_REFUSED
-    return store_reasons.STORE_AT_FAULT if _status(response) >= 500 else store_reasons.REFUSED
+        return reasons.CUSTOMER_KEY_REFUSED
+    return reasons.STORE_AT_FAULT if _status(response) >= 500 else reasons.REFUSED
 
 
 def _is_of_setting(code: str, response: Mapping[str, Any]) -> bool:
-    return code in store_reasons.SETTING_CODES or (_status(response) in (400, 501) and not _has_reason(code))
+    return code in reasons.SETTING_CODES or (_status(response) in (400, 501) and not _has_reason(code))
 
 
 def _has_reason(code: str) -> bool:
-    return any(code in codes for codes in store_reasons.RESPONSES)
+    return any(code in codes for codes in reasons.RESPONSES)
 
 
 def _reason_without_response(error: Exception) -> Reason:
     names = {kind.__name__ for kind in type(error).__mro__}
     if "SSLError" in names:
         text = str(error)
-        return next(reason for parts, reason in store_reasons.TLS.items() if any(part in text for part in parts))
+        return next(reason for parts, reason in reasons.TLS.items() if any(part in text for part in parts))
     return next(
-        (reason for kinds, reason in store_reasons.NO_RESPONSE.items() if names.intersection(kinds)),
-        store_reasons.UNKNOWN,
+        (reason for kinds, reason in reasons.NO_RESPONSE.items() if names.intersection(kinds)),
+        reasons.UNKNOWN,
     )
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each error of a store, or of the way to it, means to an operator. store_errors.py picks from here."""
+"""What each error of a store, or of the way to it, means to an operator. explain.py picks from here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Reason(NamedTuple):
-    """Both halves are format strings over the words that store_errors.py knows."""
+    """Both halves are format strings over the words that explain.py knows."""
 
     cause: str
     remedy: str

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 
 class RetryableError(Exception):
-    """Passing trouble: the request may be tried again, up to ``attempts`` times in all."""
+    """The request may be tried again, up to ``attempts`` times in all."""
 
     attempts = 8
-    # Whether the store was not reached at all, so that every other request suffers too.
+    # Whether the store was not reached at all, so that every other request fails too.
     unreachable = False
-    # Whether it may be the request's own doing, so that it tells nothing about the store.
+    # Whether it may be caused by the one object, so that it says nothing about the store.
     own = False
     # Whether the store only asks for fewer requests, and will do this one later.
     throttled = False
-    # Whether it may be a setting that was sent with the request, and so meets every other one as well.
+    # Whether it may be caused by a setting that was sent, so that every other request would fail too.
     of_setting = False
 
     def __init__(self, message: str = "") -> None:
