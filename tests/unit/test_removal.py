@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,13 @@ from local_tree import (
 )
 
 THIRD = "local_content/Ab/Cd"
+
+
+@pytest.fixture(params=["local", "shared"], autouse=True)
+def file_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of a file system that other hosts may write to is opened first."""
+    devices = frozenset({Path(tempfile.gettempdir()).stat().st_dev})
+    monkeypatch.setattr(removal, "local_devices", lambda: devices if request.param == "local" else frozenset())
 
 
 def remove(root: Path, *keys: str) -> list[str | OSError]:

@@ -66,6 +66,12 @@ def loop(request: pytest.FixtureRequest) -> Iterator[Loop]:
         yield loop
 
 
+@pytest.fixture
+def shared_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The media store is on a file system that other hosts may write to."""
+    monkeypatch.setattr(removal, "local_devices", frozenset)
+
+
 def make_files(root: Path, count: int) -> list[Proven]:
     for number in range(count):
         put(root, f"local_content/{number // 100:02}/{number // 10 % 10:02}/{number}")
@@ -205,6 +211,7 @@ def test_a_file_system_that_hangs_does_not_hold_up_the_end(
     assert told.deleted == gone
 
 
+@pytest.mark.usefixtures("shared_file_system")
 def test_slow_opens_overlap_in_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
     files = make_files(tmp_path, 400)
 
@@ -224,6 +231,7 @@ def test_slow_opens_overlap_in_small_batches(tmp_path: Path, monkeypatch: pytest
     assert len(told.deleted) == 400
 
 
+@pytest.mark.usefixtures("shared_file_system")
 def test_a_look_that_a_cache_answers_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a network file system where another host wrote: what is seen by name is old until the file is opened."""
     path = put(tmp_path, LOCAL_KEY)
@@ -245,6 +253,7 @@ def test_a_look_that_a_cache_answers_is_not_trusted(tmp_path: Path, monkeypatch:
     assert path.read_bytes() == b"CONTENT"
 
 
+@pytest.mark.usefixtures("shared_file_system")
 def test_a_file_that_takes_the_name_after_the_look_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path, LOCAL_KEY)
     file = file_at(tmp_path, LOCAL_KEY)
@@ -262,6 +271,7 @@ def test_a_file_that_takes_the_name_after_the_look_stays(tmp_path: Path, monkeyp
     assert path.read_bytes() == b"CONTENT"
 
 
+@pytest.mark.usefixtures("shared_file_system")
 def test_a_file_that_cannot_be_opened_stays_and_is_told() -> None:
     """What it is cannot be known, though its directory would let it go."""
     with store_of_an_ordinary_user() as root:
@@ -274,6 +284,7 @@ def test_a_file_that_cannot_be_opened_stays_and_is_told() -> None:
         assert path.exists()
 
 
+@pytest.mark.usefixtures("shared_file_system")
 def test_the_file_is_closed_when_it_is_unlinked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """NFS would give an open file another name in its directory, which could not be removed then."""
     path = put(tmp_path, LOCAL_KEY)
@@ -288,6 +299,7 @@ def test_the_file_is_closed_when_it_is_unlinked(tmp_path: Path, monkeypatch: pyt
     assert remove_batch(str(tmp_path), [(file, file.identity)]) == ["deleted"]
 
 
+@pytest.mark.usefixtures("shared_file_system")
 def test_the_access_time_stays(tmp_path: Path) -> None:
     """A look by the engine is no use of the media; the name that is left shows it."""
     path = put(tmp_path, LOCAL_KEY)

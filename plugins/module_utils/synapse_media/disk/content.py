@@ -103,7 +103,7 @@ def read_batch(
 def open_file(root: str, file: LocalFile, unlinks: OwnUnlinks | None = None) -> int:
     """A descriptor to read from, the caller's to close. Raises ContentProblem unless it is the file that was seen."""
     with OpenDirectories(root) as directories:
-        return _Files(directories, unlinks or OwnUnlinks(), None).open(file)
+        return _Files(directories, unlinks or OwnUnlinks(), None).open(file, file.identity)
 
 
 def digest_part(descriptor: int, offset: int, length: int) -> bytes:
@@ -147,8 +147,8 @@ class _Files:
         self._unlinks = unlinks
         self._pace = pace
 
-    def open(self, file: LocalFile) -> int:
-        """Raises ContentProblem unless it is the file that was seen."""
+    def open(self, file: LocalFile, identity: Identity) -> int:
+        """Raises ContentProblem unless it is the file that was seen, with this identity."""
         try:
             directory, name = self._directories.place_of(file.path)
             began = time.perf_counter()
@@ -162,24 +162,25 @@ class _Files:
         if self._pace is not None:
             self._pace.note(time.perf_counter() - began)
         status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode) and self.is_same(file, status):
+        if stat.S_ISREG(status.st_mode) and self.is_same(identity, status):
             return descriptor
         os.close(descriptor)
         raise _changed(file)
 
-    def is_same(self, file: LocalFile, status: os.stat_result) -> bool:
-        return self._unlinks.is_same(file.identity, identity_of(status))
+    def is_same(self, identity: Identity, status: os.stat_result) -> bool:
+        return identity.is_of(status) or self._unlinks.is_same(identity, identity_of(status))
 
 
 def _read(
     files: _Files, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool], checksum: str
 ) -> Content | ContentProblem:
     try:
-        descriptor = files.open(file)
+        identity = file.identity
+        descriptor = files.open(file, identity)
         try:
-            content = _digested(descriptor, file, want_sha256, keep, stop, checksum)
+            content = _digested(descriptor, file, identity, want_sha256, keep, stop, checksum)
             # Whoever wrote meanwhile has left a later time or another size behind.
-            return content if files.is_same(file, os.fstat(descriptor)) else _changed(file)
+            return content if files.is_same(identity, os.fstat(descriptor)) else _changed(file)
         finally:
             os.close(descriptor)
     except ContentProblem as problem:
@@ -189,13 +190,19 @@ def _read(
 
 
 def _digested(
-    descriptor: int, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool], checksum: str
+    descriptor: int,
+    file: LocalFile,
+    identity: Identity,
+    want_sha256: bool,
+    keep: bool,
+    stop: Callable[[], bool],
+    checksum: str,
 ) -> Content:
     if file.size <= SMALL:
         data = _whole(descriptor, file)
         md5 = hashlib.md5(data, usedforsecurity=False).digest()
         sha256 = hashlib.sha256(data).digest() if want_sha256 else None
-        return Content(file.identity, md5, sha256, data if keep else None)
+        return Content(identity, md5, sha256, data if keep else None)
     checked = Checksum(checksum) if checksum else hashlib.md5(usedforsecurity=False)
     sha256_so_far = hashlib.sha256() if want_sha256 else None
     for chunk in _chunks(descriptor, 0, file.size, stop):
@@ -204,8 +211,8 @@ def _digested(
             sha256_so_far.update(chunk)
     digest = sha256_so_far.digest() if sha256_so_far else None
     if isinstance(checked, Checksum):
-        return Content(file.identity, b"", digest, None, checked.base64())
-    return Content(file.identity, checked.digest(), digest, None)
+        return Content(identity, b"", digest, None, checked.base64())
+    return Content(identity, checked.digest(), digest, None)
 
 
 def _whole(descriptor: int, file: LocalFile) -> bytes:

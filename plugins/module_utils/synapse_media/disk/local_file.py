@@ -24,6 +24,16 @@ class Identity(NamedTuple):
     # A restore that puts size and modification time back, on the same inode, shows in nothing else.
     ctime_ns: int = 0
 
+    def is_of(self, status: os.stat_result) -> bool:
+        """As `self == identity_of(status)`, which costs several times as much."""
+        return (
+            self.ctime_ns == status.st_ctime_ns
+            and self.inode == status.st_ino
+            and self.size == status.st_size
+            and self.mtime_ns == status.st_mtime_ns
+            and self.device == status.st_dev
+        )
+
 
 def identity_of(status: os.stat_result) -> Identity:
     return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

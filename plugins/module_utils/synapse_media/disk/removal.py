@@ -4,9 +4,10 @@
 
 """The only place that unlinks media: what is proven in the bucket, and still the file that was proven.
 
-Each file is opened before its identity is trusted: on network file systems a look by name may be answered from what
-another host's change has made stale, and an open asks the server. The name is then looked at once more. Between that
-look and the unlink remain some microseconds (on a network file system one round trip) in which somebody may put
+A file on a file system that other hosts may write to is opened before its identity is trusted: a look by name may be
+answered there from what another host's change has made stale, and an open asks the server. The name is then looked at
+once more. Between the last look and the unlink remain some microseconds (on a network file system one round trip) in
+which somebody may put
 another file there; no system call unlinks a name only if it still leads to a certain file. Between the look at an
 empty directory and its removal there are as many: a directory that got an entry meanwhile stays by itself, but a
 program that has looked whether the directory exists and makes a file in it right afterwards may find it gone.
@@ -26,6 +27,7 @@ from typing import Any, Union
 from ..event_loop.loop import Loop
 from .directories import OpenDirectories, open_patiently
 from .directory_ages import DirectoryAges
+from .file_systems import local_devices
 from .local_file import Identity, LocalFile, Removable, identity_of
 from .own_unlinks import OwnUnlinks
 from .pace import FileSystemPace
@@ -188,6 +190,7 @@ class _Remover:
         self.pruning_pace = FileSystemPace(most_jobs)
         self._own_unlinks = own_unlinks
         self._ages = DirectoryAges(grace)
+        self._local_devices = local_devices()
 
     def remove(self, directories: OpenDirectories, file: LocalFile, identity: Identity) -> Removed:
         try:
@@ -203,6 +206,11 @@ class _Remover:
 
     def _remove(self, path: str, name: bytes, directory: int, identity: Identity) -> Removed:
         began = time.perf_counter()
+        if identity.device in self._local_devices:
+            outcome = self._unlink(path, name, directory, identity, of_one_name=True)
+            if outcome == DELETED:
+                self.pace.note(time.perf_counter() - began)
+                return outcome
         descriptor = _open(name, directory)
         self.pace.note(time.perf_counter() - began)
         try:
@@ -215,7 +223,7 @@ class _Remover:
                     status = os.fstat(descriptor)
                     if not unlink.is_same(identity, identity_of(status)):
                         return CHANGED
-                    outcome = self._unlink(path, name, directory, status)
+                    outcome = self._unlink(path, name, directory, identity_of(status))
                     if outcome == DELETED:
                         # What was done is done: where this look fails the other names wait for the next run.
                         with contextlib.suppress(OSError):
@@ -226,16 +234,18 @@ class _Remover:
             _close(descriptor)
         if not self._own_unlinks.is_same(identity, identity_of(status)):
             return CHANGED
-        return self._unlink(path, name, directory, status)
+        return self._unlink(path, name, directory, identity_of(status))
 
-    def _unlink(self, path: str, name: bytes, directory: int, status: os.stat_result) -> Removed:
-        """`status` is that of the file that was opened."""
+    def _unlink(
+        self, path: str, name: bytes, directory: int, identity: Identity, *, of_one_name: bool = False
+    ) -> Removed:
+        """DELETED or CHANGED. With `of_one_name`, a file that has other names (hard links) counts as changed."""
         outcome = CHANGED
 
         def unlink_if_same() -> None:
             nonlocal outcome
             now = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            if identity_of(now) == identity_of(status):
+            if identity.is_of(now) and not (of_one_name and now.st_nlink > 1):
                 os.unlink(name, dir_fd=directory)
                 outcome = DELETED
 

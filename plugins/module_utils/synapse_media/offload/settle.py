@@ -20,7 +20,7 @@ from ..errors import MediaError, RequestFailed
 from ..event_loop.loop import Task
 from ..proof.conflict import refuse_conflict
 from ..proof.evidence import Proven, Unproven
-from ..proof.object_index import PAGE, Found, ObjectIndex, ask
+from ..proof.object_index import PAGE, PAGE_PAYS, Found, ObjectIndex, ask
 from ..s3.uploads import Uploaded
 from .context import Context
 from .selection import Candidate
@@ -140,8 +140,11 @@ async def _thumbnail_lengths(context: Context, file: LocalFile) -> set[int]:
 async def confirm(context: Context, uploads: Sequence[Uploaded]) -> None:
     """Looks up every upload in the bucket, and unlinks what is there. Raises StoreError, which ends the run."""
     # One page for every thousand objects that these uploads have added, so that the whole run lists at most one page
-    # for every thousand objects, and one more.
-    index = ObjectIndex(context.loop, context.bucket, most_lists=len(uploads) // PAGE)
+    # for every thousand objects, and one more. If all objects are of this run, a page that is not full covers all of
+    # them too, and saves a request for each.
+    full_pages, rest = divmod(len(uploads), PAGE)
+    most_lists = full_pages + (1 if context.uploads.new_objects.nothing_there and rest >= PAGE_PAYS else 0)
+    index = ObjectIndex(context.loop, context.bucket, most_lists=most_lists)
     answers = await index.look_up([context.key(upload.file) for upload in uploads])
     for start in range(0, len(uploads), _BATCH):
         proven: list[Proven] = []

@@ -17,7 +17,7 @@ from ..s3.documents import Listed
 from ..s3.objects import TIERING_CLASS, ObjectInfo, is_archive_class
 
 # A page of 1,000 keys costs the store and the network as much as some dozens of HEAD requests.
-_PAGE_PAYS = 8
+PAGE_PAYS = 8
 _FIRST_QUESTIONS = 16
 _MOST_QUESTIONS = 1024
 # From so many keys on, the first page begins before them.
@@ -115,8 +115,8 @@ class ObjectIndex:
         was_early, self._begin_early = self._begin_early, False
         if page.objects:
             self._until = max(self._until, page.objects[-1].key)
-        answered = sum(key <= self._until for key in keys[position : position + _PAGE_PAYS])
-        if self._ended or was_early or answered >= min(_PAGE_PAYS, len(keys) - position):
+        answered = sum(key <= self._until for key in keys[position : position + PAGE_PAYS])
+        if self._ended or was_early or answered >= min(PAGE_PAYS, len(keys) - position):
             self._next_questions = _FIRST_QUESTIONS
             return
         self._questions = self._next_questions

@@ -24,7 +24,7 @@ _COMPOSED = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})")
 # Part sizes that the tools an operator may have uploaded with use by default: 5 (rclone, mc's floor), 8 (aws, boto3 and
 # so upstream's script), 15 (s3cmd), 16 (mc), 50 (s5cmd), 100 (b2) and the powers of two that people choose.
 _USUAL_PARTS = (5, 8, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1024)
-_CHECKSUM_NAMES = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
+_CHECKSUMS = tuple((name, f"x-amz-checksum-{name}") for name in ("crc32", "crc32c", "crc64nvme", "sha1", "sha256"))
 ALGORITHM_HEADER = "x-amz-server-side-encryption-customer-algorithm"
 # Objects of these classes have to be restored before anybody can read them.
 _ARCHIVE_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
@@ -90,8 +90,8 @@ def object_info(response: Response, size: int) -> ObjectInfo:
     checksums: dict[str, str] = {}
     kind = headers.get("x-amz-checksum-type")
     if kind in (None, "FULL_OBJECT"):
-        for name in _CHECKSUM_NAMES:
-            value = headers.get(f"x-amz-checksum-{name}")
+        for name, header in _CHECKSUMS:
+            value = headers.get(header)
             # A digest of the parts' digests ends in their number. A CRC counts only of a store that knows the kinds of
             # checksums: others hand back whatever was sent along.
             if value is not None and "-" not in value and (kind is not None or name == "sha256"):

@@ -70,7 +70,8 @@ class Uploads:
         Returns None if there is an object already, which stays: it is replaced only if `repaired`. `may_replace`: as in
         NewObjects.put(). Raises RequestFailed, ContentProblem, or StoreError if the store refuses the whole run.
         """
-        await self.checks.encryption()
+        if self.bucket.uses_customer_key:
+            await self.checks.encryption()
         if content.data is not None:
             body: bytes | FilePart = content.data
         else:
