@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import (
     ADDRESSING_STYLES,
     STORAGE_CLASSES,
     StoreSettings,

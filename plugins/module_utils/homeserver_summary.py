@@ -13,7 +13,7 @@ from typing import Any
 from .provider_entry import KEY, PROVIDER_MODULE
 from .provider_flow import unmarked
 from .provider_plan import find_ours
-from .synapse_media.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
+from .synapse_media.settings.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
 
 # The address to reach a listener by that listens on all of them.
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, never listened on

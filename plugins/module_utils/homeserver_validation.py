@@ -19,7 +19,7 @@ from typing import Any
 
 from .provider_entry import MASK
 from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import media_store_path
+from .synapse_media.settings.homeserver import media_store_path
 
 ACCEPTED = "Config parses OK!"
 TIMEOUT = 120

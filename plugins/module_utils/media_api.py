@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from ansible.module_utils.urls import open_url
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import HomeserverError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.round_trip import Uploaded
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto.round_trip import Uploaded
 
 _UNRECOGNISED = 404
 _NOT_AN_ADMIN = 403

@@ -13,7 +13,7 @@ from typing import Any
 from .provider_entry import KEY, PROVIDER_MODULE, ProviderEntry, entry_lines
 from .provider_place import Place
 from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import parse
+from .synapse_media.settings.homeserver import parse
 from .yaml_outline import BYTE_ORDER_MARK, LINE_BREAKS, ends_open, line_start, lines, newline_of, outline
 
 BEGIN = "# BEGIN ANSIBLE MANAGED BLOCK matrix_ops.synapse_s3"

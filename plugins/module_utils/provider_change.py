@@ -18,7 +18,7 @@ from .provider_flow import FlowEntry
 from .provider_plan import Change, Plan, find_ours
 from .secure_file import Access, Reader, access_of, delete, new_access, replace, set_access, tightened
 from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import parse, read_merged, read_text
+from .synapse_media.settings.homeserver import parse, read_merged, read_text
 
 NOTHING_TO_VALIDATE = "Nothing changes."
 ON_ONE_LINE = "# The entry of matrix_ops.synapse_s3, which stands on one line:"

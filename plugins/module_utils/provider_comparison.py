@@ -12,8 +12,8 @@ from typing import Any
 from .provider_entry import CONFIG_KEYS, SECRETS, SWITCHES, ProviderEntry, shown_value
 from .provider_flow import MARK
 from .synapse_media.errors import ConfigurationError
-from .synapse_media.store import prefix_warning
-from .synapse_media.store_place import CONFIRMATION, StorePlace, endpoint_identity
+from .synapse_media.settings.location import CONFIRMATION, StoreLocation, endpoint_identity
+from .synapse_media.settings.store import prefix_warning
 
 # What the provider takes where the entry says nothing.
 _DEFAULTS = {"prefix": "", "sse_customer_algo": "AES256", "storage_class": "STANDARD"}
@@ -39,7 +39,7 @@ class Comparison:
     def refuse_another_place(self, confirmation: str | None) -> None:
         """Raises ConfigurationError where media would be looked for elsewhere, or not be readable there."""
         self._refuse_prefix_without_text()
-        place = StorePlace.of(self._entry.settings)
+        place = StoreLocation.of(self._entry.settings)
         decisive = [key for key in self._differing if key in self._decisive()]
         if not decisive or place.confirmed_by(confirmation):
             return

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .synapse_media.errors import ConfigurationError
-from .synapse_media.store import PROVIDER_STORAGE_CLASSES, StoreSettings
+from .synapse_media.settings.store import PROVIDER_STORAGE_CLASSES, StoreSettings
 
 KEY = "media_storage_providers"
 PROVIDER_MODULE = "s3_storage_provider.S3StorageProviderBackend"

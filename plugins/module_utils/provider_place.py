@@ -12,7 +12,7 @@ from typing import Any
 
 from .provider_entry import KEY, PROVIDER_MODULE
 from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import parse
+from .synapse_media.settings.homeserver import parse
 from .yaml_outline import Node, line_end, line_start, lines, outline
 
 EXAMPLE = f"""\

@@ -17,7 +17,7 @@ from .provider_entry import KEY, ProviderEntry
 from .provider_flow import FlowEntry, find_flow_entry, refresh_flow, remove_flow, unmarked, write_flow
 from .provider_place import Place, find_place
 from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import config_files, parse, read_text
+from .synapse_media.settings.homeserver import config_files, parse, read_text
 
 DROP_IN = "synapse-s3.yaml"
 

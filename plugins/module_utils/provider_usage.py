@@ -16,7 +16,7 @@ from .provider_block import BEGIN, remove_block
 from .provider_entry import PROVIDER_MODULE
 from .synapse_installation import PACKAGED
 from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import YAML_IMPORT_ERROR, config_files, read_text
+from .synapse_media.settings.homeserver import YAML_IMPORT_ERROR, config_files, read_text
 from .synapse_service import SynapseCommand, synapse_processes
 from .systemd_unit import Run
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import absolute, config_files
+from .synapse_media.settings.homeserver import absolute, config_files
 from .synapse_service import (
     USUAL_UNITS,
     SynapseCommand,

@@ -143,12 +143,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError, StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_client import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto.client import (
     BOTO3_IMPORT_ERROR,
     make_client,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_probe import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto.probe import (
     ABILITIES,
     DELETE,
     LIST,
@@ -158,6 +157,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     probe,
     refusal_of,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 # Stores refuse signatures from 15 minutes on.
 WORRYING_SKEW_SECONDS = 300

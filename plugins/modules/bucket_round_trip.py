@@ -139,13 +139,13 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     MediaError,
     StoreError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.round_trip import (
-    RoundTrip,
-    RoundTripper,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_client import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto.client import (
     BOTO3_IMPORT_ERROR,
     make_client,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto.round_trip import (
+    RoundTrip,
+    RoundTripper,
 )
 
 

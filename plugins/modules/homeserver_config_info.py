@@ -116,7 +116,9 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_s
     summary,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import YAML_IMPORT_ERROR
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
+    YAML_IMPORT_ERROR,
+)
 
 
 def main() -> None:

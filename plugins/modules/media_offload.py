@@ -288,30 +288,21 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.database_option import harmless_values
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import (
-    SourceSettings,
-    path_lists,
-)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.forked import call_as
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.journal import (
-    ERROR,
-    INFO,
-    WARNING,
-    Journal,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.command import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.job import (
     Job,
     attempt,
     failed,
     job_of,
-    remarks,
     started,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.progress import failure_line
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
+    Report,
+    diff_of,
+    remarks,
     summary,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.moves import diff_of
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.progress import failure_line
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import Report
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     DEFAULT_CONCURRENCY,
     DEFAULT_EVIDENCE_AGE,
@@ -322,12 +313,23 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     VERIFY_CONTENT,
     OffloadSettings,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.signals import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.forked import call_as
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.journal import (
+    ERROR,
+    INFO,
+    WARNING,
+    Journal,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import (
     Stopped,
     ignore_signals,
     stop_on_signals,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.yaml_loader import HAS_YAML
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.config import (
+    SourceSettings,
+    path_lists,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.yaml_loader import HAS_YAML
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "state_dir": {"type": "path", "required": True},

@@ -84,28 +84,30 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     CONNECTION_ARGUMENTS,
     settings_from,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.state_directory import (
+    write_whole,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
     ConfigurationError,
     MediaError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_place import (
-    PlaceRecord,
-    StorePlace,
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.location import (
+    LocationRecord,
+    StoreLocation,
     moved,
     shown_record,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.whole_file import write_whole
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    record = PlaceRecord(params["path"], StorePlace.of(settings_from(params)))
+    record = LocationRecord(params["path"], StoreLocation.of(settings_from(params)))
     before = record.read()
-    differences = record.place.differences(before) if before else []
-    if differences and not record.place.confirmed_by(params["confirm_place"]):
-        raise ConfigurationError(moved(differences, record.place, params["path"], params["confirm_place"]))
+    differences = record.location.differences(before) if before else []
+    if differences and not record.location.confirmed_by(params["confirm_place"]):
+        raise ConfigurationError(moved(differences, record.location, params["path"], params["confirm_place"]))
     writes = params["state"] == "recorded" and not record.is_current(before)
-    result = {"changed": writes, "place": record.place.name(), "same": not differences}
+    result = {"changed": writes, "place": record.location.name(), "same": not differences}
     if not writes:
         return result
     if not module.check_mode:
@@ -117,7 +119,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             ) from error
     result["diff"] = {
         "before": shown_record(before),
-        "after": shown_record(record.place.record()),
+        "after": shown_record(record.location.record()),
         "before_header": params["path"],
         "after_header": params["path"],
     }

@@ -270,13 +270,16 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.database_option import harmless_values
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto.client import (
+    BOTO3_IMPORT_ERROR,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.config import (
     SourceSettings,
     path_lists,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.source import resolve
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_client import BOTO3_IMPORT_ERROR
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.source import resolve
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.yaml_loader import HAS_YAML
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.command import (
     COMMANDS,
     Command,
@@ -287,7 +290,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.session import (
     SessionSettings,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.yaml_loader import HAS_YAML
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **CONNECTION_ARGUMENTS,

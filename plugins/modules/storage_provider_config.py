@@ -210,7 +210,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     ConfigurationError,
     MediaError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
     YAML_IMPORT_ERROR,
     absolute,
 )

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.checksums import Checksum
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.checksums import Checksum
 from custody import Custody
 from fault_proxy import Answer
 from library import Library

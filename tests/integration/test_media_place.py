@@ -53,10 +53,10 @@ def test_another_place_is_refused_until_it_is_named(tmp_path: Path, change: dict
         refused = run(path, state=state, **change, confirm_place="true")
         assert refused["failed"], refused
         assert f"synapse_s3_{next(iter(change))} is" in refused["msg"]
-        assert "which names another place" in refused["msg"]
+        assert "which names another location" in refused["msg"]
     assert path.read_bytes() == before
 
-    name = refused["msg"].partition("synapse_s3_confirm_place: '")[2].partition("'")[0]
+    name = refused["msg"].partition("synapse_s3_confirm_location: '")[2].partition("'")[0]
     assert run(path, state="compared", **change, confirm_place=name)["same"] is False
     assert path.read_bytes() == before
     assert run(path, **change, confirm_place=name)["changed"] is True

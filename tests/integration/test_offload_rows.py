@@ -13,17 +13,23 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.database import (
+    postgresql as rows_postgresql,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.database.rows import Row, open_rows
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.layout import (
+    LOCAL,
+    REMOTE,
+    Media,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
     ConfigurationError,
     MediaError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
     DatabaseSettings,
     database_settings,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.layout import LOCAL, REMOTE, Media
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import rows_postgresql
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.rows import Row, open_rows
 from homeserver_database import Cluster, HomeserverDatabase, PostgresqlDatabase, SqliteDatabase
 
 SHA256 = "0123456789abcdef" * 4

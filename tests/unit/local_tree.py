@@ -13,18 +13,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.local_file import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import (
     Identity,
     LocalFile,
-    Proven,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.own_unlinks import OwnUnlinks
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.removal import (
-    Removals,
-    Removed,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.transport.loop import Loop
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.walk import walk
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.own_unlinks import OwnUnlinks
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.removal import Removals, Removed
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.walk import walk
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.event_loop.loop import Loop
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.evidence import Proven
 
 NOBODY = 65534
 

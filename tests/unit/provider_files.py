@@ -22,8 +22,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_pla
     plan_removal,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.secure_file import Reader
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import read_merged
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import read_merged
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 US = Reader(os.geteuid(), os.getegid(), os.getgroups(), has_private_group=True)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_probe import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto.probe import (
     ProbeReport,
     refusal_of,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.modules.bucket_info import described, warnings
 
 SETTINGS = StoreSettings(bucket="media", prefix="a/")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.config import (
     read_config,
     with_secrets,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 
 ENOUGH = """
 media_path: /var/lib/synapse/media_store

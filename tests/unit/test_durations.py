@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.durations import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.units import (
     in_seconds,
     parse_duration,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import file_systems
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk import file_systems
 
 MOUNTS = """\
 24 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw

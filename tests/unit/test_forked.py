@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.forked import call_as
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.signals import Stopped
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.forked import call_as
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import Stopped
 
 NOBODY = pwd.getpwnam("nobody")
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media import journal
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.journal import ERROR, Journal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process import journal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.journal import ERROR, Journal
 
 
 class Listener:

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.lock import RunLock
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
     ConfigurationError,
     LockedError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.lock import RunLock
 
 
 def test_a_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_the_next_run_gets_it(tmp_path: Path) -> None:
 def test_parts_go_side_by_side_and_beside_no_whole(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     holder = f"""if True:
-        from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.lock import RunLock
+        from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.lock import RunLock
         with RunLock({path!r}, part=2):
             print("held", flush=True)
             input()

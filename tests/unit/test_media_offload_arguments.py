@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.matrix_ops.synapse_s3.plugins.doc_fragments import connection
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import SECTIONS
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import Report
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     OffloadSettings,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.config import SECTIONS
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.modules import media_offload
 from ansible_collections.matrix_ops.synapse_s3.plugins.modules.media_offload import ARGUMENTS, SETTINGS
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import SECTIONS
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     OffloadSettings,
+    Shard,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.shard import Shard
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.config import SECTIONS
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 SETTING_ROLES = ("common", "migrate")

@@ -12,18 +12,17 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.commands import offload as command
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import (
-    arguments as offload_arguments,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import command
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import job
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
     DELETED,
     REPAIRED,
     UPLOADED,
     Report,
+    summary,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.signals import Stopped
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import Stopped
 
 
 class Run:
@@ -55,7 +54,7 @@ class Run:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     stand_in = Run()
-    monkeypatch.setattr(command, "run", stand_in)
+    monkeypatch.setattr(job, "run", stand_in)
     return stand_in
 
 
@@ -79,7 +78,7 @@ def signal_handlers() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "worker", lambda user, media_path, root_may_own: None)
+    monkeypatch.setattr(job, "worker", lambda user, media_path, root_may_own: None)
 
 
 class Config:
@@ -97,7 +96,7 @@ class Config:
         self.path.write_text(yaml.safe_dump(self.content))
         self.path.chmod(0o600)
         parser = argparse.ArgumentParser()
-        offload_arguments.add_parser(parser.add_subparsers(), "synapse-s3-migrate")
+        command.add_parser(parser.add_subparsers(), "synapse-s3-migrate")
         parsed = parser.parse_args(["offload", "--config", str(self.path), *options])
         status: int = parsed.function(parsed)
         return status
@@ -133,7 +132,7 @@ def test_the_line_names_what_is_out_of_the_ordinary() -> None:
     report.skip("orphan", 1)
     report.fail("b", "b", "no")
     report.error = "The bucket is gone."
-    assert command.summary(report) == (
+    assert summary(report) == (
         "ended early: 0 files (0 B) uploaded, 1 files (1 B) uploaded again over an object that differed, "
         "0 files (0 B) deleted, 0 were in the bucket, 1 left (orphan), 1 failed; 0.0 s"
     )
@@ -177,7 +176,7 @@ def test_one_object_for_what_never_began(
 
 def test_a_missing_file_is_one_object_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
-    offload_arguments.add_parser(parser.add_subparsers(), "synapse-s3-migrate")
+    command.add_parser(parser.add_subparsers(), "synapse-s3-migrate")
     options = parser.parse_args(["offload", "--config", str(tmp_path / "absent"), "--json"])
     assert options.function(options) == 2
     assert "cannot be read" in json.loads(capsys.readouterr().out)["error"]

@@ -15,8 +15,8 @@ import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import StoreError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import engine
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.context import Context
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.local_file import Proven
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import Report
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.evidence import Proven
 from local_tree import everything, put, walk_all
 from test_offload_engine import Host
 

@@ -19,7 +19,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     MediaError,
     StoreError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import DatabaseSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import engine
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.context import Context
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.metrics import (
@@ -31,14 +30,18 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     Failure,
     Report,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.s3 import MultipartUpload
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     OffloadSettings,
+    Shard,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.shard import Shard
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.signals import Stopped
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.source import Source
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import Stopped
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import MultipartUpload
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.uploads import Uploads
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
+    DatabaseSettings,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.source import Source
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 STORE = StoreSettings.from_mapping(
     {"bucket": "media", "endpoint_url": "http://127.0.0.1:9", "access_key_id": "id", "secret_access_key": "secret"}
@@ -109,7 +112,7 @@ def test_a_run_that_did_all(host: Host, pipeline: Callable[[Pipeline], None]) ->
 
     async def look(context: Context) -> None:
         seen.append(context)
-        context.s3.requests["put"] += 3
+        context.bucket.requests["put"] += 3
         await upload_one(context)
 
     pipeline(look)
@@ -119,8 +122,8 @@ def test_a_run_that_did_all(host: Host, pipeline: Callable[[Pipeline], None]) ->
     assert (host.metric("success"), host.metric("exit_status")) == (1, 0)
     assert sorted(path.name for path in host.state_dir.iterdir()) == ["location", "lock"]
     (context,) = seen
-    assert context.root == str(host.media_path) and not context.rehearse and context.store == STORE
-    assert not context.stopping
+    assert context.files.root == str(host.media_path) and not context.rehearse and context.store == STORE
+    assert not context.files.stopping
 
 
 def test_a_rehearsal_leaves_no_trace(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
@@ -242,16 +245,16 @@ def test_a_signal_stops_the_run_and_aborts_what_it_left(
 
     async def wait(context: Context) -> None:
         await upload_one(context)
-        context.unfinished.add(("key", UPLOAD))
+        context.uploads.unfinished.add(("key", UPLOAD))
         os.kill(os.getpid(), signal.SIGTERM)
         await context.loop.sleep(30)
 
-    async def abort(context: Context) -> None:
-        assert context.stopping
-        context.s3.requests["abort_multipart"] += 1
-        aborted.extend(context.unfinished)
+    async def abort(uploads: Uploads) -> None:
+        assert uploads.files.stopping
+        uploads.bucket.requests["abort_multipart"] += 1
+        aborted.extend(uploads.unfinished)
 
-    monkeypatch.setattr(engine, "abort_uploads", abort)
+    monkeypatch.setattr(Uploads, "abort_unfinished", abort)
     pipeline(wait)
     with pytest.raises(Stopped) as caught:
         host.run()
@@ -277,13 +280,13 @@ def test_a_store_that_does_not_answer_holds_up_no_stop(
     host: Host, pipeline: Callable[[Pipeline], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def wait(context: Context) -> None:
-        context.unfinished.add(("key", UPLOAD))
+        context.uploads.unfinished.add(("key", UPLOAD))
         raise MediaError("The database is gone. Start it.")
 
-    async def never(context: Context) -> None:
-        await context.loop.sleep(30)
+    async def never(uploads: Uploads) -> None:
+        await uploads.loop.sleep(30)
 
-    monkeypatch.setattr(engine, "abort_uploads", never)
+    monkeypatch.setattr(Uploads, "abort_unfinished", never)
     monkeypatch.setattr(engine, "_ABORT_WITHIN", 0.1)
     pipeline(wait)
     with pytest.raises(MediaError, match="The database is gone") as caught:

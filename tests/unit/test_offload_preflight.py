@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.layout import FIRST_LEVEL
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.layout import FIRST_LEVEL
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.preflight import (
     check_content,
     check_metrics_file,
     check_state_dir,
     media_store_root,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.source import Source
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.source import Source
 
 CONTENT = "local_content/AA/BB/rest"
 

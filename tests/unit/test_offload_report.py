@@ -6,7 +6,6 @@ import json
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import report as module
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.moves import diff_of
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
     DELETED,
     REPAIRED,
@@ -14,6 +13,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     VERIFIED,
     Failure,
     Report,
+    diff_of,
 )
 
 

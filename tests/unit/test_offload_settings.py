@@ -11,8 +11,8 @@ import yaml
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     OffloadSettings,
+    Shard,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.shard import Shard
 
 WHERE = "offload in /etc/offload.yml"
 

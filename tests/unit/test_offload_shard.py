@@ -11,9 +11,13 @@ import string
 from collections import Counter
 
 import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.layout import (
+    LOCAL,
+    REMOTE,
+    Media,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.layout import LOCAL, REMOTE, Media
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.shard import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     Shard,
     parse_shard,
 )

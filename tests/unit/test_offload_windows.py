@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.layout import Media
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import windows
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.rows import Row
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.selection import Rules
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.shard import Shard
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.windows import Window, Windows
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.database.rows import Row
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.layout import Media
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import selection as windows
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.selection import (
+    Rules,
+    Window,
+    Windows,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import Shard
 from local_tree import KEYS, open_descriptors, put
 
 RULES = Rules(older_than=timedelta(0), grace=timedelta(0), store_remote=True)

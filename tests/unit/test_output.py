@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media import output
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.output import LenientOutput
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process import output
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.output import LenientOutput
 
 PACKAGE = Path(__file__).parents[2] / "plugins" / "module_utils"
 LONG = b"0123456789abcdef" * 50_000
@@ -125,7 +125,7 @@ def test_the_exit_status_does_not_depend_on_a_reader(arguments: tuple[str, ...],
 def test_no_file_becomes_standard_output(tmp_path: Path) -> None:
     """With standard output closed, the next file that is opened would take its number."""
     script = (
-        "import os, sys; from synapse_media.output import leave, use_lenient_output; use_lenient_output();"
+        "import os, sys; from synapse_media.process.output import leave, use_lenient_output; use_lenient_output();"
         f"file = open({str(tmp_path / 'media')!r}, 'w'); print('output'); print('error', file=sys.stderr);"
         "file.write(str(file.fileno())); file.close(); leave(0)"
     )

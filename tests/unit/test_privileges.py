@@ -7,8 +7,8 @@ import pwd
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media import privileges
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process import privileges
 
 NOBODY = pwd.getpwnam("nobody")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import SourceSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.provider_check import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.config import SourceSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.provider_check import (
     check_provider,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.source import Source, resolve
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.source import Source, resolve
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 MODULE = "s3_storage_provider.S3StorageProviderBackend"
 KEY = "0123456789abcdef0123456789abcdef"

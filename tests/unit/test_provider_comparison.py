@@ -17,7 +17,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_ent
     ProviderEntry,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_place import StorePlace
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.location import StoreLocation
 from provider_files import ConfigurationFiles, entry
 
 CUSTOMER_KEY = "0123456789abcdef0123456789s3cret"
@@ -95,7 +95,7 @@ def test_what_would_cut_media_off_is_refused_with_the_setting_to_write(
     for part in (
         f"{tmp_path}/homeserver.yaml has an S3 entry",
         "nothing was changed",
-        "synapse_s3_confirm_place",
+        "synapse_s3_confirm_location",
         *words,
     ):
         assert part in said
@@ -125,7 +125,7 @@ def test_one_endpoint_in_two_spellings_is_one_endpoint(tmp_path: Path) -> None:
 
 def test_a_confirmation_permits_the_place_it_names_and_no_other(tmp_path: Path) -> None:
     wanted = ours(endpoint_url="https://s4.example.org", sse_customer_key=CUSTOMER_KEY[::-1])
-    name = StorePlace.of(wanted.settings).name()
+    name = StoreLocation.of(wanted.settings).name()
     assert name.startswith("https://s4.example.org/media/synapse/#customer-key=")
     assert name in refusal_of(there(tmp_path), wanted)
     for other in ("true", "https://s4.example.org/media/synapse/", name + "0", name.replace("s4", "s3")):
@@ -145,7 +145,7 @@ def test_the_place_of_our_own_block_is_held_as_well(tmp_path: Path, settings: di
     files.put(ours())
     wanted = ours(**settings)
     refusal_of(files, wanted)
-    assert files.put(wanted, StorePlace.of(wanted.settings).name()).action == "updated"
+    assert files.put(wanted, StoreLocation.of(wanted.settings).name()).action == "updated"
     assert files.put(wanted).changes == []
 
 

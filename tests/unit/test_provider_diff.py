@@ -21,7 +21,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_ent
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import plan_entry, plan_removal
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_place import StorePlace
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.location import StoreLocation
 from provider_files import US, ConfigurationFiles, entry
 
 SECRETS = {
@@ -106,7 +106,7 @@ def test_a_password_in_an_endpoint_of_theirs_is_hidden(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"for the endpoint '\*{8}'") as refusal:
         plan_entry(files.layout(), secret_entry())
     assert "s3cret" not in str(refusal.value)
-    plan = plan_entry(files.layout(), secret_entry(), StorePlace.of(secret_entry().settings).name())
+    plan = plan_entry(files.layout(), secret_entry(), StoreLocation.of(secret_entry().settings).name())
     (shown,) = differences(plan, planned_access(plan, US, holds_secret=True))
     assert "endpoint_url: ********" in shown["before"]
 

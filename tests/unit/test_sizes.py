@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.sizes import in_words, parse_size
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.units import (
+    in_words,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import (
     PROVIDER_STORAGE_CLASSES,
     STORAGE_CLASSES,
     StoreSettings,

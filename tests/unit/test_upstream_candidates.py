@@ -7,7 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.layout import LOCAL, REMOTE, Media
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.layout import (
+    LOCAL,
+    REMOTE,
+    Media,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream import candidates
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.plan import UNKNOWN, Plan
 

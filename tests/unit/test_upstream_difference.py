@@ -8,7 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import DatabaseSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
+    DatabaseSettings,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.difference import (
     Sizes,
     explain_difference,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.environment import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.environment import (
     run_environment,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 AMBIENT = {
     "PATH": "/bin",

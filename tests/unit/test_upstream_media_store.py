@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.layout import MARK_NAME
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.layout import MARK_NAME
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.media_store import MediaStore
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import DatabaseSettings
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
+    DatabaseSettings,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream import launcher
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.failures import (
     Context,

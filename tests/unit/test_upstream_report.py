@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.diffs import SHOWN, Diff
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.reporting import SHOWN, Diff
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.problems import (
     KEPT,
     Problems,

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import SourceSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.state_directory import (
+    make_state_dir,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
     ConfigurationError,
     LockedError,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import DatabaseSettings
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.source import resolve
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.state_directory import make_state_dir
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.config import SourceSettings
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
+    DatabaseSettings,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.source import resolve
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.cache import open_cache
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.state import (
     open_workspace,

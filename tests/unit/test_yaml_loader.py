@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.config import read_config
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import parse
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.yaml_loader import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.config import read_config
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import parse
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.yaml_loader import (
     MOST_ALIASED,
     AliasError,
     load,

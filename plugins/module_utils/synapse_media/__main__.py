@@ -2,20 +2,21 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python -m synapse_media VERB``: each verb lives with the engine it belongs to."""
+"""``python -m synapse_media VERB``: each verb is a module of the folder `commands`."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 
-from .arguments import COMMAND_VARIABLE
+from .commands.arguments import COMMAND_VARIABLE
 from .errors import MediaError
-from .offload import arguments as offload_arguments
-from .output import leave, use_lenient_output
-from .signals import Stopped, hold_signals, stop_on_signals
-from .upstream import arguments as upstream_arguments
+from .process.output import leave, use_lenient_output
+from .process.signals import Stopped, hold_signals, stop_on_signals
+
+_VERBS = ("offload", "migrate", "prepare")
 
 
 def main() -> int:
@@ -24,12 +25,14 @@ def main() -> int:
     # Taken out: what this process starts has names of its own.
     command = os.environ.pop(COMMAND_VARIABLE, None)
     own_name = f"{os.path.basename(sys.executable)} -m synapse_media"  # noqa: PTH119 - no path of interest
-    parser = argparse.ArgumentParser(prog=own_name, description="Keeps the media of a Synapse server in S3.")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-    offload_arguments.add_parser(verbs, command)
-    upstream_arguments.add_parsers(verbs, command)
     name = command or own_name
     try:
+        parser = argparse.ArgumentParser(prog=own_name, description="Keeps the media of a Synapse server in S3.")
+        verbs = parser.add_subparsers(required=True, metavar="VERB")
+        chosen = [verb for verb in sys.argv[1:2] if verb in _VERBS]
+        # Only what is chosen is imported, so that no command depends on what another one needs.
+        for verb in chosen or _VERBS:
+            importlib.import_module(f".commands.{verb}", __package__).add_parser(verbs, command)
         # What is left over, argparse's own check would report under the name of the outer parser.
         options, unknown = parser.parse_known_args()
         name = options.command

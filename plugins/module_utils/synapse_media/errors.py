@@ -50,3 +50,12 @@ class ScriptError(MediaError):
         super().__init__(message)
         self.reason = reason
         self.lines = list(lines)
+
+
+class RequestFailed(MediaError):
+    """This one request failed for good, and others need not. ``status`` is 0 if no response came."""
+
+    def __init__(self, message: str, code: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status

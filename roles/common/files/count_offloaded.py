@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from synapse_media.config import read_config
-from synapse_media.homeserver import DatabaseSettings
-from synapse_media.layout import LOCAL, REMOTE, Media, content_path
-from synapse_media.source import resolve
+from synapse_media.disk.layout import LOCAL, REMOTE, Media, content_path
+from synapse_media.settings.config import read_config
+from synapse_media.settings.homeserver import DatabaseSettings
+from synapse_media.settings.source import resolve
 
 # Media without a length was announced and never uploaded.
 LOCAL_MEDIA = "SELECT media_id, media_length FROM local_media_repository WHERE url_cache IS NULL AND media_length > 0"

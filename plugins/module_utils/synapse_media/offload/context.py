@@ -2,144 +2,148 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every part of a run shares."""
+"""What the parts of a run share, and where they report what became of each file."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from ..errors import MediaError
-from ..store import StoreSettings
-from .content import CHANGED, Content, ContentProblem, open_file, read_batch
-from .local_file import LocalFile, identity_of
-from .outcome import unlinked
-from .overwrite import NewObjects
-from .own_unlinks import OwnUnlinks
-from .pace import FileSystemPace
-from .removal import Removals
-from .report import Report
-from .rows import Rows
-from .s3 import S3, MultipartUpload
-from .settings import OffloadSettings
-from .store_checks import StoreChecks
-from .transport.loop import Loop, Semaphore, Task
+from ..database.rows import Rows
+from ..disk.content import CHANGED, VANISHED, Content, ContentProblem
+from ..disk.local_file import LocalFile
+from ..disk.media_files import MediaFiles
+from ..disk.removal import DELETED as UNLINKED
+from ..disk.removal import Removals, Removed
+from ..errors import MediaError, StoreError
+from ..event_loop.loop import Loop
+from ..event_loop.semaphore import Semaphore
+from ..proof.conflict import refuse_disagreement
+from ..proof.evidence import Evidence, Proven
+from ..s3.bucket import Bucket
+from ..s3.uploads import Uploads
+from ..settings.store import StoreSettings
+from .report import DELETED, REPAIRED, UPLOADED, VERIFIED, Report
+from .selection import Candidate
+from .settings import VERIFY_SIZE, OffloadSettings
 
 # Files that are read ahead of the connections, of a fast file system.
 _READ_AHEAD = 64
+# A batch should not take a thread long, so larger files are read alone.
+_BATCH_BYTES = 4 * 1024 * 1024
 
 
 @dataclass
 class Context:
-    """One run. `root` is the media store, `now` the time (seconds since 1970) that ages are measured from."""
+    """One run. `now` is the time (seconds since 1970) that ages are measured from."""
 
     loop: Loop
-    s3: S3
+    files: MediaFiles
+    uploads: Uploads
     rows: Rows
-    root: str
     store: StoreSettings
     settings: OffloadSettings
     report: Report
     rehearse: bool
     now: float
-    # Threads that may read and unlink at once, where the file system is slow; each has some files open.
-    most_threads: int = 4
-    # Multipart uploads that are neither completed nor aborted, by key; and those to be aborted again at the end.
-    unfinished: set[tuple[str, MultipartUpload]] = field(default_factory=set)
-    abort_again: list[tuple[str, MultipartUpload]] = field(default_factory=list)
-    #: Uploads whose answer is still to come; those of a run that ends early may have arrived.
-    unanswered: int = 0
-    #: What the run waits for at its end alone, such as large files.
-    background: list[Task[None]] = field(default_factory=list)
-    stopping: bool = False
-    unlinks: OwnUnlinks = field(default_factory=OwnUnlinks)
 
     def __post_init__(self) -> None:
-        concurrency = self.settings.concurrency
-        #: How long this file system takes to open a file.
-        self.pace = FileSystemPace(self.most_threads)
-        self.new_objects = NewObjects(self.s3)
+        files, settings = self.files, self.settings
+        self.evidence = Evidence(files, self.uploads.bucket, size_suffices=settings.verify == VERIFY_SIZE)
         #: Whether an object that a listing names can be read with the keys there are.
         self.listing_proves = not self.store.sse_customer_key
-        grace = self.settings.grace.total_seconds()
-        self.removals = Removals(self.loop, self.root, self.unlinks, grace, partial(unlinked, self), self.most_threads)
-        #: Small files between their reading and the answer to their upload.
-        self.small_files = Semaphore(self.loop, concurrency + _READ_AHEAD)
+        grace = settings.grace.total_seconds()
+        self.removals = Removals(self.loop, files.root, files.unlinks, grace, self.removed, files.most_threads)
+        #: Small files between their reading and the response to their upload.
+        self.small_files = Semaphore(self.loop, settings.concurrency + _READ_AHEAD)
         self.batch_turn = Semaphore(self.loop, 1)
-        #: Batches of files that are being read, and batches that are being compared with their objects.
-        self.readers = Semaphore(self.loop, self.pace.threads)
-        self.settling = Semaphore(self.loop, concurrency)
-        #: Large files that are being uploaded, and their parts.
-        self.large_files = Semaphore(self.loop, concurrency)
-        self.parts = Semaphore(self.loop, concurrency)
-        self.checks = StoreChecks(self)
+        #: Batches of files that are being compared with their objects.
+        self.settling = Semaphore(self.loop, settings.concurrency)
+        #: Large files that are being uploaded.
+        self.large_files = Semaphore(self.loop, settings.concurrency)
+
+    @property
+    def bucket(self) -> Bucket:
+        return self.uploads.bucket
 
     def key(self, file: LocalFile) -> str:
         return self.store.prefix + file.path
 
-    def is_stopping(self) -> bool:
-        """For work in threads, which no signal ends."""
-        return self.stopping
+    def batches(self, candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+        """Batches for one thread each: enough to make the hand-over cheap, few enough to keep the connections busy."""
+        start = size = 0
+        for end, candidate in enumerate(candidates):
+            size += candidate.file.size
+            if end > start and (end - start >= self.files.pace.batch or size > _BATCH_BYTES):
+                yield candidates[start:end]
+                start, size = end, candidate.file.size
+        if start < len(candidates):
+            yield candidates[start:]
+
+    async def read(
+        self, candidates: Sequence[Candidate], *, keep: int, to_upload: bool = False
+    ) -> list[Content | None]:
+        """Keeps the bytes of contents of up to `keep` bytes. None, and reported, for a file that is not to be taken.
+
+        `to_upload`: large files get a checksum in place of an MD5 if the store is known to verify one.
+        """
+        wanted = [(file, row.sha256 is not None and file.is_original, file.size <= keep) for file, row in candidates]
+        contents: list[Content | None] = []
+        checks = self.uploads.checks
+        found = await self.files.read(wanted, lambda: checks.checksum if to_upload else "")
+        pace = self.files.pace
+        self.small_files.allow(self.settings.concurrency + max(_READ_AHEAD, pace.threads * pace.batch))
+        for (file, row), content in zip(candidates, found):
+            try:
+                if isinstance(content, ContentProblem):
+                    raise content
+                refuse_disagreement(file, content.sha256, row)
+            except MediaError as problem:
+                self.failed(file, problem)
+                contents.append(None)
+            else:
+                contents.append(content)
+        return contents
+
+    def taken(self, file: LocalFile, *, repaired: bool) -> None:
+        """Reports that the file is in the bucket now, or would be."""
+        self._done(REPAIRED if repaired else UPLOADED, file)
+
+    def proven_only(self, file: LocalFile) -> None:
+        """Reports that the file was in the bucket, and stays on the disk or would be unlinked."""
+        self._done(VERIFIED, file)
+
+    def removed(self, proven: Proven, outcome: Removed) -> None:
+        """Reports what came of the unlink of a file. One that was uploaded counts as that already."""
+        file = proven.file
+        if isinstance(outcome, OSError):
+            self.fail(
+                file,
+                f"It is in the bucket and could not be taken off the disk ({outcome.strerror}). "
+                "Give the file and its directory to Synapse's user.",
+            )
+            return
+        if outcome == UNLINKED:
+            if not proven.uploaded:
+                self.report.done(VERIFIED, file.path, file.size)
+            self.report.done(DELETED, file.path, file.size)
+        elif not proven.uploaded:
+            self.report.skip(outcome, file.size)
+
+    def failed(self, file: LocalFile, error: MediaError) -> None:
+        """Reports the error that ended one file. Raises a StoreError, which ends the run."""
+        if isinstance(error, StoreError):
+            raise error
+        if isinstance(error, ContentProblem) and error.reason in (CHANGED, VANISHED):
+            # Synapse is using it; the next run looks at it again.
+            self.report.skip(error.reason, file.size)
+        else:
+            self.fail(file, error)
 
     def fail(self, file: LocalFile, error: object) -> None:
         self.report.fail(file.path, self.key(file), str(error))
 
-    async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """As the loop's; slow file systems are given more threads."""
-        self.loop.allow_threads(self.pace.threads)
-        return await self.loop.in_thread(function, *arguments)
-
-    async def read(
-        self, wanted: Sequence[tuple[LocalFile, bool, bool]], *, to_upload: bool = False
-    ) -> list[Content | ContentProblem]:
-        """As read_batch(); what is large gets a checksum in place of an MD5 where that will do `to_upload` it."""
-        async with self.readers:
-            # Learnt while others were read.
-            checksum = self.checks.checksum if to_upload else ""
-            contents: list[Content | ContentProblem] = await self.in_thread(
-                read_batch, self.root, wanted, self.is_stopping, self.unlinks, self.pace, checksum
-            )
-        threads = self.pace.threads
-        self.readers.allow(threads)
-        self.small_files.allow(self.settings.concurrency + max(_READ_AHEAD, threads * self.pace.batch))
-        return contents
-
-    async def open(self, file: LocalFile) -> int:
-        """As open_file()."""
-        descriptor: int = await self.in_thread(self.open_now, file)
-        return descriptor
-
-    def open_now(self, file: LocalFile) -> int:
-        """The same, for who is in a thread."""
-        return open_file(self.root, file, self.unlinks)
-
-    def check_unchanged(self, file: LocalFile, descriptor: int) -> None:
-        """Raises ContentProblem where an open file is not what the walk saw any more."""
-        if not self.unlinks.is_same(file.identity, identity_of(os.fstat(descriptor))):
-            raise ContentProblem("The file changed while it was read. The next run looks at it again.", CHANGED)
-
-    @contextmanager
-    def awaiting_answer(self) -> Iterator[None]:
-        """Around an upload: whether its answer came is known afterwards, even if the run ends before."""
-        self.unanswered += 1
-        try:
-            yield
-        except GeneratorExit:
-            raise
-        except BaseException:
-            self.unanswered -= 1
-            raise
-        self.unanswered -= 1
-
-    async def abort(self, key: str, upload: MultipartUpload) -> None:
-        """Takes back an upload in parts, as far as the store lets it."""
-        try:
-            await self.s3.abort_multipart(key, upload.upload_id)
-        except MediaError:
-            # What led here is the one to tell. An unfinished upload is no object, and a later run aborts it.
-            return
-        self.unfinished.discard((key, upload))
+    def _done(self, outcome: str, file: LocalFile) -> None:
+        self.report.done(outcome, file.path, file.size)
+        if self.rehearse and self.settings.delete_local:
+            self.report.done(DELETED, file.path, file.size)

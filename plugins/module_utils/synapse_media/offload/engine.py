@@ -14,36 +14,37 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from ..database.rows import Rows, open_rows
+from ..disk.lock import LOCK_NAME, RunLock
+from ..disk.media_files import MediaFiles
 from ..errors import ConfigurationError, LockedError, MediaError
-from ..lock import LOCK_NAME, RunLock
-from ..signals import Stopped, handed_to, hold_signals
-from ..source import Source
-from ..store import StoreSettings
+from ..event_loop.loop import Loop
+from ..process.signals import Stopped, handed_to, hold_signals
+from ..s3.bucket import Bucket
+from ..s3.client import Client
+from ..s3.uploads import Uploads
+from ..settings.provider_check import check_provider
+from ..settings.source import Source
+from ..settings.store import StoreSettings
 from .context import Context
-from .location import Location
 from .metrics import write_metrics
-from .pipeline import abort_uploads, offload
-from .preflight import check_content, check_metrics_file, check_state_dir, media_store_root
-from .provider_check import check_provider
+from .pipeline import offload
+from .preflight import UsedLocation, check_content, check_metrics_file, check_state_dir, media_store_root
 from .report import Failure, Report
-from .rows import Rows, open_rows
-from .s3 import S3
 from .settings import OffloadSettings
-from .transport.client import Client
-from .transport.loop import Loop
 
 Observer = Callable[[Report], None]
 
-# Seconds between two looks of an observer, and what aborting unfinished uploads may take after a stop.
+# Seconds between two calls of an observer, and for aborting unfinished uploads after a stop.
 _OBSERVE_EVERY = 0.25
 _ABORT_WITHIN = 10.0
-# Threads that read ahead of the connections where opens are slow, and what each may hold open.
+# Threads that read files ahead where opens are slow, and how many descriptors each may hold.
 _MOST_THREADS = 64
 _DESCRIPTORS_A_THREAD = 8
 
 
 class _TooLateError(Exception):
-    """The store does not answer while uploads are aborted; it drops them by itself, or its lifecycle rules do."""
+    """The store did not answer in time while uploads were aborted. A later run, or a lifecycle rule, removes them."""
 
 
 def run(
@@ -56,9 +57,9 @@ def run(
     keep_names: bool = False,
     on_failure: Callable[[Failure], None] | None = None,
 ) -> Report:
-    """Moves what may be moved, or in a rehearsal says what would be; this process is already the right user.
+    """Moves what may be moved, or in a rehearsal counts it. This process runs as the right user already.
 
-    Raises ConfigurationError, StoreError, LockedError or MediaError where the run was refused or ended early, and
+    Raises ConfigurationError, StoreError, LockedError or MediaError if the run was refused or ended early, and
     Stopped after a signal. The error carries the report of what was done until then as its attribute `report`.
     Once the work has ended, well or not, signals are held for the rest of the process: the caller tells the report.
     """
@@ -69,7 +70,7 @@ def run(
         _run(source, store, settings, report, observe)
         status = 1 if report.failures else 0
     except BaseException as error:
-        # What has happened is told in full, and the exit status stays that of this error.
+        # The report is completed, and the exit status stays that of this error.
         hold_signals()
         status = exit_status(error, report)
         report.error = words(error)
@@ -77,14 +78,14 @@ def run(
         raise
     finally:
         report.seconds = time.monotonic() - started
-        # A run that only found another one at work has nothing to tell.
+        # A run that only found another one at work has no figures of its own.
         if settings.metrics_file and not rehearse and status != LockedError.exit_status:
             _write_metrics(settings.metrics_file, report, source.media_path, status)
     return report
 
 
 def exit_status(error: BaseException, report: Report) -> int:
-    """Of the process. Where something was moved already, "refused, nothing done" is not true any more."""
+    """The exit status of the process. If anything was moved, it is not the one for "refused, nothing done"."""
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.SIGINT
     status = int(getattr(error, "exit_status", 1))
@@ -119,7 +120,7 @@ def _run(
         f"{settings.state_dir}/{LOCK_NAME}", create=not rehearse, part=None if alone else settings.shard.index
     )
     with lock, _lock_on(root, alone):
-        location = Location(settings.state_dir, store)
+        location = UsedLocation(settings.state_dir, store)
         location.check()
         with open_rows(source.database) as rows:
             check_content(root, rows)
@@ -134,10 +135,10 @@ def _run(
 
 @contextlib.contextmanager
 def _lock_on(root: str, alone: bool) -> Iterator[None]:
-    """Against a run with another state directory; shards of one media store share it. It needs no file."""
+    """Locks the media store itself, against a run with another state directory. Shards share the lock."""
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # Some network file systems lock no directories; the lock in the state directory holds there all the same.
+        # Some network file systems cannot lock directories; the lock in the state directory still holds.
         with contextlib.suppress(OSError):
             try:
                 fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
@@ -159,30 +160,31 @@ def _drive(
     observe: Observer | None,
 ) -> None:
     with contextlib.closing(Loop()) as loop, contextlib.closing(_connect(loop, store, settings)) as client:
+        most_threads = max(
+            1, min(settings.concurrency, _MOST_THREADS, client.other_descriptors // _DESCRIPTORS_A_THREAD)
+        )
+        files = MediaFiles(loop, root, most_threads)
         context = Context(
             loop=loop,
-            s3=S3(client, store),
+            files=files,
+            uploads=Uploads(files, Bucket(client, store), settings.concurrency, report.sent),
             rows=rows,
-            root=root,
             store=store,
             settings=settings,
             report=report,
             rehearse=report.dry_run,
             now=time.time(),
-            most_threads=max(
-                1, min(settings.concurrency, _MOST_THREADS, client.other_descriptors // _DESCRIPTORS_A_THREAD)
-            ),
         )
-        report.requests = context.s3.requests
+        report.requests = context.bucket.requests
         try:
-            # A signal that comes after the last file changes nothing any more.
+            # A signal that comes after the last file has no effect.
             with handed_to(lambda stopped: _stop(context, stopped)), _finished(context):
                 if observe:
                     loop.start(_show(loop, observe, report))
                 loop.run(offload(context))
         except BaseException:
-            context.stopping = True
-            # A look-up that is under way would hold up all that follows.
+            context.files.stopping = True
+            # A look-up that is under way would delay everything that follows.
             rows.cancel()
             _abort(context)
             raise
@@ -190,14 +192,14 @@ def _drive(
             report.database_rows = rows.sent
             report.warnings += client.warnings
             report.removed_directories = context.removals.removed_directories
-            report.unanswered = min(context.unanswered, settings.concurrency)
+            report.unanswered = min(context.uploads.unanswered, settings.concurrency)
             if observe:
                 observe(report)
 
 
 @contextlib.contextmanager
 def _finished(context: Context) -> Iterator[None]:
-    """What is unlinked when the run ends is told as well, and nothing is unlinked from then on."""
+    """Reports what is still being unlinked when the run ends. Nothing is unlinked afterwards."""
     try:
         yield
     finally:
@@ -220,17 +222,17 @@ async def _show(loop: Loop, observe: Observer, report: Report) -> None:
 
 
 def _abort(context: Context) -> None:
-    """Parts of an upload that is never completed cost money and are seen by nobody."""
-    if not context.unfinished:
+    """Aborts the multipart uploads that a stopped run left: their parts cost money and nobody sees them."""
+    if not context.uploads.unfinished:
         return
     requests = Counter(context.report.requests)
-    # What was under way on the connections until now is lost.
+    # The old connections were in the middle of requests, so new ones are opened.
     with contextlib.closing(_connect(context.loop, context.store, context.settings)) as client:
-        context.s3 = S3(client, context.store)
+        context.uploads.bucket = Bucket(client, context.store)
         with contextlib.suppress(Exception):
             context.loop.start(_give_up(context.loop))
-            context.loop.run(abort_uploads(context))
-    context.report.requests = dict(requests + Counter(context.s3.requests))
+            context.loop.run(context.uploads.abort_unfinished())
+    context.report.requests = dict(requests + Counter(context.bucket.requests))
 
 
 async def _give_up(loop: Loop) -> None:
@@ -239,8 +241,8 @@ async def _give_up(loop: Loop) -> None:
 
 
 def _stop(context: Context, stopped: Stopped) -> None:
-    """Ends the loop's turn, not whatever line of Python is being run."""
-    context.stopping = True
+    """Ends the run at the next turn of the loop, not in the middle of a Python statement."""
+    context.files.stopping = True
     context.loop.interrupt(stopped)
 
 

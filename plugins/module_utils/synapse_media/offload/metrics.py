@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..whole_file import write_whole
+from ..disk.state_directory import write_whole
 from .report import DELETED, REPAIRED, UPLOADED, VERIFIED, Report
 
 _PREFIX = "synapse_s3_offload_"
@@ -25,7 +25,7 @@ Samples = Mapping[str, float]
 
 
 def write_metrics(path: str, report: Report, *, media_path: str, exit_status: int) -> None:
-    """Puts the file in place whole. Raises OSError."""
+    """Replaces the file in one step. Raises OSError."""
     file = Path(path)
     ended = time.time()
     last_success = ended if exit_status == 0 else _last_success(file)
@@ -55,7 +55,7 @@ def _families(
     try:
         disk = os.statvfs(media_path)
     except OSError:
-        # A media store that is not there is what the run has refused.
+        # The run has refused a media store that does not exist.
         return
     yield "disk_free_bytes", "Free on the media store's disk.", "", {"": disk.f_bavail * disk.f_frsize}
     yield "disk_size_bytes", "Size of the media store's disk.", "", {"": disk.f_blocks * disk.f_frsize}
@@ -72,7 +72,7 @@ def _lines(families: Iterator[tuple[str, str, str, Samples]]) -> Iterator[str]:
 
 
 def _last_success(file: Path) -> float:
-    """What the file of an earlier run says; a file that is none says nothing."""
+    """The value from the file of an earlier run, or 0 if there is none."""
     try:
         match = _LAST_SUCCESS_LINE.search(file.read_text(encoding="utf-8"))
         return float(match.group(1)) if match else 0.0

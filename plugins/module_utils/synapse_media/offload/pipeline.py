@@ -2,77 +2,70 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The run: what may go is put into the bucket where it is missing, proven there, and only then unlinked."""
+"""The run, window by window: upload what is missing, prove that it is in the bucket, and only then unlink."""
 
 from __future__ import annotations
 
 from collections import deque
 
+from ..disk.walk import UNREADABLE_DIRECTORY
+from ..event_loop.loop import Task
+from ..proof.object_index import ObjectIndex
+from ..s3.multipart import LARGE, abort_leftovers
 from .context import Context
-from .leftovers import abort_leftovers
-from .multipart import LARGE, abort_again, abort_unfinished
-from .presence import Presence
-from .selection import Rules
+from .selection import Rules, Window, Windows
 from .transfer import transfer
-from .transport.loop import Task
-from .walk import UNREADABLE_DIRECTORY
-from .windows import Window, Windows
 
-# While one window is being transferred the next is looked up, and the one before is proven and unlinked.
+# One window is looked up, the one before it is transferred, and the one before that is proven and unlinked.
 _WINDOWS_IN_FLIGHT = 3
 
 
 async def offload(context: Context) -> None:
     """Goes through the media store once, and writes into the report what became of each file.
 
-    Raises StoreError where the store refuses the run and MediaError where the database cannot be read. Each file is
+    Raises StoreError if the store refuses the run and MediaError if the database cannot be read. Each file is
     then still whole on the disk or proven to be in the bucket, as at every other moment.
     """
     settings = context.settings
     rules = Rules(settings.older_than, settings.grace, settings.store_remote)
     windows = Windows(
-        context.root,
+        context.files.root,
         context.rows,
         rules,
         settings.shard,
         context.now,
-        most_threads=context.most_threads,
+        most_threads=context.files.most_threads,
     )
-    presence = Presence(context.loop, context.s3)
-    leftovers = None if context.rehearse else context.loop.start(abort_leftovers(context))
+    index = ObjectIndex(context.loop, context.bucket)
+    leftovers = None if context.rehearse else context.loop.start(abort_leftovers(context.bucket, context.now))
     under_way: deque[Task[None]] = deque()
-    reading: Task[Window | None] = context.loop.start(context.in_thread(windows.next))
+    reading: Task[Window | None] = context.loop.start(context.files.in_thread(windows.next))
     while True:
         window = await reading
         if window is None:
             break
-        # The next one is read while the store is asked about this one.
-        reading = context.loop.start(context.in_thread(windows.next))
+        # Read the next window while the store is asked about this one.
+        reading = context.loop.start(context.files.in_thread(windows.next))
         _count(context, window)
         if not context.rehearse and any(candidate.file.size >= LARGE for candidate in window.candidates):
-            context.checks.begin_checksum()
+            context.uploads.checks.begin_checksum()
         if window.candidates:
-            answers = await presence.look_up([context.key(candidate.file) for candidate in window.candidates])
-            context.new_objects.nothing_there = presence.nothing_there
+            answers = await index.look_up([context.key(candidate.file) for candidate in window.candidates])
+            context.uploads.new_objects.nothing_there = index.nothing_there
             under_way.append(context.loop.start(transfer(context, window.candidates, answers)))
         if window.empty_directories and settings.delete_local and not context.rehearse:
             await context.removals.prune(window.empty_directories)
         if len(under_way) >= _WINDOWS_IN_FLIGHT:
             await under_way.popleft()
-        context.background = [task for task in context.background if not task.finished]
+        context.uploads.background = [task for task in context.uploads.background if not task.finished]
     windows.close()
     for task in under_way:
         await task
-    for task in context.background:
+    for task in context.uploads.background:
         await task
-    await abort_again(context)
+    await context.uploads.abort_late_parts()
     if leftovers is not None:
         await leftovers
-
-
-async def abort_uploads(context: Context) -> None:
-    """For after an interrupted offload()."""
-    await abort_unfinished(context)
 
 
 def _count(context: Context, window: Window) -> None:

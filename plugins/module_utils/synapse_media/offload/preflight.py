@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is refused before anything is done: each refusal names the cause and the remedy."""
+"""The checks before anything is done. Each refusal names the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -11,15 +11,60 @@ import os
 import tempfile
 from pathlib import Path
 
+from ..database.rows import Rows
+from ..disk.layout import FIRST_LEVEL, MARK_NAME, media_on_disk
+from ..disk.lock import LOCK_NAME
+from ..disk.state_directory import check_ours, write_whole
 from ..errors import ConfigurationError
-from ..layout import FIRST_LEVEL, MARK_NAME, media_on_disk
-from ..lock import LOCK_NAME
-from ..source import Source
-from ..state_directory import check_ours
-from .location import LOCATION_NAME
-from .rows import Rows
+from ..settings.location import LocationRecord, StoreLocation, moved
+from ..settings.source import Source
+from ..settings.store import StoreSettings
 
-# What a disk that is full refuses even though it takes the name of a new file.
+LOCATION_NAME = "location"
+
+
+class UsedLocation:
+    """The location in S3 that earlier runs used, as the state directory records it. It holds no secret."""
+
+    def __init__(self, state_dir: str, store: StoreSettings) -> None:
+        self._record = LocationRecord(Path(state_dir) / LOCATION_NAME, StoreLocation.of(store))
+        self._recorded = False
+
+    def check(self) -> None:
+        """Raises ConfigurationError if the settings name another location than the one used before."""
+        before = self._record.read()
+        differences = self._record.location.differences(before) if before else []
+        if differences:
+            raise ConfigurationError(
+                f"{moved(differences, self._record.location, str(self._record.path), None)} "
+                f"Without Ansible: remove {self._record.path}."
+            )
+
+    def record(self) -> None:
+        """Before the first object is put. Raises ConfigurationError if the record cannot be written.
+
+        A record of an earlier release, without the customer key, is completed.
+        """
+        before = self._record.read()
+        if self._record.is_current(before):
+            return
+        try:
+            write_whole(self._record.path, self._record.text())
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self._record.path} cannot be written ({error.strerror}). "
+                "Free space there, and give its directory to the user this runs as."
+            ) from error
+        self._recorded = before is None
+
+    def withdraw(self) -> None:
+        """For a run that found and put nothing there: the settings may have been wrong. An earlier record stays."""
+        if self._recorded:
+            self._record.path.unlink(missing_ok=True)
+            self._recorded = False
+
+
+# A full disk may still take an empty file, so the check writes this much.
 _BLOCK = b"\0" * 4096
 _OF_THE_DISK = ("lost+found",)
 _STATE = (LOCK_NAME, LOCATION_NAME)
@@ -39,7 +84,7 @@ def media_store_root(source: Source) -> str:
     )
     root = os.path.realpath(path)
     try:
-        # What the user may not look into is told apart from what is not there.
+        # A directory that may not be read is not the same as one that does not exist.
         is_directory = Path(root).is_dir()
         exists = is_directory or Path(root).exists()
     except PermissionError:
@@ -57,14 +102,14 @@ def media_store_root(source: Source) -> str:
 
 
 def check_content(root: str, rows: Rows) -> None:
-    """That the directory and the rows belong together: neither a wrong path, nor another server's database."""
+    """Refuses a media store and a database that do not belong together: a wrong path, or another server's database."""
     if rows.empty():
         if next(media_on_disk(root), None) is not None:
             raise ConfigurationError(
                 f"Synapse's database knows of no media at all, but {root} holds some. It is another server's "
                 "database, or an empty one: correct synapse_s3_database, or database in Synapse's configuration."
             )
-        # A server that is new has neither rows nor directories.
+        # A new server has neither rows nor directories.
         if all(entry.name in _OF_THE_DISK for entry in Path(root).iterdir()):
             return
     if not _is_media_store(Path(root)):
@@ -76,12 +121,12 @@ def check_content(root: str, rows: Rows) -> None:
 
 
 def check_state_dir(state_dir: str, *, rehearse: bool) -> None:
-    """That the state directory is the user's own and takes a file. A rehearsal writes none, and needs no directory."""
+    """Refuses a state directory of another user, or one that takes no file. A rehearsal needs no directory."""
     directory = Path(state_dir)
     if rehearse and not directory.exists():
         return
     check_ours(directory, _STATE)
-    # Once both are there nothing more is written: a disk that is full is then what the run is for.
+    # Once both exist nothing more is written, so that a run can free a disk that is full.
     if not rehearse and not all((directory / name).exists() for name in _STATE):
         error = _problem_with_writing(directory)
         if error is not None:

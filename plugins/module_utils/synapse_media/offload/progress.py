@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How far a run is: a bar on a terminal, now and then a line anywhere else."""
+"""The progress of a run: a bar on a terminal, a line every 30 seconds anywhere else."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from collections import deque
 from pathlib import Path
 from typing import TextIO
 
-from ..layout import OFFLOADED_DIRECTORIES
-from ..sizes import in_words
+from ..disk.layout import OFFLOADED_DIRECTORIES
+from ..settings.units import in_words
 from .report import Failure, Report
 
 LINE_EVERY = 30.0
-# Rates are those of the last seconds: a stretch of young files, or a slow store, says nothing about what follows.
+# Rates are those of the last seconds: an earlier stretch of skipped files says nothing about what follows.
 _RATE_OVER = 30.0
 _BAR_WIDTH = 20
 
@@ -95,7 +95,7 @@ class Progress:
         drawn = "#" * full + "-" * (_BAR_WIDTH - full)
         files, size = self._rates()
         left = self._time_left(total - report.handled)
-        # In an order in which a terminal of 80 columns cuts off what matters least.
+        # The least important comes last, where a terminal of 80 columns cuts the line off.
         return (
             f"[{drawn}] {share:4.0%}, {files:.0f} files/s, {in_words(size)}/s, {left}{_failures(report)}, "
             f"{report.handled} of {total} files, {in_words(report.moved_bytes)} moved"
@@ -148,6 +148,6 @@ def _files_below(directory: str) -> int:
                     else:
                         count += 1
         except OSError:
-            # What cannot be read, or is gone by now, is the run's own to tell.
+            # The run itself reports what cannot be read.
             continue
     return count

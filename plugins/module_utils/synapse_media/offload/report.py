@@ -2,46 +2,32 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run has done so far, counted as it goes."""
+"""What a run has done so far, counted as it goes; as a line, as a mapping, and as a diff."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..reporting import Diff, Tally
+from ..settings.units import in_words
+
 UPLOADED = "uploaded"
 VERIFIED = "verified"
 REPAIRED = "repaired"
 DELETED = "deleted"
 
-# More failures than this are counted and told as they happen, but not kept: memory stays flat.
+# Failures beyond this are counted and reported as they happen, but not kept, so that memory stays flat.
 KEPT_FAILURES = 10_000
 KEPT_NAMES = 1000
 
 
 class Failure(NamedTuple):
-    """A file of which something could not be done: its path below the media store, its key, and why."""
+    """A file that failed: its path below the media store, its key, and why."""
 
     path: str
     key: str
     error: str
-
-
-class Tally:
-    """A number of files and their bytes."""
-
-    __slots__ = ("bytes", "files")
-
-    def __init__(self) -> None:
-        self.files = 0
-        self.bytes = 0
-
-    def add(self, size: int) -> None:
-        self.files += 1
-        self.bytes += size
-
-    def as_dict(self) -> dict[str, int]:
-        return {"files": self.files, "bytes": self.bytes}
 
 
 class Report:
@@ -79,7 +65,7 @@ class Report:
         self.database_rows = 0
         self.seconds = 0.0
         self.error: str | None = None
-        # Where a mistake of ours happened.
+        # The traceback of a bug.
         self.exception: str | None = None
         # What went wrong beside the files, such as metrics that could not be written.
         self.warnings: list[str] = []
@@ -100,7 +86,7 @@ class Report:
             self.names[path] = [outcome]
 
     def skip(self, reason: str, size: int) -> None:
-        """Counts a file that is left where it is, on purpose."""
+        """Counts a file that is left where it is, for a reason."""
         tally = self.skipped.get(reason)
         if tally is None:
             tally = self.skipped[reason] = Tally()
@@ -120,7 +106,7 @@ class Report:
 
     @property
     def handled(self) -> int:
-        """Files whose end is known, or that the store said it took."""
+        """Files that are finished, or that the store said it took."""
         moved = max(self.sent.files, self.uploaded.files + self.repaired.files)
         left = self.failures + sum(tally.files for tally in self.skipped.values())
         return moved + self.verified.files + left
@@ -156,3 +142,48 @@ class Report:
         if self.exception is not None:
             report["exception"] = self.exception
         return report
+
+
+def diff_of(report: Report) -> dict[str, str]:
+    """The first files with their state before and after, of a report that has kept names."""
+    diff = Diff()
+    for path, outcomes in report.names.items():
+        name = path if path.isprintable() else ascii(path)
+        if UPLOADED in outcomes:
+            before = "on disk"
+        elif REPAIRED in outcomes:
+            before = "on disk, and another content in the bucket"
+        else:
+            before = "on disk and in the bucket"
+        diff.add(name, before, "in the bucket" if DELETED in outcomes else "on disk and in the bucket")
+    # Names are kept of the first files only. A file that was uploaded and deleted counts once.
+    moved = max(report.uploaded.files + report.repaired.files, report.deleted.files)
+    diff.add_uncounted(max(0, moved - len(report.names)))
+    return diff.as_dict()
+
+
+def remarks(report: Report) -> list[str]:
+    """What the summary leaves out: warnings, and why the run ended early."""
+    return [*report.warnings, *([report.error] if report.error is not None else [])]
+
+
+def summary(report: Report) -> str:
+    """One line for a journal."""
+    would_be = "would be " if report.dry_run else ""
+    counts = [
+        f"{tally.files} files ({in_words(tally.bytes)}) {would_be}{name}"
+        for name, tally in (
+            ("uploaded", report.uploaded),
+            ("uploaded again over an object that differed", report.repaired),
+            ("deleted", report.deleted),
+        )
+        if tally.files or name != "uploaded again over an object that differed"
+    ]
+    counts.append(f"{report.verified.files} were in the bucket")
+    counts += [f"{tally.files} left ({reason})" for reason, tally in sorted(report.skipped.items())]
+    if report.failures:
+        counts.append(f"{report.failures} failed")
+    if report.unanswered:
+        counts.append(f"up to {report.unanswered} uploads were under way, and the next run finds out what has arrived")
+    ended = "ended early: " if report.error is not None else ""
+    return f"{ended}{', '.join(counts)}; {report.seconds:.1f} s"

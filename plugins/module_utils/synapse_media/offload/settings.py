@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import os.path
+import re
+import zlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from ..config import flag, refuse_unknown, text
-from ..durations import parse_duration
+from ..disk.layout import Media
 from ..errors import ConfigurationError
-from ..sizes import parse_size
-from .shard import Shard, parse_shard
+from ..settings.config import flag, refuse_unknown, text
+from ..settings.units import parse_duration, parse_size
 
 VERIFY_CONTENT = "content"
 VERIFY_SIZE = "size"
@@ -28,6 +29,23 @@ DEFAULT_CONCURRENCY = 64
 MOST_CONCURRENCY = 1024
 DEFAULT_SHARD = "1/1"
 DEFAULT_EVIDENCE_AGE = "600s"
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """Share `index` of `count`, counted from 1: the same media on every host that works on the media store."""
+
+    index: int
+    count: int
+
+    def owns(self, media: Media) -> bool:
+        """An original and its thumbnails are always in the same share, whichever host asks."""
+        if self.count == 1:
+            return True
+        name = f"{media.kind}/{media.origin}/{media.filesystem_id}".encode("utf-8", "surrogateescape")
+        return zlib.crc32(name) % self.count == self.index - 1
+
+
 _WHOLE = Shard(1, 1)
 
 
@@ -35,7 +53,7 @@ _WHOLE = Shard(1, 1)
 class OffloadSettings:
     """`state_dir` and `metrics_file` are absolute paths, `bandwidth_limit` is in bytes a second, None for no limit.
 
-    `provider_check` is whether deleting needs a Synapse whose configuration leads to the same place in S3.
+    `provider_check` is whether deleting needs a Synapse whose configuration names the same location in S3.
     """
 
     state_dir: str
@@ -106,3 +124,16 @@ def _verification(value: object, where: str) -> str:
     if value not in VERIFICATIONS:
         raise ConfigurationError(f"verify in {where} is {value!r}. Choose one of {', '.join(VERIFICATIONS)}.")
     return str(value)
+
+
+def parse_shard(text: str) -> Shard:
+    """Such as "2/3". Raises ConfigurationError for anything else."""
+    match = re.fullmatch("([0-9]{1,6})/([0-9]{1,6})", text)
+    if match:
+        shard = Shard(int(match.group(1)), int(match.group(2)))
+        if 1 <= shard.index <= shard.count:
+            return shard
+    raise ConfigurationError(
+        f"The shard {text!r} is not a share such as 2/3. "
+        "Give the number of this host and how many hosts there are, counted from 1."
+    )

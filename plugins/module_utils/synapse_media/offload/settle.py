@@ -2,44 +2,51 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files with an object: proven equal and unlinked, or handed back where they differ and the file is the right one."""
+"""Proves files to be in the bucket and unlinks them: those that were there before, and those that were uploaded.
+
+A response of 200 to an upload is no proof: the object has to be listed, of the size and with the digest of its file.
+An unlink rests on a recent response of the store: in a slow run a listing may be hours old when its turn comes.
+"""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 
-from ..errors import MediaError
-from .conflict import refuse_conflict
-from .content import Content
+from ..disk.content import Content, ContentProblem
+from ..disk.local_file import LocalFile
+from ..errors import MediaError, RequestFailed
+from ..event_loop.loop import Task
+from ..proof.conflict import refuse_conflict
+from ..proof.evidence import Proven, Unproven
+from ..proof.object_index import PAGE, PAGE_PAYS, Found, ObjectIndex, ask
+from ..s3.uploads import Uploaded
 from .context import Context
-from .evidence import remove_proven
-from .local_file import LocalFile, Proven
-from .outcome import tell
-from .presence import Found
-from .proof import Unproven, is_proven, look_closer
-from .reading import read_batches, read_contents
-from .transport.loop import Task
-from .windows import Candidate
+from .selection import Candidate
+
+# Uploads that are confirmed before the first of them is unlinked.
+_BATCH = 128
 
 
 async def settle_all(context: Context, present: Sequence[tuple[Candidate, Found]]) -> list[Candidate]:
-    """Unlinks what the bucket has already; gives back those that are to replace their object.
+    """Unlinks what the bucket has already, and returns the files that are to replace their object.
 
-    Raises StoreError where the store refuses the whole run.
+    Raises StoreError if the store refuses the whole run.
     """
     objects = {candidate.file.path: found for candidate, found in present}
     await _check_that_listings_prove(context, present, objects)
     tasks = []
-    for batch in read_batches(context, [candidate for candidate, dummy in present]):
+    for batch in context.batches([candidate for candidate, dummy in present]):
         await context.settling.enter()
         tasks.append(context.loop.start(_settle_batch(context, batch, objects)))
     return [candidate for task in tasks for candidate in await task]
 
 
 async def settle(context: Context, candidate: Candidate, found: Found, content: Content | None) -> bool:
-    """As settle_all() for one file; true where it is to replace its object. Raises the MediaError that is its end."""
+    """As settle_all() for one file; true if it is to replace its object. Raises the MediaError that is its end."""
     if content is None:
-        (content,) = await read_contents(context, [candidate], keep=0)
+        (content,) = await context.read([candidate], keep=0)
         if content is None:
             return False
     outcome = await _judge(context, candidate, content, found)
@@ -58,15 +65,15 @@ async def _check_that_listings_prove(
         return
     candidate, found = readable
     try:
-        objects[candidate.file.path] = await look_closer(context, candidate.file, found)
+        objects[candidate.file.path] = await context.evidence.look_closer(candidate.file, found)
     except Unproven:
-        # The file itself is told when its turn comes.
+        # The file itself is reported when its turn comes.
         context.listing_proves = False
 
 
 async def _settle_batch(context: Context, batch: Sequence[Candidate], objects: dict[str, Found]) -> list[Candidate]:
     try:
-        contents = await read_contents(context, batch, keep=0)
+        contents = await context.read(batch, keep=0)
         proven: list[Proven] = []
         slow: list[tuple[Candidate, Task[Proven | MediaError | None]]] = []
         for candidate, content in zip(batch, contents):
@@ -85,7 +92,7 @@ async def _settle_batch(context: Context, batch: Sequence[Candidate], objects: d
             elif outcome is None:
                 replacing.append(candidate)
             else:
-                tell(context, candidate.file, outcome)
+                context.failed(candidate.file, outcome)
         await remove_proven(context, proven)
         return replacing
     finally:
@@ -112,11 +119,11 @@ async def _judge_quietly(
 
 
 async def _judge(context: Context, candidate: Candidate, content: Content, found: Found) -> Proven | None:
-    """None where the file is to replace the object. Raises the MediaError that is the end of this file, or the run."""
+    """None if the file is to replace the object. Raises the MediaError that is the end of this file, or the run."""
     file, row = candidate
     if not context.listing_proves or found.needs_head:
-        found = await look_closer(context, file, found)
-    if await is_proven(context, file, content, found):
+        found = await context.evidence.look_closer(file, found)
+    if await context.evidence.is_copy(file, content, found):
         return Proven(file, content.identity, found=found)
     refuse_conflict(file, row, await _thumbnail_lengths(context, file), found.size)
     return None
@@ -125,6 +132,102 @@ async def _judge(context: Context, candidate: Candidate, content: Content, found
 async def _thumbnail_lengths(context: Context, file: LocalFile) -> set[int]:
     if file.is_original:
         return set()
-    lengths = await context.in_thread(context.rows.thumbnail_lengths, [file.media])
+    lengths = await context.files.in_thread(context.rows.thumbnail_lengths, [file.media])
     found: set[int] = lengths.get(file.media, set())
     return found
+
+
+async def confirm(context: Context, uploads: Sequence[Uploaded]) -> None:
+    """Looks up every upload in the bucket, and unlinks what is there. Raises StoreError, which ends the run."""
+    # One page for every thousand objects that these uploads have added, so that the whole run lists at most one page
+    # for every thousand objects, and one more. If all objects are of this run, a page that is not full covers all of
+    # them too, and saves a request for each.
+    full_pages, rest = divmod(len(uploads), PAGE)
+    most_lists = full_pages + (1 if context.uploads.new_objects.nothing_there and rest >= PAGE_PAYS else 0)
+    index = ObjectIndex(context.loop, context.bucket, most_lists=most_lists)
+    answers = await index.look_up([context.key(upload.file) for upload in uploads])
+    for start in range(0, len(uploads), _BATCH):
+        proven: list[Proven] = []
+        slow: list[tuple[Uploaded, Task[Found | MediaError]]] = []
+        for upload in uploads[start : start + _BATCH]:
+            found = answers[context.key(upload.file)]
+            if isinstance(found, Found) and _is_upload(upload, found) and not found.archived:
+                proven.append(_arrived(context, upload, found))
+            else:
+                slow.append((upload, context.loop.start(_look(context, upload))))
+        for upload, task in slow:
+            outcome = await task
+            if isinstance(outcome, Found):
+                proven.append(_arrived(context, upload, outcome))
+            else:
+                context.failed(upload.file, outcome)
+        await remove_proven(context, proven)
+
+
+async def confirm_one(context: Context, upload: Uploaded) -> None:
+    """As confirm(), for one file, by a HEAD."""
+    outcome = await _look(context, upload)
+    if isinstance(outcome, MediaError):
+        raise outcome
+    await remove_proven(context, [_arrived(context, upload, outcome)])
+
+
+def _is_upload(upload: Uploaded, found: Found) -> bool:
+    return found.size == upload.identity.size and found.etag in upload.etags
+
+
+async def _look(context: Context, upload: Uploaded) -> Found | MediaError:
+    """The object, compared by every means, since a listing may lag or give another ETag; or the error."""
+    found = await ask(context.bucket, context.key(upload.file))
+    if isinstance(found, RequestFailed):
+        return found
+    if found is None:
+        return Unproven("The store answered that it took the file, and has no object. Look into the store's own log.")
+    if _is_upload(upload, found) and not found.archived:
+        return found
+    try:
+        (content,) = await context.files.read([(upload.file, False, False)])
+        if isinstance(content, ContentProblem):
+            return content
+        if await context.evidence.is_copy(upload.file, content, found):
+            return found
+    except MediaError as error:
+        return error
+    return Unproven(
+        f"The store answered that it took the file, and its object differs ({found.size} bytes, ETag {found.etag}). "
+        "Look into the store's own log."
+    )
+
+
+def _arrived(context: Context, upload: Uploaded, found: Found) -> Proven:
+    context.taken(upload.file, repaired=upload.repaired)
+    return Proven(upload.file, upload.identity, uploaded=True, found=found)
+
+
+async def remove_proven(context: Context, proven: Sequence[Proven]) -> None:
+    """Unlinks the files if the run deletes, and reports each. Raises StoreError, which ends the run."""
+    if context.rehearse or not context.settings.delete_local:
+        for one in proven:
+            if not one.uploaded:
+                context.proven_only(one.file)
+        return
+    oldest = time.monotonic() - context.settings.evidence_age.total_seconds()
+    fresh = [one for one in proven if _asked_at(one) >= oldest]
+    if len(fresh) < len(proven):
+        tasks = [context.loop.start(_asked_again(context, one)) for one in proven if _asked_at(one) < oldest]
+        fresh += [one for one in [await task for task in tasks] if one is not None]
+    if fresh:
+        await context.removals.remove(fresh)
+
+
+def _asked_at(proven: Proven) -> float:
+    return proven.found.asked_at if proven.found is not None else -math.inf
+
+
+async def _asked_again(context: Context, proven: Proven) -> Proven | None:
+    """With the store's response of now. None, and reported, if the object is not what was proven any more."""
+    try:
+        return await context.evidence.ask_again(proven)
+    except MediaError as error:
+        context.failed(proven.file, error)
+        return None

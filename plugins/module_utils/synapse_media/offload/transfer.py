@@ -2,49 +2,45 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One window of files: what is missing is uploaded, what is there is proven or replaced, what is proven is unlinked."""
+"""Transfers one window: uploads what is missing, and proves or replaces what is in the bucket already."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import MediaError
-from .confirm import confirm, confirm_one
-from .conflict import proves_file, refuse_disagreement
-from .content import Content
+from ..disk.content import Content
+from ..errors import MediaError, RequestFailed
+from ..event_loop.loop import Task
+from ..proof.conflict import proves_file, refuse_disagreement
+from ..proof.object_index import Found, LookupResult, ask
+from ..s3.multipart import LARGE, LARGEST_WHOLE, upload_parts
+from ..s3.uploads import Uploaded
 from .context import Context
-from .multipart import LARGE, LARGEST_WHOLE, upload_parts
-from .outcome import taken, tell
-from .presence import Answer, Found, ask
-from .reading import read_batches, read_contents
-from .settle import settle, settle_all
-from .transport.client import RequestFailed
-from .transport.loop import Task
-from .upload import Uploaded, upload_whole
-from .windows import Candidate
+from .selection import Candidate
+from .settle import confirm, confirm_one, settle, settle_all
 
-# A file of up to LARGEST_WHOLE goes in parts where so many of its like would not fill the connections.
+# A file of up to LARGEST_WHOLE is uploaded in parts if there are too few of them to use all connections.
 _PARTS_OF_ONE = 3
-# Contents that wait for their turn on the wire, in bytes over all of them.
+# Contents that wait for a connection, in bytes over all of them.
 _MOST_KEPT = 32 * 1024 * 1024
 _LARGEST_KEPT = 128 * 1024
 
 
-async def transfer(context: Context, candidates: Sequence[Candidate], answers: Mapping[str, Answer]) -> None:
-    """What became of each file goes into the report. Raises StoreError where the store refuses the whole run.
+async def transfer(context: Context, candidates: Sequence[Candidate], responses: Mapping[str, LookupResult]) -> None:
+    """What became of each file goes into the report. Raises StoreError if the store refuses the whole run.
 
-    Large files are still under way afterwards, as tasks in context.background.
+    Large files are still under way afterwards, as tasks in context.uploads.background.
     """
     missing: list[Candidate] = []
     present: list[tuple[Candidate, Found]] = []
     for candidate in candidates:
-        answer = answers[context.key(candidate.file)]
-        if isinstance(answer, RequestFailed):
-            context.fail(candidate.file, answer)
-        elif answer is None:
+        response = responses[context.key(candidate.file)]
+        if isinstance(response, RequestFailed):
+            context.fail(candidate.file, response)
+        elif response is None:
             missing.append(candidate)
         else:
-            present.append((candidate, answer))
+            present.append((candidate, response))
     settled = context.loop.start(_settle(context, present))
     uploads = await _upload(context, missing, repaired=False)
     uploads += await settled
@@ -60,16 +56,16 @@ async def _settle(context: Context, present: Sequence[tuple[Candidate, Found]]) 
 
 
 async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired: bool) -> list[Uploaded]:
-    """Those that the store said it took. A dry run reads the files all the same: what is damaged would not be taken."""
+    """Returns the uploads that the store took. A dry run reads the files too, so that damaged ones are reported."""
     large = [candidate for candidate in candidates if candidate.file.size >= LARGE]
     in_parts_from = LARGE if len(large) * _PARTS_OF_ONE <= context.settings.concurrency else LARGEST_WHOLE
     for candidate in large:
         await context.large_files.enter()
         in_parts = candidate.file.size >= in_parts_from
-        context.background.append(context.loop.start(_move_large(context, candidate, repaired, in_parts)))
+        context.uploads.background.append(context.loop.start(_move_large(context, candidate, repaired, in_parts)))
     batches: list[Task[list[Task[Uploaded | None]]]] = []
-    for batch in read_batches(context, [candidate for candidate in candidates if candidate.file.size < LARGE]):
-        # One batch at a time: several that hold a part of what they need would wait for each other for ever.
+    for batch in context.batches([candidate for candidate in candidates if candidate.file.size < LARGE]):
+        # One batch at a time: two that each hold a part of what they need would wait for each other for ever.
         async with context.batch_turn:
             for dummy in batch:
                 await context.small_files.enter()
@@ -80,14 +76,14 @@ async def _upload(context: Context, candidates: Sequence[Candidate], *, repaired
 
 async def _upload_batch(context: Context, batch: Sequence[Candidate], repaired: bool) -> list[Task[Uploaded | None]]:
     kept = 0 if context.rehearse else min(_LARGEST_KEPT, _MOST_KEPT // context.settings.concurrency)
-    contents = await read_contents(context, batch, keep=kept, to_upload=not context.rehearse)
+    contents = await context.read(batch, keep=kept, to_upload=not context.rehearse)
     tasks: list[Task[Uploaded | None]] = []
     for candidate, content in zip(batch, contents):
         if content is None:
             context.small_files.leave()
         elif context.rehearse:
             context.small_files.leave()
-            taken(context, candidate.file, repaired=repaired)
+            context.taken(candidate.file, repaired=repaired)
         else:
             tasks.append(context.loop.start(_put(context, candidate, content, repaired)))
     return tasks
@@ -96,11 +92,13 @@ async def _upload_batch(context: Context, batch: Sequence[Candidate], repaired: 
 async def _put(context: Context, candidate: Candidate, content: Content, repaired: bool) -> Uploaded | None:
     file, row = candidate
     try:
-        upload = await upload_whole(context, file, content, may_replace=proves_file(file, row), repaired=repaired)
+        upload = await context.uploads.upload_whole(
+            file, content, may_replace=proves_file(file, row), repaired=repaired
+        )
         if upload is None:
             return await _put_over_what_was_left_out(context, candidate)
     except MediaError as error:
-        tell(context, file, error)
+        context.failed(file, error)
         return None
     finally:
         context.small_files.leave()
@@ -109,53 +107,60 @@ async def _put(context: Context, candidate: Candidate, content: Content, repaire
 
 async def _put_over_what_was_left_out(context: Context, candidate: Candidate) -> Uploaded | None:
     """For an object that the listing did not name. Raises as upload_whole()."""
-    (content,) = await read_contents(context, [candidate], keep=0)
+    (content,) = await context.read([candidate], keep=0)
     if content is None or not await _replaces(context, candidate, content):
         return None
-    return await upload_whole(context, candidate.file, content, may_replace=True, repaired=True)
+    return await context.uploads.upload_whole(candidate.file, content, may_replace=True, repaired=True)
 
 
 async def _replaces(context: Context, candidate: Candidate, content: Content | None) -> bool:
-    """Whether the file is to replace the object at its key. False: it was proven and unlinked, or is told."""
-    found = await ask(context.s3, context.key(candidate.file))
+    """Whether the file is to replace the object at its key. False: it was proven and unlinked, or is reported."""
+    found = await ask(context.bucket, context.key(candidate.file))
     if isinstance(found, RequestFailed):
         raise found
     return found is None or await settle(context, candidate, found, content)
 
 
 async def _move_large(context: Context, candidate: Candidate, repaired: bool, in_parts: bool) -> None:
-    """All that is to be done with one file, up to its unlink."""
+    """Does everything for one large file, up to its unlink."""
     file = candidate.file
     try:
-        # Before anything is sent; the digest is known only when all of it was read.
+        # Checked before anything is sent; the SHA-256 is known only when all of it was read.
         refuse_disagreement(file, None, candidate.row)
         if context.rehearse:
-            if await read_contents(context, [candidate], keep=0) != [None]:
-                taken(context, file, repaired=repaired)
+            if await context.read([candidate], keep=0) != [None]:
+                context.taken(file, repaired=repaired)
             return
         upload = await (_in_parts if in_parts else _in_one)(context, candidate, repaired)
         if upload is not None:
             await confirm_one(context, upload)
     except MediaError as error:
-        tell(context, file, error)
+        context.failed(file, error)
     finally:
         context.large_files.leave()
 
 
 async def _in_one(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
-    # It takes two answers of the store, and saves more than half of the work.
-    await context.checks.begin_checksum()
-    (content,) = await read_contents(context, [candidate], keep=0, to_upload=True)
+    # Costs two requests, and saves more than half of the work.
+    await context.uploads.checks.begin_checksum()
+    (content,) = await context.read([candidate], keep=0, to_upload=True)
     if content is None:
         return None
     may_replace = proves_file(*candidate)
-    upload = await upload_whole(context, candidate.file, content, may_replace=may_replace, repaired=repaired)
+    upload = await context.uploads.upload_whole(candidate.file, content, may_replace=may_replace, repaired=repaired)
     return upload or await _put_over_what_was_left_out(context, candidate)
 
 
 async def _in_parts(context: Context, candidate: Candidate, repaired: bool) -> Uploaded | None:
-    if not repaired and await context.new_objects.exists(context.key(candidate.file)):
+    if not repaired and await context.uploads.new_objects.exists(context.key(candidate.file)):
         if not await _replaces(context, candidate, None):
             return None
         repaired = True
-    return await upload_parts(context, candidate.file, candidate.row, repaired=repaired)
+    file, row = candidate
+    return await upload_parts(
+        context.uploads,
+        file,
+        lambda sha256: refuse_disagreement(file, sha256, row),
+        wants_sha256=proves_file(file, row),
+        repaired=repaired,
+    )

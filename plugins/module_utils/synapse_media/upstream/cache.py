@@ -12,8 +12,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from ..disk.layout import Media
 from ..errors import ConfigurationError, LockedError
-from ..layout import Media
 
 CACHE_NAME = "cache.db"
 _LOCK_TIMEOUT = 30.0

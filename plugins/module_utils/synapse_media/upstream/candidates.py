@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ..layout import Media, content_path, is_ordinary, thumbnail_directory
-from .diffs import SHOWN
+from ..disk.layout import Media, content_path, is_ordinary, thumbnail_directory
+from ..reporting import SHOWN
 from .plan import Plan, PlannedFile
 from .problems import Problems
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..disk.state_directory import make_state_dir
 from ..errors import ConfigurationError
-from ..forked import call_as
-from ..offload.provider_check import check_provider
-from ..privileges import worker
-from ..state_directory import make_state_dir
+from ..process.forked import call_as
+from ..process.privileges import worker
+from ..settings.provider_check import check_provider
 from .job import Job
 from .report import report_of_error, report_of_result
 from .results import StepResult

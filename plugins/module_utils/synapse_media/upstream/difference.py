@@ -10,10 +10,10 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
+from ..database.lookups import RowFacts, open_database
+from ..disk.layout import LOCAL, LOCAL_CONTENT, REMOTE, REMOTE_CONTENT, Media
 from ..errors import MediaError
-from ..homeserver import DatabaseSettings
-from ..layout import LOCAL, LOCAL_CONTENT, REMOTE, REMOTE_CONTENT, Media
-from .synapse_database import RowFacts, open_database
+from ..settings.homeserver import DatabaseSettings
 
 _CHUNK = 1024 * 1024
 _CONFLICT = "The file and its object differ and nothing proves which of them is right: "

@@ -11,13 +11,13 @@ import signal
 from dataclasses import dataclass
 from itertools import dropwhile
 
-from ..homeserver import DatabaseSettings
-from ..store import StoreSettings
-from ..store_errors import explain
+from ..database.errors import explain_database_words
+from ..s3.explain import explain
+from ..settings.homeserver import DatabaseSettings
+from ..settings.store import StoreSettings
 from . import launcher
 from .output import Output
 from .script import Ended
-from .synapse_database import explain_database_words
 
 _ANSWER = re.compile(r"An error occurred \(([^)]+)\) when calling the (\w+) operation(?:[^:]*): (.*)", re.DOTALL)
 # What upstream makes of an error code that is no number: it compares it with 404.
@@ -142,7 +142,7 @@ def _botocore_error_by_words(words: str) -> str | None:
 
 
 class _Answered(Exception):
-    """A store's answer, rebuilt from what the script printed of it, in the shape that explain() knows."""
+    """A store's response, rebuilt from what the script printed of it, in the shape that explain() knows."""
 
     def __init__(self, code: str, operation: str, message: str) -> None:
         super().__init__(f"An error occurred ({code}) when calling the {operation} operation: {message}")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..homeserver import DatabaseSettings
-from ..store import StoreSettings
+from ..settings.homeserver import DatabaseSettings
+from ..settings.store import StoreSettings
 from .failures import Context, reason_of
 from .media_store import MediaStore
 from .output import Output

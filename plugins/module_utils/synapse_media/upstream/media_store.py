@@ -18,8 +18,8 @@ import os
 import uuid
 from pathlib import Path
 
+from ..disk.layout import FIRST_LEVEL, MARK_NAME
 from ..errors import ConfigurationError
-from ..layout import FIRST_LEVEL, MARK_NAME
 from .state import STORE_ID_NAME
 
 _MARK_TEXT = """{id}

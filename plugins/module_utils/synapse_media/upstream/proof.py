@@ -12,11 +12,11 @@ from itertools import tee
 from typing import cast
 
 from ..errors import StoreError
-from ..homeserver import DatabaseSettings
-from ..store import StoreSettings, sse_arguments
-from ..store_client import make_client
-from ..store_encryption import not_confirmed
-from ..store_errors import error_code, error_status, explain
+from ..s3.boto.client import make_client
+from ..s3.boto.trial_objects import not_confirmed
+from ..s3.explain import error_code, error_status, explain
+from ..settings.homeserver import DatabaseSettings
+from ..settings.store import StoreSettings, sse_arguments
 from .batches import in_batches
 from .content import FileChangedError, ReadBack, ReadBackError, equal
 from .difference import Sizes, explain_difference
@@ -25,7 +25,7 @@ from .plan import ABSENT, DIFFERS, PRESENT, PROVEN, UNKNOWN, UPLOADED, Plan, Pla
 from .problems import SHOWN, Problems
 
 _BATCH = 500
-# What a store answers to a HEAD with another customer key than the object's, and to one without a key.
+# What a store responses to a HEAD with another customer key than the object's, and to one without a key.
 _OTHER_KEY = (400, 403)
 _KEY_NEEDED = 400
 
@@ -77,7 +77,11 @@ class Prover:
         for batch in in_batches(self._plan.files(ABSENT), _BATCH):
             found = [(file, self._head(file)) for file in batch]
             self._plan.set_states(
-                [(file.path, self._state(file, answer, verdict)) for file, answer in found if answer.remote is not None]
+                [
+                    (file.path, self._state(file, response, verdict))
+                    for file, response in found
+                    if response.remote is not None
+                ]
             )
         return verdict
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from ..database.lookups import BATCH, RemoteRow, SynapseDatabase
+from ..disk.layout import LOCAL, REMOTE, Media, media_on_disk
 from ..errors import ConfigurationError
-from ..layout import LOCAL, REMOTE, Media, media_on_disk
 from .batches import in_batches
 from .cache import Cache
-from .synapse_database import BATCH, RemoteRow, SynapseDatabase
 
 # In a file of SQLite's own, so that memory stays flat however much is on the disk.
 _ON_DISK = """

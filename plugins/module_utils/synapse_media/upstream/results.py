@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import ScriptError
-from .diffs import Diff
+from ..reporting import Diff
 
 
 @dataclass

@@ -12,13 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..source import Source
-from ..store import StoreSettings
-from .environment import apply, run_environment
+from ..disk.state_directory import make_state_dir
+from ..errors import ConfigurationError
+from ..process.environment import apply, run_environment
+from ..process.privileges import become, worker
+from ..settings.config import ConfigFile, refuse_unknown, text
+from ..settings.source import Source, resolve
+from ..settings.store import StoreSettings
 from .job import Job
 from .media_store import MediaStore
-from .script import Script, require_script
+from .script import Script, default_path, require_script
 from .state import Workspace, open_workspace, write_aws_config, write_database
+
+_KEYS = ("older_than", "delete_local", "provider_check", "state_dir", "script")
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,34 @@ class SessionSettings:
     script: str
     rehearse: bool = False
     show_progress: bool = False
+
+
+def settings_of(
+    config: ConfigFile, *, deletes: bool = False, rehearse: bool = False, show_progress: bool = False
+) -> SessionSettings:
+    """The settings of a run that `deletes` or not, from the configuration file. Raises ConfigurationError."""
+    where = f"migrate in {config.path}"
+    refuse_unknown(config.migrate, _KEYS, where)
+    state_dir = text(config.migrate, "state_dir", where)
+    if state_dir is None or not state_dir.startswith("/"):
+        raise ConfigurationError(f"state_dir of {where} is {state_dir!r}. Write the directory in full.")
+    return SessionSettings(
+        source=resolve(config.source, with_processes=deletes),
+        store=config.store,
+        state_dir=state_dir,
+        script=text(config.migrate, "script", where) or default_path(),
+        rehearse=rehearse,
+        show_progress=show_progress,
+    )
+
+
+def become_worker(settings: SessionSettings, user: str | None) -> None:
+    """Makes the state directory, then this process continues as the user whom the media belongs to."""
+    account = worker(user, settings.source.media_path)
+    if not settings.rehearse:
+        make_state_dir(settings.state_dir, account)
+    if account is not None:
+        become(account)
 
 
 # The workspace is closed when this generator is, which contextmanager does at the end of the block.

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..disk.lock import LOCK_NAME, RunLock
+from ..disk.state_directory import check_ours, write_whole
 from ..errors import ConfigurationError
-from ..homeserver import DatabaseSettings
-from ..lock import LOCK_NAME, RunLock
-from ..state_directory import check_ours
-from ..store import StoreSettings, aws_config_text
-from ..whole_file import write_whole
+from ..settings.homeserver import DatabaseSettings
+from ..settings.store import StoreSettings, aws_config_text
 from .cache import CACHE_NAME, copy_cache
 
 try:

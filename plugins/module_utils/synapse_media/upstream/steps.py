@@ -6,18 +6,19 @@
 
 from __future__ import annotations
 
-from ..durations import in_seconds, parse_duration
+from ..database.errors import require_file
+from ..database.lookups import open_database
+from ..disk.layout import content_path
 from ..errors import ConfigurationError
-from ..homeserver import DatabaseSettings
-from ..layout import content_path
+from ..reporting import SHOWN
+from ..settings.homeserver import DatabaseSettings
+from ..settings.units import in_seconds, parse_duration
 from .cache import Cache, open_cache
 from .candidates import look_for_files
-from .diffs import SHOWN
 from .job import Job
 from .reoffer import Reoffer
 from .results import CheckDeletedResult, StepFailedError, UpdateDbResult
 from .state import write_database
-from .synapse_database import open_database, require_file
 
 
 def update_db(job: Job, older_than: str) -> UpdateDbResult:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..sizes import in_words
+from ..settings.units import in_words
 
 _COUNTS = (
     "rows_synced",

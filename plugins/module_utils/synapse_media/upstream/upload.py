@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..errors import ConfigurationError
-from ..store import StoreSettings
+from ..reporting import SHOWN
+from ..settings.store import StoreSettings
 from .cache import Snapshot, open_cache
 from .candidates import Findings, list_candidates, wait_until_settled
-from .diffs import SHOWN
 from .job import Job
 from .output import Output
 from .plan import ABSENT, DELETED, DIFFERS, PRESENT, PROVEN, UPLOADED, Plan, PlannedFile

@@ -1,0 +1,263 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is in a file: opened without following a link, read and digested while it stays the file that was seen.
+
+Everything here blocks and belongs in a worker thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..errors import MediaError
+from .checksums import Checksum
+from .directories import OpenDirectories
+from .local_file import Identity, LocalFile, identity_of
+from .own_unlinks import OwnUnlinks
+from .pace import FileSystemPace
+
+__all__ = [
+    "CHANGED",
+    "SMALL",
+    "STOPPED",
+    "UNREADABLE",
+    "VANISHED",
+    "Content",
+    "ContentProblem",
+    "Identity",
+    "checksum_of",
+    "digest_in_order",
+    "digest_part",
+    "digest_sha256",
+    "identity_of",
+    "open_file",
+    "read_batch",
+]
+
+CHANGED = "changed"
+VANISHED = "vanished"
+UNREADABLE = "unreadable"
+# The run is ending, and nobody waits for the digest any more.
+STOPPED = "stopped"
+
+_MIB = 1024 * 1024
+# In bytes: up to here a file is read in one go.
+SMALL = 1 * _MIB
+_STEP = 1 * _MIB
+
+# Not blocking: what took a file's place may be a FIFO, and opening that would wait for a writer.
+_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# A look by the engine is no use of the media.
+_UNNOTICED = _READING | getattr(os, "O_NOATIME", 0)
+
+
+class Content(NamedTuple):
+    """A file's digests, raw, and its bytes where they were to be kept. Without an MD5 there is a checksum (base64)."""
+
+    identity: Identity
+    md5: bytes
+    sha256: bytes | None
+    data: bytes | None
+    checksum: str = ""
+
+
+class ContentProblem(MediaError):
+    """A file cannot be relied on; `reason` is CHANGED, VANISHED, UNREADABLE or STOPPED."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def _never() -> bool:
+    return False
+
+
+def read_batch(
+    root: str,
+    wanted: Sequence[tuple[LocalFile, bool, bool]],
+    stop: Callable[[], bool] = _never,
+    unlinks: OwnUnlinks | None = None,
+    pace: FileSystemPace | None = None,
+    checksum: str = "",
+) -> list[Content | ContentProblem]:
+    """The MD5s, the SHA-256s and the bytes of files; cheaper if neighbours come together. Never raises OSError.
+
+    Each is wanted with two flags: whether to make a SHA-256, and whether to keep the bytes if they are at most SMALL.
+    `unlinks` knows which changes of hard-linked files are this run's own. `pace` learns how long the opens take. Files
+    larger than SMALL get the `checksum` of that name in place of an MD5, where one is given.
+    """
+    with OpenDirectories(root) as directories:
+        files = _Files(directories, unlinks or OwnUnlinks(), pace)
+        return [_read(files, file, want_sha256, keep, stop, checksum) for file, want_sha256, keep in wanted]
+
+
+def open_file(root: str, file: LocalFile, unlinks: OwnUnlinks | None = None) -> int:
+    """A descriptor to read from, the caller's to close. Raises ContentProblem unless it is the file that was seen."""
+    with OpenDirectories(root) as directories:
+        return _Files(directories, unlinks or OwnUnlinks(), None).open(file, file.identity)
+
+
+def digest_part(descriptor: int, offset: int, length: int) -> bytes:
+    """The MD5 of a part, raw. Raises ContentProblem where the file ends before it, OSError where it cannot be read."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for chunk in _chunks(descriptor, offset, length, _never):
+        digest.update(chunk)
+    return digest.digest()
+
+
+def digest_sha256(descriptor: int, length: int, stop: Callable[[], bool]) -> bytes:
+    """The SHA-256 of the first bytes, raw; `stop` is asked before each MiB. Raises as digest_part(), or STOPPED."""
+    digest = hashlib.sha256()
+    for chunk in _chunks(descriptor, 0, length, stop):
+        digest.update(chunk)
+    return digest.digest()
+
+
+def checksum_of(descriptor: int, offset: int, length: int, name: str, stop: Callable[[], bool] = _never) -> str:
+    """A checksum of a part, in base64; `name` is one of checksums.available(). Raises as digest_sha256()."""
+    checksum = Checksum(name)
+    for chunk in _chunks(descriptor, offset, length, stop):
+        checksum.update(chunk)
+    return checksum.base64()
+
+
+def digest_in_order(descriptor: int, offset: int, length: int, sha256: Any, name: str, stop: Callable[[], bool]) -> str:
+    """The checksum of a part, in base64, in the same pass in which its bytes go into the SHA-256 of the whole file."""
+    checksum = Checksum(name)
+    for chunk in _chunks(descriptor, offset, length, stop):
+        sha256.update(chunk)
+        checksum.update(chunk)
+    return checksum.base64()
+
+
+class _Files:
+    """Opens files below one set of open directories."""
+
+    def __init__(self, directories: OpenDirectories, unlinks: OwnUnlinks, pace: FileSystemPace | None) -> None:
+        self._directories = directories
+        self._unlinks = unlinks
+        self._pace = pace
+
+    def open(self, file: LocalFile, identity: Identity) -> int:
+        """Raises ContentProblem unless it is the file that was seen, with this identity."""
+        try:
+            directory, name = self._directories.place_of(file.path)
+            began = time.perf_counter()
+            try:
+                descriptor = os.open(name, _UNNOTICED, dir_fd=directory)
+            except PermissionError:
+                # Only a file's owner may leave its access time alone.
+                descriptor = os.open(name, _READING, dir_fd=directory)
+        except OSError as error:
+            raise _problem(file, error) from error
+        if self._pace is not None:
+            self._pace.note(time.perf_counter() - began)
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and self.is_same(identity, status):
+            return descriptor
+        os.close(descriptor)
+        raise _changed(file)
+
+    def is_same(self, identity: Identity, status: os.stat_result) -> bool:
+        return identity.is_of(status) or self._unlinks.is_same(identity, identity_of(status))
+
+
+def _read(
+    files: _Files, file: LocalFile, want_sha256: bool, keep: bool, stop: Callable[[], bool], checksum: str
+) -> Content | ContentProblem:
+    try:
+        identity = file.identity
+        descriptor = files.open(file, identity)
+        try:
+            content = _digested(descriptor, file, identity, want_sha256, keep, stop, checksum)
+            # Whoever wrote meanwhile has left a later time or another size behind.
+            return content if files.is_same(identity, os.fstat(descriptor)) else _changed(file)
+        finally:
+            os.close(descriptor)
+    except ContentProblem as problem:
+        return problem
+    except OSError as error:
+        return _problem(file, error)
+
+
+def _digested(
+    descriptor: int,
+    file: LocalFile,
+    identity: Identity,
+    want_sha256: bool,
+    keep: bool,
+    stop: Callable[[], bool],
+    checksum: str,
+) -> Content:
+    if file.size <= SMALL:
+        data = _whole(descriptor, file)
+        md5 = hashlib.md5(data, usedforsecurity=False).digest()
+        sha256 = hashlib.sha256(data).digest() if want_sha256 else None
+        return Content(identity, md5, sha256, data if keep else None)
+    checked = Checksum(checksum) if checksum else hashlib.md5(usedforsecurity=False)
+    sha256_so_far = hashlib.sha256() if want_sha256 else None
+    for chunk in _chunks(descriptor, 0, file.size, stop):
+        checked.update(chunk)
+        if sha256_so_far:
+            sha256_so_far.update(chunk)
+    digest = sha256_so_far.digest() if sha256_so_far else None
+    if isinstance(checked, Checksum):
+        return Content(identity, b"", digest, None, checked.base64())
+    return Content(identity, checked.digest(), digest, None)
+
+
+def _whole(descriptor: int, file: LocalFile) -> bytes:
+    # One byte more than there should be, so that a file that grew shows itself.
+    data = os.read(descriptor, file.size + 1)
+    while len(data) < file.size:
+        more = os.read(descriptor, file.size + 1 - len(data))
+        if not more:
+            break
+        data += more
+    if len(data) != file.size:
+        raise _changed(file)
+    return data
+
+
+def _chunks(descriptor: int, offset: int, length: int, stop: Callable[[], bool]) -> Iterator[memoryview]:
+    """Each is valid until the next is asked for."""
+    buffer = memoryview(bytearray(min(_STEP, length)))
+    while length > 0:
+        if stop():
+            raise ContentProblem("Reading was stopped, as the run is ending. Run this again.", STOPPED)
+        received = os.preadv(descriptor, [buffer[: min(_STEP, length)]], offset)
+        if not received:
+            raise ContentProblem(
+                "The file became shorter while it was read. It is left alone; the next run looks at it again.", CHANGED
+            )
+        yield buffer[:received]
+        offset += received
+        length -= received
+
+
+def _changed(file: LocalFile) -> ContentProblem:
+    return ContentProblem(
+        f"{file.path} changed while it was looked at. It is left alone; the next run looks at it again.", CHANGED
+    )
+
+
+def _problem(file: LocalFile, error: OSError) -> ContentProblem:
+    if isinstance(error, FileNotFoundError):
+        return ContentProblem(f"{file.path} is gone since it was listed. Somebody else removed it.", VANISHED)
+    # A link, a socket or a file in the place of what was there.
+    if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO) or isinstance(error, NotADirectoryError):
+        return _changed(file)
+    return ContentProblem(
+        f"{file.path} cannot be read ({error.strerror or error}). "
+        "Give it to the user this runs as, or look after the disk it is on.",
+        UNREADABLE,
+    )

@@ -1,5 +1,0 @@
-# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
-# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-
-"""The way to the store: one event loop, HTTP/1.1 over a few kept connections, signatures and retries."""

@@ -1,0 +1,48 @@
+"""What starting the verb costs: nothing that it does not need is imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "plugins" / "module_utils"
+SHOW = "import sys; {}; sys.stdout.write(chr(10).join(sys.modules))"
+
+
+def imported(statements: str) -> set[str]:
+    """The modules that a fresh interpreter has after these statements."""
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW.format(statements)],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_the_command_line_alone_imports_no_engine() -> None:
+    modules = imported("import synapse_media.__main__")
+    assert "synapse_media.commands.arguments" in modules
+    heavy = ("boto3", "botocore", "psycopg2", "yaml", "tqdm", "humanize", "s3transfer")
+    assert modules.isdisjoint(heavy)
+    assert modules.isdisjoint({"synapse_media.offload.job", "synapse_media.upstream.command"})
+
+
+def test_a_command_imports_no_other() -> None:
+    start = "sys.argv = ['synapse_media', 'offload']; import synapse_media.__main__ as m; {}"
+    modules = imported(start.format("m.main()"))
+    assert "synapse_media.offload.job" in modules
+    assert not any(name.startswith(("synapse_media.upstream", "synapse_media.commands.migrate")) for name in modules)
+
+
+@pytest.mark.parametrize("module", ["synapse_media.settings.store", "synapse_media.offload.job"])
+def test_the_engine_needs_no_boto3(module: str) -> None:
+    modules = imported(f"import {module}")
+    assert module in modules
+    assert modules.isdisjoint({"boto3", "botocore", "tqdm", "humanize", "s3transfer"})
+    assert "synapse_media.upstream.launcher" not in modules
