@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .provider_entry import KEY, PROVIDER_MODULE
-from .provider_flow import unmarked
-from .provider_plan import find_ours
+from .homeserver_edit.entry import KEY, PROVIDER_MODULE
+from .homeserver_edit.flow_entry import unmarked
+from .homeserver_edit.plan import find_ours
 from .synapse_media.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
 
 # The address to reach a listener by that listens on all of them.

@@ -187,24 +187,24 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     CONNECTION_ARGUMENTS,
     settings_from,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_validation import Validator
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_change import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import (
+    Reader,
+    is_private_group,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import ProviderEntry
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import (
+    Layout,
+    plan_entry,
+    plan_removal,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.validation import Validator
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import (
     ASKED_NOT_TO,
     NOTHING_TO_VALIDATE,
     carry_out,
     differences,
     judge,
     planned_access,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import ProviderEntry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import (
-    Layout,
-    plan_entry,
-    plan_removal,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.secure_file import (
-    Reader,
-    is_private_group,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
     ConfigurationError,

@@ -66,7 +66,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_usage import Removal, usage
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.usage import Removal, usage
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 
 

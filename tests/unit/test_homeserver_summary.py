@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_summary import (
     base_url,
     retention_warning,
     summary,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
-from provider_files import ConfigurationFiles, entry
+from homeserver_files import ConfigurationFiles, entry
 
 HTTP = {"type": "http", "port": 8008, "resources": [{"names": ["client", "federation"]}]}
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .provider_entry import KEY, PROVIDER_MODULE, ProviderEntry, check_printable
-from .provider_place import ENTRY_ADDED, KEY_ADDED, LIST_ADDED, Place
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import parse
-from .yaml_outline import Node, outline
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.homeserver import parse
+from .entry import KEY, PROVIDER_MODULE, ProviderEntry, check_printable
+from .insertion_point import ENTRY_ADDED, KEY_ADDED, LIST_ADDED, Place
+from .outline import Node, outline
 
 # Synapse reads module, config and the switches of an entry, and passes over every other key.
 MARK = "managed_by"

@@ -12,7 +12,7 @@ import pwd
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.secure_file import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import (
     Access,
     Reader,
     access_of,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .provider_entry import CONFIG_KEYS, SECRETS, SWITCHES, ProviderEntry, shown_value
-from .provider_flow import MARK
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.store import prefix_warning
-from .synapse_media.store_place import CONFIRMATION, StorePlace, endpoint_identity
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.store import prefix_warning
+from ..synapse_media.store_place import CONFIRMATION, StorePlace, endpoint_identity
+from .entry import CONFIG_KEYS, SECRETS, SWITCHES, ProviderEntry, shown_value
+from .flow_entry import MARK
 
 # What the provider takes where the entry says nothing.
 _DEFAULTS = {"prefix": "", "sse_customer_algo": "AES256", "storage_class": "STANDARD"}

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.store import PROVIDER_STORAGE_CLASSES, StoreSettings
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.store import PROVIDER_STORAGE_CLASSES, StoreSettings
 
 KEY = "media_storage_providers"
 PROVIDER_MODULE = "s3_storage_provider.S3StorageProviderBackend"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils import provider_usage
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_usage import Removal, Usage, usage
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit import usage as usage_module
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.usage import Removal, Usage, usage
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseCommand
-from provider_files import ConfigurationFiles
+from homeserver_files import ConfigurationFiles
 
 PYTHON = "/opt/synapse/bin/python"
 BY_HAND = f"{KEY}:\n- module: {PROVIDER_MODULE}\n  config: {{bucket: media, prefix: synapse/}}\n"
@@ -22,13 +22,13 @@ NOTHING_LEFT = Usage([], [])
 
 @pytest.fixture(autouse=True)
 def no_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(provider_usage, "PACKAGED", SynapseCommand(PYTHON, [str(tmp_path / "none")], None))
+    monkeypatch.setattr(usage_module, "PACKAGED", SynapseCommand(PYTHON, [str(tmp_path / "none")], None))
 
 
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> list[SynapseCommand]:
     found: list[SynapseCommand] = []
-    monkeypatch.setattr(provider_usage, "synapse_processes", lambda run: found)
+    monkeypatch.setattr(usage_module, "synapse_processes", lambda run: found)
     return found
 
 

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .provider_block import BEGIN, remove_block
-from .provider_entry import PROVIDER_MODULE
-from .synapse_installation import PACKAGED
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import YAML_IMPORT_ERROR, config_files, read_text
-from .synapse_service import SynapseCommand, synapse_processes
-from .systemd_unit import Run
+from ..synapse_installation import PACKAGED
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.homeserver import YAML_IMPORT_ERROR, config_files, read_text
+from ..synapse_service import SynapseCommand, synapse_processes
+from ..systemd_unit import Run
+from .entry import PROVIDER_MODULE
+from .managed_block import BEGIN, remove_block
 
 _MODULE = PROVIDER_MODULE.partition(".")[0]
 _COMMENT = re.compile(r"(^|\s)#.*$", re.MULTILINE)

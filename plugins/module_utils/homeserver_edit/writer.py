@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .homeserver_validation import Validator
-from .provider_block import BEGIN, END, WAS
-from .provider_entry import KEY, MASK, PROVIDER_MODULE, masked_lines
-from .provider_flow import FlowEntry
-from .provider_plan import Change, Plan, find_ours
-from .secure_file import Access, Reader, access_of, delete, new_access, replace, set_access, tightened
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import parse, read_merged, read_text
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.homeserver import parse, read_merged, read_text
+from .access import Access, Reader, access_of, delete, new_access, replace, set_access, tightened
+from .entry import KEY, MASK, PROVIDER_MODULE, masked_lines
+from .flow_entry import FlowEntry
+from .managed_block import BEGIN, END, WAS
+from .plan import Change, Plan, find_ours
+from .validation import Validator
 
 NOTHING_TO_VALIDATE = "Nothing changes."
 ON_ONE_LINE = "# The entry of matrix_ops.synapse_s3, which stands on one line:"

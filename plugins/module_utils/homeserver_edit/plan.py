@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .provider_block import Block, find_block, fits, refresh_block, remove_block, write_block
-from .provider_comparison import Comparison, new_place_warnings
-from .provider_entry import KEY, ProviderEntry
-from .provider_flow import FlowEntry, find_flow_entry, refresh_flow, remove_flow, unmarked, write_flow
-from .provider_place import Place, find_place
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import config_files, parse, read_text
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.homeserver import config_files, parse, read_text
+from .comparison import Comparison, new_place_warnings
+from .entry import KEY, ProviderEntry
+from .flow_entry import FlowEntry, find_flow_entry, refresh_flow, remove_flow, unmarked, write_flow
+from .insertion_point import Place, find_place
+from .managed_block import Block, find_block, fits, refresh_block, remove_block, write_block
 
 DROP_IN = "synapse-s3.yaml"
 

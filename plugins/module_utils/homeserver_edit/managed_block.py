@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .provider_entry import KEY, PROVIDER_MODULE, ProviderEntry, entry_lines
-from .provider_place import Place
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import parse
-from .yaml_outline import BYTE_ORDER_MARK, LINE_BREAKS, ends_open, line_start, lines, newline_of, outline
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.homeserver import parse
+from .entry import KEY, PROVIDER_MODULE, ProviderEntry, entry_lines
+from .insertion_point import Place
+from .outline import BYTE_ORDER_MARK, LINE_BREAKS, ends_open, line_start, lines, newline_of, outline
 
 BEGIN = "# BEGIN ANSIBLE MANAGED BLOCK matrix_ops.synapse_s3"
 END = "# END ANSIBLE MANAGED BLOCK matrix_ops.synapse_s3"

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .provider_entry import MASK
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import media_store_path
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.homeserver import media_store_path
+from .entry import MASK
 
 ACCEPTED = "Config parses OK!"
 TIMEOUT = 120

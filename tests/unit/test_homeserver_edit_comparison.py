@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import (
     KEY,
     PROVIDER_MODULE,
     ProviderEntry,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_place import StorePlace
-from provider_files import ConfigurationFiles, entry
+from homeserver_files import ConfigurationFiles, entry
 
 CUSTOMER_KEY = "0123456789abcdef0123456789s3cret"
 SAME = {

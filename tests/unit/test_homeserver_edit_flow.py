@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_change import differences, planned_access
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import (
+    differences,
+    planned_access,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from provider_files import US, ConfigurationFiles, entry, others
+from homeserver_files import US, ConfigurationFiles, entry, others
 
 S3 = f"{{module: {PROVIDER_MODULE}, config: {{bucket: media, prefix: synapse/, secret_access_key: old-s3cret}}}}"
 S3_JSON = json.dumps({"module": PROVIDER_MODULE, "config": {"bucket": "media", "prefix": "synapse/"}})

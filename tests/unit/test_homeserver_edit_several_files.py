@@ -10,11 +10,14 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_change import carry_out, planned_access
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import (
+    carry_out,
+    planned_access,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from provider_files import US, ConfigurationFiles, entry
+from homeserver_files import US, ConfigurationFiles, entry
 
 LIST = f"{KEY}:\n  - module: file_system\n"
 PATHS = ["homeserver.yaml", "conf.d"]

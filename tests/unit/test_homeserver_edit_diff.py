@@ -9,20 +9,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_validation import (
-    last_lines,
-    masked_words,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_change import differences, planned_access
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import (
     KEY,
     PROVIDER_MODULE,
     ProviderEntry,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.validation import (
+    last_lines,
+    masked_words,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import (
+    differences,
+    planned_access,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store_place import StorePlace
-from provider_files import US, ConfigurationFiles, entry
+from homeserver_files import US, ConfigurationFiles, entry
 
 SECRETS = {
     "secret": "first-s3cret",

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import broken_yaml
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.homeserver import broken_yaml
 
 # A Python without it is reported before, by whatever parses the same text.
 with contextlib.suppress(ImportError):

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .synapse_media.errors import ConfigurationError
+from ..synapse_media.errors import ConfigurationError
 
 GROUP_READS = 0o640
 OWNER_ALONE = 0o600

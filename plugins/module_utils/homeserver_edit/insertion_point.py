@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .provider_entry import KEY, PROVIDER_MODULE
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.homeserver import parse
-from .yaml_outline import Node, line_end, line_start, lines, outline
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.homeserver import parse
+from .entry import KEY, PROVIDER_MODULE
+from .outline import Node, line_end, line_start, lines, outline
 
 EXAMPLE = f"""\
 {KEY}:
