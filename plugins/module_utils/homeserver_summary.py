@@ -12,7 +12,7 @@ from typing import Any
 
 from .homeserver_edit.entry import KEY, PROVIDER_MODULE
 from .homeserver_edit.flow_entry import unmarked
-from .homeserver_edit.plan import find_ours
+from .homeserver_edit.plan import find_managed_entry
 from .synapse_media.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
 
 # The address to reach a listener by that listens on all of them.
@@ -115,7 +115,7 @@ def storage_providers(paths: Sequence[str]) -> list[dict[str, Any]]:
         text = read_text(path)
         content = parse(text, path)
         if isinstance(content, dict) and KEY in content:
-            ours = find_ours(text, path)
+            ours = find_managed_entry(text, path)
             entries = content[KEY] if isinstance(content[KEY], list) else []
             return [_provider(entry, path, ours.data if ours else None) for entry in entries]
     return []

@@ -190,22 +190,20 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import (
     Reader,
     is_private_group,
+    planned_access,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.diff import diffs_of
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import ProviderEntry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import (
     Layout,
     plan_entry,
     plan_removal,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.validation import Validator
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import (
-    ASKED_NOT_TO,
-    NOTHING_TO_VALIDATE,
-    carry_out,
-    differences,
-    judge,
-    planned_access,
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.validation import (
+    Validator,
+    validate_plan,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import apply_plan
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
     ConfigurationError,
     MediaError,
@@ -247,7 +245,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     access = planned_access(plan, reader, holds_secret=bool(entry and entry.holds_secret()))
     tightens = bool(access and access.before not in (None, access.after))
 
-    skipped: str | None = NOTHING_TO_VALIDATE
+    skipped: str | None = "Nothing changes."
     if plan.changes:
         validator = Validator(
             python=params["python"] or sys.executable,
@@ -258,11 +256,14 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             working_directory=directory,
             keys_directory=layout.keys_directory,
         )
-        skipped = judge(plan, validator, module.check_mode) if params["validate"] else ASKED_NOT_TO
+        if params["validate"]:
+            skipped = validate_plan(plan, validator, module.check_mode)
+        else:
+            skipped = "Not validated, because validate is false."
     for warning in plan.warnings:
         module.warn(warning)
     if not module.check_mode:
-        carry_out(plan, access)
+        apply_plan(plan, access)
     return {
         "changed": bool(plan.changes) or tightens,
         "file": plan.file,
@@ -270,7 +271,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "validated": skipped is None,
         "validation_skipped": skipped,
         "mode_changes": [str(access)] if access and tightens else [],
-        "diff": differences(plan, access),
+        "diff": diffs_of(plan, access),
     }
 
 

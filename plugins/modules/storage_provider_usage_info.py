@@ -66,7 +66,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.usage import Removal, usage
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.usage import (
+    PlannedRemoval,
+    find_usage,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 
 
@@ -90,7 +93,8 @@ def main() -> None:
         return status, output, error
 
     try:
-        found = usage(run, Removal(params["config_paths"], params["recorded_paths"], params["python"] or ""))
+        removal = PlannedRemoval(params["config_paths"], params["recorded_paths"], params["python"] or "")
+        found = find_usage(run, removal)
     except (MediaError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **asdict(found))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import Reader
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import Reader, planned_access
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, ProviderEntry
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.flow_entry import unmarked
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import (
@@ -21,10 +21,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_e
     plan_entry,
     plan_removal,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import (
-    carry_out,
-    planned_access,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import apply_plan
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import read_merged
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.store import StoreSettings
 
@@ -61,7 +58,7 @@ class ConfigurationFiles:
 
     @staticmethod
     def _do(plan: Plan, holds_secret: bool) -> Plan:
-        carry_out(plan, planned_access(plan, US, holds_secret))
+        apply_plan(plan, planned_access(plan, US, holds_secret))
         return plan
 
     def contents(self) -> dict[str, bytes]:

@@ -16,12 +16,14 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_e
     Access,
     Reader,
     access_of,
-    delete,
     is_private_group,
     new_access,
+    tightened,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import (
+    delete,
     replace,
     set_access,
-    tightened,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 

@@ -129,7 +129,7 @@ def test_a_confirmation_permits_the_place_it_names_and_no_other(tmp_path: Path) 
     assert name.startswith("https://s4.example.org/media/synapse/#customer-key=")
     assert name in refusal_of(there(tmp_path), wanted)
     for other in ("true", "https://s4.example.org/media/synapse/", name + "0", name.replace("s4", "s3")):
-        assert "which names another place" in refusal_of(there(tmp_path), wanted, other)
+        assert "which names another location" in refusal_of(there(tmp_path), wanted, other)
     files = there(tmp_path)
     assert files.put(wanted, name).action == "adopted"
     # Left in the settings, it does not permit the next change.

@@ -12,12 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import planned_access
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.diff import diffs_of
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import plan_entry, plan_removal
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import (
-    differences,
-    planned_access,
-)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from homeserver_files import US, ConfigurationFiles, entry, others
 
@@ -184,7 +182,7 @@ def test_a_diff_shows_the_entry_without_secrets(tmp_path: Path) -> None:
     files = homeserver(tmp_path, f"{{operators: s3cret, {KEY}: [{S3}]}}\n")
     for wanted in (entry(secret="new-s3cret"), None):
         plan = plan_entry(files.layout(), wanted) if wanted else plan_removal(files.layout())
-        (shown,) = differences(plan, planned_access(plan, US, holds_secret=bool(wanted)))
+        (shown,) = diffs_of(plan, planned_access(plan, US, holds_secret=bool(wanted)))
         assert "s3cret" not in str(shown)
         assert "bucket: 'media'" in shown["before"]
         assert ("secret_access_key: ********  (changed)" in shown["after"]) == bool(wanted)

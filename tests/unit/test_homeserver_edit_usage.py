@@ -9,9 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit import usage as usage_module
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit import usage
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.usage import Removal, Usage, usage
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.usage import (
+    PlannedRemoval,
+    Usage,
+    find_usage,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseCommand
 from homeserver_files import ConfigurationFiles
 
@@ -22,18 +26,18 @@ NOTHING_LEFT = Usage([], [])
 
 @pytest.fixture(autouse=True)
 def no_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(usage_module, "PACKAGED", SynapseCommand(PYTHON, [str(tmp_path / "none")], None))
+    monkeypatch.setattr(usage, "PACKAGED", SynapseCommand(PYTHON, [str(tmp_path / "none")], None))
 
 
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> list[SynapseCommand]:
     found: list[SynapseCommand] = []
-    monkeypatch.setattr(usage_module, "synapse_processes", lambda run: found)
+    monkeypatch.setattr(usage, "synapse_processes", lambda run: found)
     return found
 
 
 def look(config_paths: list[str], recorded_paths: list[str], python: str = PYTHON) -> Usage:
-    return usage(lambda command: (127, "", ""), Removal(config_paths, recorded_paths, python))
+    return find_usage(lambda command: (127, "", ""), PlannedRemoval(config_paths, recorded_paths, python))
 
 
 def test_a_block_that_this_run_removes_is_no_reason_to_stay(services: list[SynapseCommand], tmp_path: Path) -> None:

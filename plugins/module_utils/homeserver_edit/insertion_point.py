@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The place for the S3 provider's entry in a file of Synapse's configuration that holds no block of ours."""
+"""Where the S3 entry is inserted into a file of Synapse's configuration that has no managed entry yet."""
 
 from __future__ import annotations
 
@@ -23,71 +23,79 @@ EXAMPLE = f"""\
       directory: /path"""
 
 
-# What is added to a file in brackets or braces: an entry to a list, a list to a key without one, or the key.
+# What is added in flow style: an entry to a list, a list to a key that has none, or the key with its list. The values
+# are written into the configuration, so they must not change.
 ENTRY_ADDED = "entry"
 LIST_ADDED = "list"
 KEY_ADDED = "key"
 
 
 @dataclass(frozen=True)
-class Place:
-    """What our entry replaces: whole lines, or in flow style a piece of the text; nothing where start equals end."""
+class InsertionPoint:
+    """The part of the text that the entry replaces; `start` equals `end` if it is only inserted.
+
+    In block style, `start` and `end` are at line starts.
+    `column`: the column of the key or the dash, in block style.
+    `whole_key`: whether the key is written too, in block style.
+    `position`: the index of the entry in the list.
+    `adopted`: the operator's S3 entry that is replaced.
+    `flow_addition`: what is added in flow style; None in block style.
+    `follows`: whether a comma must separate the entry from something before it, in flow style.
+    """
 
     start: int
     end: int
     column: int
     whole_key: bool
-    # The place of the entry in the list, and whether one of the operator's goes from there.
     position: int
     adopted: Mapping[str, Any] | None = None
-    # Flow style: what is added there, and whether something stands before it in the same brackets.
-    in_flow: str | None = None
+    flow_addition: str | None = None
     follows: bool = False
 
 
-def find_place(text: str, path: str) -> Place:
-    """Where the entry goes; refused, with the remedy, where that cannot be told or would lose something."""
+def find_insertion_point(text: str, path: str) -> InsertionPoint:
+    """Where the entry is inserted. Raises ConfigurationError if that is ambiguous or would lose something."""
     content = parse(text, path)
     document = outline(text, path)
     root = document.root
     if content is not None and not isinstance(content, dict):
         raise ConfigurationError(
-            f"{path} is not a mapping of settings, so Synapse ignores it. Correct the file, or take it out of the -c "
+            f"{path} is not a mapping of settings, so Synapse ignores it. Correct the file, or remove it from the -c "
             "options of Synapse's service."
         )
     if root is None or (not content and not root.flow):
-        return Place(document.end, document.end, 0, whole_key=True, position=0)
+        return InsertionPoint(document.end, document.end, 0, whole_key=True, position=0)
     settings: dict[Any, Any] = content or {}
-    # An anchor or a tag stands before the first key.
+    # An anchor or a tag of the mapping comes before the first key.
     column = root.children[0].column if root.decorated and root.children else root.column
     values = [(key, value) for key, value in root.pairs() if key.kind == "scalar" and key.value == KEY]
     if not values:
         if KEY in settings:
             raise ConfigurationError(
-                f"{KEY} comes into {path} through an alias or a merge key. Write it out as a key of its own."
+                f"{KEY} comes into {path} through an alias or a merge key. Write it as a key of its own."
             )
         if root.flow:
-            return _place_in_braces(text, root)
-        return Place(document.end, document.end, column, whole_key=True, position=0)
+            return _point_in_braces(text, root)
+        return InsertionPoint(document.end, document.end, column, whole_key=True, position=0)
     if len(values) > 1:
         raise ConfigurationError(
-            f"{path} has the key {KEY} {len(values)} times, and Synapse reads the last one only. "
-            "Bring its entries together under one key."
+            f"{path} has the key {KEY} {len(values)} times, and Synapse reads only the last one. "
+            "Move its entries below one key."
         )
-    return _place_at_key(text, path, *values[0], settings[KEY], root.flow)
+    return _point_at_key(text, path, *values[0], settings[KEY], root.flow)
 
 
-def _place_in_braces(text: str, root: Node) -> Place:
-    """Behind the last pair of a file that is one mapping in braces, as JSON is."""
+def _point_in_braces(text: str, root: Node) -> InsertionPoint:
+    """After the last pair of a file that is one mapping in braces, such as JSON."""
     if root.children:
         end = root.children[-1].end
-        return Place(end, end, 0, whole_key=True, position=0, in_flow=KEY_ADDED, follows=True)
-    # Behind the brace: an anchor or a tag may stand before it.
+        return InsertionPoint(end, end, 0, whole_key=True, position=0, flow_addition=KEY_ADDED, follows=True)
+    # The start of the node is that of its anchor or tag, if it has one.
     start = text.index("{", root.start) + 1
-    return Place(start, start, 0, whole_key=True, position=0, in_flow=KEY_ADDED)
+    return InsertionPoint(start, start, 0, whole_key=True, position=0, flow_addition=KEY_ADDED)
 
 
-def _place_at_key(text: str, path: str, key: Node, value: Node, content: Any, in_braces: bool) -> Place:
+def _point_at_key(text: str, path: str, key: Node, value: Node, content: Any, in_braces: bool) -> InsertionPoint:
     start = line_start(text, key.start)
     if text[start : key.start].strip(" ") and not in_braces:
         raise ConfigurationError(
@@ -95,30 +103,43 @@ def _place_at_key(text: str, path: str, key: Node, value: Node, content: Any, in
         )
     if value.kind == "alias" or value.decorated:
         raise ConfigurationError(
-            f"{KEY} in {path} carries an alias, an anchor or a tag. Write the list itself out below the key, like this:"
-            f"\n{EXAMPLE}"
+            f"The value of {KEY} in {path} has an alias, an anchor or a tag. Write the list itself below the key, like "
+            f"this:\n{EXAMPLE}"
         )
     if in_braces and content is None:
-        return Place(value.start, value.end, 0, whole_key=False, position=0, in_flow=LIST_ADDED)
+        return InsertionPoint(value.start, value.end, 0, whole_key=False, position=0, flow_addition=LIST_ADDED)
     if not in_braces and (content is None or (value.kind == "sequence" and not value.children)):
-        return Place(start, line_end(text, max(key.end, value.end)), key.column, whole_key=True, position=0)
+        end = line_end(text, max(key.end, value.end))
+        return InsertionPoint(start, end, key.column, whole_key=True, position=0)
     if value.kind != "sequence":
         raise ConfigurationError(f"{KEY} in {path} is not a list. Write it like this:\n{EXAMPLE}")
     if value.flow:
-        return _place_in_brackets(path, value, content)
-    return _place_in_list(text, path, value, content)
+        return _point_in_brackets(path, value, content)
+    return _point_in_list(text, path, value, content)
 
 
-def _place_in_brackets(path: str, value: Node, content: list[Any]) -> Place:
+def _point_in_brackets(path: str, value: Node, content: list[Any]) -> InsertionPoint:
     position = _s3_position(path, content)
-    if position is None:
-        end = value.children[-1].end if value.children else value.start + 1
-        return Place(
-            end, end, 0, whole_key=False, position=len(content), in_flow=ENTRY_ADDED, follows=bool(value.children)
+    if position is not None:
+        item = value.children[position]
+        return InsertionPoint(
+            item.start,
+            item.end,
+            0,
+            whole_key=False,
+            position=position,
+            adopted=content[position],
+            flow_addition=ENTRY_ADDED,
         )
-    item = value.children[position]
-    return Place(
-        item.start, item.end, 0, whole_key=False, position=position, adopted=content[position], in_flow=ENTRY_ADDED
+    end = value.children[-1].end if value.children else value.start + 1
+    return InsertionPoint(
+        end,
+        end,
+        0,
+        whole_key=False,
+        position=len(content),
+        flow_addition=ENTRY_ADDED,
+        follows=bool(value.children),
     )
 
 
@@ -126,20 +147,20 @@ def _s3_position(path: str, content: list[Any]) -> int | None:
     found = [index for index, item in enumerate(content) if _is_s3(item)]
     if len(found) > 1:
         raise ConfigurationError(
-            f"{KEY} in {path} has {len(found)} entries of {PROVIDER_MODULE}. Remove all but one: each takes a copy of "
-            "every file, and which one is meant cannot be told."
+            f"{KEY} in {path} has {len(found)} entries of {PROVIDER_MODULE}, so the one to change is unknown, and each "
+            "stores a copy of every file. Remove all but one."
         )
     return found[0] if found else None
 
 
-def _place_in_list(text: str, path: str, value: Node, content: list[Any]) -> Place:
+def _point_in_list(text: str, path: str, value: Node, content: list[Any]) -> InsertionPoint:
     position = _s3_position(path, content)
     if position is None:
         end = line_end(text, value.children[-1].end)
-        return Place(end, end, value.column, whole_key=False, position=len(content))
+        return InsertionPoint(end, end, value.column, whole_key=False, position=len(content))
     start = line_start(text, _dash(text, value, position))
     end = line_end(text, value.children[position].end)
-    return Place(start, end, value.column, whole_key=False, position=position, adopted=content[position])
+    return InsertionPoint(start, end, value.column, whole_key=False, position=position, adopted=content[position])
 
 
 def _is_s3(item: Any) -> bool:
@@ -147,7 +168,7 @@ def _is_s3(item: Any) -> bool:
 
 
 def _dash(text: str, value: Node, position: int) -> int:
-    """Where the dash of an item stands: the first thing after the item before it that is no comment."""
+    """The index of an item's dash: the first dash after the item before it that is not in a comment."""
     if position == 0:
         return value.start
     index = line_end(text, value.children[position - 1].end)

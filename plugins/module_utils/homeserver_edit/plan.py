@@ -2,36 +2,43 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which files of Synapse's configuration change, and to what: our block in the right one, and only there."""
+"""Plan which files of Synapse's configuration change, and to what; nothing is written here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..synapse_media.errors import ConfigurationError
 from ..synapse_media.homeserver import config_files, parse, read_text
-from .comparison import Comparison, new_place_warnings
+from .comparison import Comparison, new_location_warnings
 from .entry import KEY, ProviderEntry
 from .flow_entry import FlowEntry, find_flow_entry, refresh_flow, remove_flow, unmarked, write_flow
-from .insertion_point import Place, find_place
-from .managed_block import Block, find_block, fits, refresh_block, remove_block, write_block
+from .insertion_point import InsertionPoint, find_insertion_point
+from .managed_block import (
+    ManagedBlock,
+    find_block,
+    is_at_insertion_point,
+    refresh_block,
+    remove_block,
+    write_block,
+)
 
 DROP_IN = "synapse-s3.yaml"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The configuration as Synapse is started with it."""
+    """The files and directories of Synapse's -c options, in their order, and where its keys and our file belong."""
 
     paths: Sequence[str]
     drop_in_directory: str | None = None
     keys_directory: str | None = None
 
     def files(self, added: str | None = None, removed: Sequence[str] = ()) -> list[str]:
-        """The files in Synapse's order, with one more in its sorted place and others gone."""
+        """The files in the order in which Synapse reads them, after one was added and others were removed."""
         files: list[str] = []
         for path in self.paths:
             found = set(config_files([path])) - set(removed)
@@ -43,7 +50,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Change:
-    """One file before and after; None where it is not there."""
+    """The text of one file before and after; None if the file does not exist."""
 
     path: str
     before: str | None = field(repr=False)
@@ -52,92 +59,102 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done. `file` holds our block afterwards, or has held it."""
+    """The changes to make.
+
+    `action`: "created", "inserted", "adopted", "updated", "removed" or "none".
+    `file`: the file that contains the managed entry afterwards, or from which it is removed; None if there is none.
+    `files`: all files of the configuration afterwards, in the order in which Synapse reads them.
+    `previous`: the entry that is replaced or removed, managed or the operator's.
+    `warnings`: what the operator must know beforehand, without secrets.
+    """
 
     action: str
     file: str | None
     changes: list[Change]
     files: list[str]
-    # The entry, ours or the operator's, whose place ours takes.
     previous: Mapping[str, Any] | None = field(default=None, repr=False)
-    # What an operator has to know before it is done; no secret in it.
     warnings: Sequence[str] = ()
 
 
-def find_ours(text: str, path: str) -> Block | FlowEntry | None:
-    """What we have written in a file: lines between markers, or an entry in flow style."""
+def find_managed_entry(text: str, path: str) -> ManagedBlock | FlowEntry | None:
+    """The entry that this collection has written into a file, in block style or in flow style."""
     return find_block(text, path) or find_flow_entry(text, path)
 
 
-def _without_ours(text: str, path: str) -> str:
+def _without_managed_entry(text: str, path: str) -> str:
     return remove_flow(remove_block(text, path), path)
 
 
 class Configuration:
-    """The files as they are, and as they would be without our block."""
+    """The files of a layout. `texts`: as they are. `rest`: without the managed entry. `managed`: that entry."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.texts = {path: read_text(path) for path in layout.files()}
         _refuse_two_names(self.texts)
-        self.blocks: dict[str, Block | FlowEntry] = {}
+        self.managed: dict[str, ManagedBlock | FlowEntry] = {}
         self.rest: dict[str, str] = {}
         for path, text in self.texts.items():
-            ours = find_ours(text, path)
-            if ours:
-                self.blocks[path] = ours
-            self.rest[path] = _without_ours(text, path)
+            found = find_managed_entry(text, path)
+            if found:
+                self.managed[path] = found
+            self.rest[path] = _without_managed_entry(text, path)
 
-    def is_ours_alone(self, path: str) -> bool:
-        """A drop-in of ours with nothing of the operator's in it."""
-        return path in self.blocks and Path(path).name == DROP_IN and not self.rest[path].strip("\ufeff \t\r\n")
+    def holds_only_managed_entry(self, path: str) -> bool:
+        """Whether the file is a drop-in of this collection to which the operator has added nothing."""
+        return path in self.managed and Path(path).name == DROP_IN and not self.rest[path].strip("\ufeff \t\r\n")
 
-    def others(self) -> list[str]:
-        """The files that are there without us, in Synapse's order."""
-        return self.layout.files(removed=[path for path in self.texts if self.is_ours_alone(path)])
+    def operator_files(self) -> list[str]:
+        """The files that exist without this collection, in the order in which Synapse reads them."""
+        return self.layout.files(removed=[path for path in self.texts if self.holds_only_managed_entry(path)])
 
 
 def plan_removal(layout: Layout) -> Plan:
+    """Plans the removal of the managed entry. Raises ConfigurationError if another setting would change."""
     configuration = Configuration(layout)
     changes = _removals(configuration, keep=None)
     gone = [change.path for change in changes if change.after is None]
     for change in changes:
-        _prove_removal(change)
-    block = next(iter(configuration.blocks.values()), None)
+        _verify_removal(change)
+    managed = next(iter(configuration.managed.values()), None)
     return Plan(
         action="removed" if changes else "none",
-        file=next(iter(configuration.blocks), None),
+        file=next(iter(configuration.managed), None),
         changes=changes,
         files=layout.files(removed=gone),
-        previous=block.data if block else None,
+        previous=managed.data if managed else None,
     )
 
 
 def plan_entry(layout: Layout, entry: ProviderEntry, confirmation: str | None = None) -> Plan:
-    """How our entry gets in; refused where it names another place than the entry there, and none was confirmed."""
+    """Plans how the entry gets into the configuration.
+
+    Raises ConfigurationError if another setting would change, or if the present entry names another location and
+    `confirmation` is not the name of the new one.
+    """
     configuration = Configuration(layout)
-    contents = {path: parse(configuration.rest[path], path) for path in configuration.others()}
+    contents = {path: parse(configuration.rest[path], path) for path in configuration.operator_files()}
     _refuse_backup_path(contents)
-    target = _target(configuration, contents)
+    target = _target_file(configuration, contents)
     rest = configuration.rest.get(target, "")
     before = configuration.texts.get(target)
-    ours = configuration.blocks.get(target)
-    place = find_place(rest, target)
-    file = target if ours or not configuration.blocks else next(iter(configuration.blocks))
-    previous = configuration.blocks[file].data if file in configuration.blocks else place.adopted
-    warnings = new_place_warnings(entry) if previous is None else []
+    managed = configuration.managed.get(target)
+    point = find_insertion_point(rest, target)
+    file = target if managed or not configuration.managed else next(iter(configuration.managed))
+    previous = configuration.managed[file].data if file in configuration.managed else point.adopted
+    warnings = new_location_warnings(entry) if previous is None else []
     if previous is not None:
-        comparison = Comparison(previous, entry, file, ours=file in configuration.blocks)
-        comparison.refuse_another_place(confirmation)
+        comparison = Comparison(previous, entry, file, managed=file in configuration.managed)
+        comparison.refuse_changed_location(confirmation)
         warnings = comparison.warnings()
-    after = _with_entry(before, rest, target, ours, place, entry)
-    _prove(target, rest, after, place, entry)
-    # The new block comes first: a crash between two files must not leave Synapse without its provider.
+    after = _with_entry(before, rest, target, managed, point, entry)
+    _verify_edit(target, rest, after, point, entry)
+    # The new entry first: after a crash between two files Synapse must still have its provider.
     changes = [Change(target, before, after)] if after != before else []
     changes += _removals(configuration, keep=target)
     gone = [change.path for change in changes if change.after is None]
     return Plan(
-        action=_action(configuration, target, place) if changes else "none",
+        action=_action(configuration, target, point) if changes else "none",
         file=target,
         changes=changes,
         files=layout.files(added=target, removed=gone),
@@ -147,21 +164,30 @@ def plan_entry(layout: Layout, entry: ProviderEntry, confirmation: str | None = 
 
 
 def _with_entry(
-    before: str | None, rest: str, path: str, ours: Block | FlowEntry | None, place: Place, entry: ProviderEntry
+    before: str | None,
+    rest: str,
+    path: str,
+    managed: ManagedBlock | FlowEntry | None,
+    point: InsertionPoint,
+    entry: ProviderEntry,
 ) -> str:
-    if isinstance(ours, FlowEntry) and before is not None:
-        return refresh_flow(before, ours, entry)
-    if place.in_flow:
-        return write_flow(rest, place, entry)
-    if isinstance(ours, Block) and before is not None and fits(before, path, ours, rest, place):
-        return refresh_block(before, ours, entry)
-    return write_block(rest, place, entry)
+    if isinstance(managed, FlowEntry) and before is not None:
+        return refresh_flow(before, managed, entry)
+    if point.flow_addition:
+        return write_flow(rest, point, entry)
+    if (
+        isinstance(managed, ManagedBlock)
+        and before is not None
+        and is_at_insertion_point(before, path, managed, rest, point)
+    ):
+        return refresh_block(before, managed, entry)
+    return write_block(rest, point, entry)
 
 
-def _action(configuration: Configuration, target: str, place: Place) -> str:
-    if configuration.blocks:
+def _action(configuration: Configuration, target: str, point: InsertionPoint) -> str:
+    if configuration.managed:
         return "updated"
-    if place.adopted is not None:
+    if point.adopted is not None:
         return "adopted"
     return "inserted" if target in configuration.texts else "created"
 
@@ -171,15 +197,15 @@ def _removals(configuration: Configuration, keep: str | None) -> list[Change]:
         Change(
             path,
             configuration.texts[path],
-            None if configuration.is_ours_alone(path) else configuration.rest[path],
+            None if configuration.holds_only_managed_entry(path) else configuration.rest[path],
         )
-        for path in configuration.blocks
+        for path in configuration.managed
         if path != keep
     ]
 
 
-def _target(configuration: Configuration, contents: Mapping[str, Any]) -> str:
-    """The file whose list Synapse uses; else a drop-in; else the first file."""
+def _target_file(configuration: Configuration, contents: Mapping[str, Any]) -> str:
+    """The file whose list Synapse uses; without a list, a file of our own in a directory, else the first file."""
     with_key = [path for path, content in contents.items() if isinstance(content, dict) and KEY in content]
     if with_key:
         return with_key[-1]
@@ -200,16 +226,16 @@ def _drop_in(configuration: Configuration) -> str | None:
     if layout.drop_in_directory and layout.drop_in_directory not in directories:
         raise ConfigurationError(
             f"The drop-in directory {layout.drop_in_directory} is none of the directories that Synapse reads "
-            f"({', '.join(directories) or 'none'}). Leave it out, or start Synapse with a -c for it."
+            f"({', '.join(directories) or 'none'}). Do not set it, or start Synapse with a -c option for it."
         )
     if not directories:
         return None
     drop_in = str(Path(layout.drop_in_directory or directories[-1]) / DROP_IN)
-    # Synapse looks for its signing key beside its last file. A drop-in must not move that place.
-    others = configuration.others()
-    beside = str(Path(others[-1]).parent) if others else None
-    moved = str(Path(layout.files(added=drop_in)[-1]).parent) != beside
-    if moved and layout.keys_directory in (None, beside):
+    # By default Synapse looks for its signing key next to its last file, and a drop-in must not change that directory.
+    others = configuration.operator_files()
+    current = str(Path(others[-1]).parent) if others else None
+    moved = str(Path(layout.files(added=drop_in)[-1]).parent) != current
+    if moved and layout.keys_directory in (None, current):
         return None
     return drop_in
 
@@ -229,57 +255,57 @@ def _refuse_backup_path(contents: Mapping[str, Any]) -> None:
     for path, content in contents.items():
         if isinstance(content, dict) and content.get("backup_media_store_path"):
             raise ConfigurationError(
-                f"{path} sets backup_media_store_path, which Synapse refuses beside {KEY}. Write it as an entry with "
-                f"module: file_system in {KEY} instead."
+                f"{path} sets backup_media_store_path, which Synapse refuses together with {KEY}. Replace it by an "
+                f"entry with module: file_system in {KEY}."
             )
 
 
-def _prove(path: str, rest: str, after: str, place: Place, entry: ProviderEntry) -> None:
-    """Our entry is in once, everything else is what it was, and the way back leads to the same bytes."""
-    old, new = parse(rest, path) or {}, _parse_own(after, path)
+def _verify_edit(path: str, rest: str, after: str, point: InsertionPoint, entry: ProviderEntry) -> None:
+    """Raises ConfigurationError unless the entry is there once, all else stays, and a removal would restore `rest`."""
+    old, new = parse(rest, path) or {}, _parse_result(after, path)
     theirs = list(old.pop(KEY, None) or [])
-    if place.adopted is not None:
-        del theirs[place.position]
+    if point.adopted is not None:
+        del theirs[point.position]
     entries = [unmarked(item) for item in new.pop(KEY, None) or []]
     if entries.count(entry.data()) != 1:
-        _refuse_edit(path)
+        _fail_edit(path)
     entries.remove(entry.data())
-    # By their representation: equal to the type, and where a value is not equal to itself.
-    if repr((old, theirs)) != repr((new, entries)) or _without_ours(after, path) != rest:
-        _refuse_edit(path)
+    # Compared by repr: 1, 1.0 and True are equal, and NaN is not equal to itself.
+    if repr((old, theirs)) != repr((new, entries)) or _without_managed_entry(after, path) != rest:
+        _fail_edit(path)
 
 
-def _parse_own(text: str, path: str) -> dict[str, Any]:
+def _parse_result(text: str, path: str) -> dict[str, Any]:
     try:
         content = parse(text, path)
     except ConfigurationError:
         content = None
     if not isinstance(content, dict):
-        _refuse_edit(path)
+        _fail_edit(path)
     return dict(content)
 
 
-def _prove_removal(change: Change) -> None:
-    """Everything but our entry is what it was; in its place may be the entry that it had replaced."""
+def _verify_removal(change: Change) -> None:
+    """Raises ConfigurationError if anything but the entry changes; the entry that it replaced may be there instead."""
     if change.before is None or change.after is None:
         return
     old, new = parse(change.before, change.path) or {}, parse(change.after, change.path) or {}
-    ours = find_ours(change.before, change.path)
+    managed = find_managed_entry(change.before, change.path)
     before = [unmarked(item) for item in old.pop(KEY, None) or []]
     after = list(new.pop(KEY, None) or [])
-    if repr(old) != repr(new) or ours is None or ours.data not in before:
-        _refuse_edit(change.path)
-    position = before.index(ours.data)  # type: ignore[union-attr]
+    if repr(old) != repr(new) or managed is None or managed.data not in before:
+        _fail_edit(change.path)
+    position = before.index(managed.data)
     del before[position]
     if len(after) > len(before):
         del after[position]
     if repr(before) != repr(after):
-        _refuse_edit(change.path)
+        _fail_edit(change.path)
 
 
-def _refuse_edit(path: str) -> None:
+def _fail_edit(path: str) -> NoReturn:
     raise ConfigurationError(
-        f"{path} is written in a way that it cannot be edited in without a change to other settings, so it was left "
-        f"alone. Write {KEY} as the last key of the file, in plain lines that end in a line end, or start Synapse "
-        "with a second -c for a directory."
+        f"{path} cannot be edited without a change to other settings, so it was left unchanged. Write {KEY} as the "
+        "last key of the file, in plain lines that end in a line end, or start Synapse with a second -c option for a "
+        "directory."
     )
