@@ -12,7 +12,7 @@ from typing import Any
 
 from .homeserver_edit.entry import KEY, PROVIDER_MODULE
 from .homeserver_edit.flow_entry import unmarked
-from .homeserver_edit.plan import find_managed_entry
+from .homeserver_edit.managed_entry import find_managed_entry
 from .synapse_media.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
 
 # The address to reach a listener by that listens on all of them.

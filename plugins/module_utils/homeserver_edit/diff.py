@@ -13,7 +13,8 @@ from .access import AccessChange
 from .entry import KEY, MASK, masked_lines
 from .flow_entry import FlowEntry
 from .managed_block import BEGIN, END, WAS
-from .plan import Change, Plan, find_managed_entry
+from .managed_entry import find_managed_entry
+from .plan import Change, Plan
 
 ON_ONE_LINE = "# The entry of matrix_ops.synapse_s3, which is on one line in the file:"
 

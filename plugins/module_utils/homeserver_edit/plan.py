@@ -15,16 +15,9 @@ from ..synapse_media.errors import ConfigurationError
 from ..synapse_media.homeserver import config_files, parse, read_text
 from .comparison import Comparison, new_location_warnings
 from .entry import KEY, ProviderEntry
-from .flow_entry import FlowEntry, find_flow_entry, refresh_flow, remove_flow, unmarked, write_flow
+from .flow_entry import unmarked
 from .insertion_point import InsertionPoint, find_insertion_point
-from .managed_block import (
-    ManagedBlock,
-    find_block,
-    is_at_insertion_point,
-    refresh_block,
-    remove_block,
-    write_block,
-)
+from .managed_entry import ManagedEntry, find_managed_entry, with_managed_entry, without_managed_entry
 
 DROP_IN = "synapse-s3.yaml"
 
@@ -76,15 +69,6 @@ class Plan:
     warnings: Sequence[str] = ()
 
 
-def find_managed_entry(text: str, path: str) -> ManagedBlock | FlowEntry | None:
-    """The entry that this collection has written into a file, in block style or in flow style."""
-    return find_block(text, path) or find_flow_entry(text, path)
-
-
-def _without_managed_entry(text: str, path: str) -> str:
-    return remove_flow(remove_block(text, path), path)
-
-
 class Configuration:
     """The files of a layout. `texts`: as they are. `rest`: without the managed entry. `managed`: that entry."""
 
@@ -92,13 +76,13 @@ class Configuration:
         self.layout = layout
         self.texts = {path: read_text(path) for path in layout.files()}
         _refuse_two_names(self.texts)
-        self.managed: dict[str, ManagedBlock | FlowEntry] = {}
+        self.managed: dict[str, ManagedEntry] = {}
         self.rest: dict[str, str] = {}
         for path, text in self.texts.items():
             found = find_managed_entry(text, path)
             if found:
                 self.managed[path] = found
-            self.rest[path] = _without_managed_entry(text, path)
+            self.rest[path] = without_managed_entry(text, path)
 
     def holds_only_managed_entry(self, path: str) -> bool:
         """Whether the file is a drop-in of this collection to which the operator has added nothing."""
@@ -147,7 +131,7 @@ def plan_entry(layout: Layout, entry: ProviderEntry, confirmation: str | None = 
         comparison = Comparison(previous, entry, file, managed=file in configuration.managed)
         comparison.refuse_changed_location(confirmation)
         warnings = comparison.warnings()
-    after = _with_entry(before, rest, target, managed, point, entry)
+    after = with_managed_entry(before or "", target, rest, point, entry)
     _verify_edit(target, rest, after, point, entry)
     # The new entry first: after a crash between two files Synapse must still have its provider.
     changes = [Change(target, before, after)] if after != before else []
@@ -161,27 +145,6 @@ def plan_entry(layout: Layout, entry: ProviderEntry, confirmation: str | None = 
         previous=previous,
         warnings=warnings if changes else (),
     )
-
-
-def _with_entry(
-    before: str | None,
-    rest: str,
-    path: str,
-    managed: ManagedBlock | FlowEntry | None,
-    point: InsertionPoint,
-    entry: ProviderEntry,
-) -> str:
-    if isinstance(managed, FlowEntry) and before is not None:
-        return refresh_flow(before, managed, entry)
-    if point.flow_addition:
-        return write_flow(rest, point, entry)
-    if (
-        isinstance(managed, ManagedBlock)
-        and before is not None
-        and is_at_insertion_point(before, path, managed, rest, point)
-    ):
-        return refresh_block(before, managed, entry)
-    return write_block(rest, point, entry)
 
 
 def _action(configuration: Configuration, target: str, point: InsertionPoint) -> str:
@@ -271,7 +234,7 @@ def _verify_edit(path: str, rest: str, after: str, point: InsertionPoint, entry:
         _fail_edit(path)
     entries.remove(entry.data())
     # Compared by repr: 1, 1.0 and True are equal, and NaN is not equal to itself.
-    if repr((old, theirs)) != repr((new, entries)) or _without_managed_entry(after, path) != rest:
+    if repr((old, theirs)) != repr((new, entries)) or without_managed_entry(after, path) != rest:
         _fail_edit(path)
 
 
