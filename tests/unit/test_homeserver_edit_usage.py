@@ -47,6 +47,15 @@ def test_a_block_that_this_run_removes_is_no_reason_to_stay(services: list[Synap
     assert look(files.paths, files.paths) == NOTHING_LEFT
 
 
+def test_an_entry_on_one_line_counts_as_a_block_does(services: list[SynapseCommand], tmp_path: Path) -> None:
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": '{"server_name": "example.org"}\n'})
+    files.put()
+    assert look(files.paths, files.paths) == NOTHING_LEFT
+    other = ConfigurationFiles(tmp_path / "other", {"homeserver.yaml": "server_name: example.org\n"})
+    assert look(other.paths, files.paths) == Usage(files.paths, [])
+    assert look([], files.paths, python="") == Usage(files.paths, [])
+
+
 def test_an_entry_that_comes_back_keeps_the_packages(services: list[SynapseCommand], tmp_path: Path) -> None:
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": BY_HAND})
     files.put()

@@ -18,7 +18,8 @@ from ..synapse_media.homeserver import YAML_IMPORT_ERROR, config_files, read_tex
 from ..synapse_service import SynapseCommand, synapse_processes
 from ..systemd_unit import Run
 from .entry import PROVIDER_MODULE
-from .managed_block import BEGIN, remove_block
+from .managed_block import BEGIN
+from .managed_entry import without_managed_entry
 
 _MODULE = PROVIDER_MODULE.partition(".")[0]
 _COMMENT = re.compile(r"(^|\s)#.*$", re.MULTILINE)
@@ -67,7 +68,7 @@ def find_usage(run: Run, removal: PlannedRemoval) -> Usage:
         if _has_managed_entry(path) or (not removal.config_paths and removal.python and _names_provider(_text(path)))
     ]
     sharing = [path for process in processes if _same_python(process, removal.python) for path in process.config_paths]
-    used_by = [path for path in edited if _names_provider(_without_block(path))]
+    used_by = [path for path in edited if _names_provider(_without_managed_entry(path))]
     used_by += [path for path in [*not_edited, *_files(sharing)] if path not in edited and _names_provider(_text(path))]
     return Usage(left_behind, sorted(set(used_by) - set(left_behind)))
 
@@ -87,18 +88,18 @@ def _text(path: str) -> str:
     return Path(path).read_bytes().decode("utf-8", errors="replace")
 
 
-def _without_block(path: str) -> str:
+def _without_managed_entry(path: str) -> str:
     if YAML_IMPORT_ERROR:
         return _text(path)
     try:
-        return remove_block(read_text(path), path)
+        return without_managed_entry(read_text(path), path)
     except ConfigurationError:
         return _text(path)
 
 
 def _has_managed_entry(path: str) -> bool:
     text = _text(path)
-    return BEGIN in text or _without_block(path) != text
+    return BEGIN in text or _without_managed_entry(path) != text
 
 
 def _names_provider(text: str) -> bool:
