@@ -133,7 +133,7 @@ def test_the_lifetimes_of_media_are_told_and_explained(tmp_path: Path) -> None:
     for part in (
         "media_retention (local_media_lifetime: 90d, remote_media_lifetime: 1209600000)",
         f"{tmp_path}/homeserver.yaml",
-        "no setting of the local disk",
+        "not a limit for the local disk",
         "users is then gone for everybody",
         "objects in the bucket stay",
     ):
