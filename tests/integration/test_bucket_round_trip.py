@@ -40,7 +40,7 @@ def test_check_mode_does_nothing_and_says_so(s3: S3Server, bucket: str) -> None:
         assert proxy.requests == []
     assert result["changed"] is False
     assert result["round_trip"] is None
-    assert "nothing is proven" in result["msg"]
+    assert "nothing is tested" in result["msg"]
 
 
 def test_check_mode_still_refuses_a_wrong_setting(bucket: str) -> None:

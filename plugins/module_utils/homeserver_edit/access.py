@@ -14,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..synapse_media.errors import ConfigurationError
 from .plan import Plan
 
 GROUP_READS = 0o640
@@ -45,6 +46,22 @@ class Reader:
     gid: int
     groups: Collection[int]
     has_private_group: bool
+
+
+def reader_of(user: str, group: str | None) -> Reader:
+    """The reader for the names of a user and a group; without a group, the user's primary one.
+
+    Raises ConfigurationError if one of them does not exist.
+    """
+    try:
+        entry = pwd.getpwnam(user)
+        gid = grp.getgrnam(group).gr_gid if group else entry.pw_gid
+    except KeyError:
+        raise ConfigurationError(
+            f"The user {user} or the group {group or 'of that user'} does not exist on this host. "
+            "Correct synapse_s3_synapse_user or synapse_s3_synapse_group."
+        ) from None
+    return Reader(entry.pw_uid, gid, os.getgrouplist(user, gid), is_private_group(gid, user))
 
 
 @dataclass(frozen=True)
