@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a module supports, in the same words everywhere. A module overrides what differs."""
+"""The attributes of the modules. A module overrides what is different for it."""
 
 from __future__ import annotations
 

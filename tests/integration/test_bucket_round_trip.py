@@ -114,7 +114,7 @@ def test_store_that_confirms_a_key_it_does_not_use(s3: S3Server, bucket: str) ->
     ("homeserver", "words"),
     [
         ({"homeserver_url": "http://127.0.0.1:1"}, "Connection refused"),
-        ({}, "not where Synapse listens"),
+        ({}, "no URL of Synapse"),
     ],
 )
 def test_homeserver_that_is_not_there(s3: S3Server, bucket: str, homeserver: dict[str, str], words: str) -> None:

@@ -156,8 +156,8 @@ def remove_block(text: str, path: str) -> str:
 def _list_continues(text: str, block: ManagedBlock, path: str) -> bool:
     """Whether the operator has added entries after the block to the list that begins in it."""
     root = outline(text, path).root
-    ours = [value for key, value in root.pairs() if block.start <= key.start < block.end] if root else []
-    return any(item.start >= block.end for value in ours for item in value.children)
+    managed = [value for key, value in root.pairs() if block.start <= key.start < block.end] if root else []
+    return any(item.start >= block.end for value in managed for item in value.children)
 
 
 def _without_line_end(text: str) -> str:

@@ -24,7 +24,12 @@ DROP_IN = "synapse-s3.yaml"
 
 @dataclass(frozen=True)
 class Layout:
-    """The files and directories of Synapse's -c options, in their order, and where its keys and our file belong."""
+    """The configuration as Synapse is started with it.
+
+    `paths`: the files and directories of its -c options, in their order.
+    `drop_in_directory`: the one of them for a file of our own; by default the last directory.
+    `keys_directory`: the directory of Synapse's keys; by default that of the last file.
+    """
 
     paths: Sequence[str]
     drop_in_directory: str | None = None
@@ -226,15 +231,15 @@ def _refuse_backup_path(contents: Mapping[str, Any]) -> None:
 def _verify_edit(path: str, rest: str, after: str, point: InsertionPoint, entry: ProviderEntry) -> None:
     """Raises ConfigurationError unless the entry is there once, all else stays, and a removal would restore `rest`."""
     old, new = parse(rest, path) or {}, _parse_result(after, path)
-    theirs = list(old.pop(KEY, None) or [])
+    other_entries = list(old.pop(KEY, None) or [])
     if point.adopted is not None:
-        del theirs[point.position]
+        del other_entries[point.position]
     entries = [unmarked(item) for item in new.pop(KEY, None) or []]
     if entries.count(entry.data()) != 1:
         _fail_edit(path)
     entries.remove(entry.data())
     # Compared by repr: 1, 1.0 and True are equal, and NaN is not equal to itself.
-    if repr((old, theirs)) != repr((new, entries)) or without_managed_entry(after, path) != rest:
+    if repr((old, other_entries)) != repr((new, entries)) or without_managed_entry(after, path) != rest:
         _fail_edit(path)
 
 

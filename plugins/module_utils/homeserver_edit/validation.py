@@ -167,7 +167,7 @@ def _uses_provider(config: Mapping[str, Any]) -> bool:
 
 
 def _present_state(plan: Plan, validator: Validator) -> str:
-    """A sentence if Synapse rejects the present configuration too, so that nobody looks for the cause in ours."""
+    """A sentence if Synapse rejects the present configuration too, so the change is not the cause."""
     created = {change.path for change in plan.changes if change.before is None}
     removed = [change.path for change in plan.changes if change.after is None]
     files = [path for path in plan.files if path not in created]
