@@ -161,7 +161,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 SKEW_WARNING_SECONDS = 300
 
 
-def result_of(report: ProbeReport, settings: StoreSettings) -> dict[str, Any]:
+def described(report: ProbeReport, settings: StoreSettings) -> dict[str, Any]:
     """The report as the module returns it."""
     return {
         "name": settings.bucket,
@@ -218,8 +218,8 @@ def main() -> None:
         module.warn(text)
     refusal = refusal_of(report, settings, required)
     if refusal:
-        module.fail_json(msg=str(refusal), code=refusal.code, bucket=result_of(report, settings))
-    module.exit_json(changed=False, bucket=result_of(report, settings))
+        module.fail_json(msg=str(refusal), code=refusal.code, bucket=described(report, settings))
+    module.exit_json(changed=False, bucket=described(report, settings))
 
 
 if __name__ == "__main__":

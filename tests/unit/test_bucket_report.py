@@ -9,7 +9,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     ProbeReport,
     refusal_of,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.modules.bucket_info import result_of, warnings
+from ansible_collections.matrix_ops.synapse_s3.plugins.modules.bucket_info import described, warnings
 
 SETTINGS = StoreSettings(bucket="media", prefix="a/")
 
@@ -24,7 +24,7 @@ def report(tried: list[str], refused: list[str], skew: int | None = 0, left: lis
 
 
 def test_what_was_not_tried_is_null() -> None:
-    shown = result_of(report(["list", "read", "write"], ["write"]), SETTINGS)
+    shown = described(report(["list", "read", "write"], ["write"]), SETTINGS)
     assert (shown["can_list"], shown["can_write"], shown["can_delete"]) == (True, False, None)
     assert shown["exists"] is True
     assert shown["prefix"] == "a/"
@@ -32,7 +32,7 @@ def test_what_was_not_tried_is_null() -> None:
 
 
 def test_nothing_is_known_of_a_bucket_that_refuses_everything() -> None:
-    assert result_of(report(["list", "read", "write"], ["list", "read", "write"]), SETTINGS)["exists"] is None
+    assert described(report(["list", "read", "write"], ["list", "read", "write"]), SETTINGS)["exists"] is None
 
 
 @pytest.mark.parametrize(
