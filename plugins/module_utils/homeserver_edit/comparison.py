@@ -15,9 +15,11 @@ from ..synapse_media.store_place import CONFIRMATION, StorePlace, endpoint_ident
 from .entry import CONFIG_KEYS, SECRETS, SWITCHES, ProviderEntry, shown_value
 from .flow_entry import MARK
 
+# The defaults of the provider.
 _DEFAULTS = {"prefix": "", "sse_customer_algo": "AES256", "storage_class": "STANDARD"}
 _LOCATION = ("bucket", "prefix", "endpoint_url", "sse_customer_key")
 _CREDENTIALS = ("access_key_id", "secret_access_key", "session_token")
+# The provider converts these two to text, whatever type YAML gives them.
 _AS_TEXT = ("region_name", "access_key_id")
 
 
