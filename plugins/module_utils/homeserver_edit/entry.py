@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..synapse_media.errors import ConfigurationError
-from ..synapse_media.media_providers import PROVIDER_MODULE as PROVIDER_MODULE
+from ..synapse_media.media_providers import PROVIDER_MODULE as S3_MODULE
 from ..synapse_media.media_providers import PROVIDERS_KEY
 from ..synapse_media.store import PROVIDER_STORAGE_CLASSES, StoreSettings
 
 KEY = PROVIDERS_KEY
+PROVIDER_MODULE = S3_MODULE
 SWITCHES = ("store_local", "store_remote", "store_synchronous")
 SECRETS = ("secret_access_key", "session_token", "sse_customer_key")
 CONFIG_KEYS = (
