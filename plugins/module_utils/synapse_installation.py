@@ -165,7 +165,7 @@ def _account(unit: Unit | None, wanted: Wanted) -> Account:
         entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError:
         raise SynapseNotFoundError(
-            f"Synapse's user {name} does not exist on this host. "
+            f"The user {name} does not exist on this host, but Synapse is to run as it. "
             "Set synapse_s3_synapse_user to the user of Synapse's process."
         ) from None
     group = wanted.group or (unit.group if unit and wanted.user in ("", unit.user) else "") or str(entry.pw_gid)
