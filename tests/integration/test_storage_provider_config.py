@@ -136,7 +136,7 @@ def test_what_an_entry_of_theirs_says_is_not_lost(host: SynapseHost) -> None:
         )
         assert "s3cret" not in str({**result, "invocation": None})
     assert "warnings" not in host.config(sse_customer_key=key)
-    elsewhere = {"endpoint_url": "http://127.0.0.1:9001", "sse_customer_key": key}
+    elsewhere: dict[str, Any] = {"endpoint_url": "http://127.0.0.1:9001", "sse_customer_key": key}
     name = refused(host, "names another location", **elsewhere, confirm_location="true")
     place = name.partition("synapse_s3_confirm_place: '")[2].partition("'")[0]
     moved = {**elsewhere, "confirm_location": place}
