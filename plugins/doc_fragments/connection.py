@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The S3 options that every module takes; their argument spec is in module_utils/connection_options.py."""
+"""The S3 options that most modules share; their argument spec is in module_utils/connection_options.py."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ options:
     required: true
   prefix:
     description:
-      - What the keys of all media begin with, such as V(media/).
-      - It is put in front of each path as it is written, so a folder ends in a slash.
+      - The beginning of the keys of all media, such as V(media/).
+      - No slash is added, so the prefix for a folder must end in one.
     type: str
     default: ""
   endpoint_url:
@@ -28,23 +28,23 @@ options:
   region_name:
     description:
       - Region of the bucket.
-      - AWS needs it. Garage wants the region of its own configuration, Cloudflare R2 wants V(auto).
+      - AWS needs it. For Garage it is the region in its configuration, for Cloudflare R2 it is V(auto).
     type: str
   access_key_id:
     description:
       - Id of the access key.
-      - Without keys the role of the instance is used, or whatever else boto3 finds by itself.
+      - By default boto3 finds credentials itself, such as those of the role of an instance.
     type: str
   secret_access_key:
-    description: Secret of the access key. Required where O(access_key_id) is given.
+    description: Secret of the access key. Required if O(access_key_id) is given.
     type: str
   session_token:
-    description: Session token of temporary keys.
+    description: Session token of temporary credentials.
     type: str
   sse_customer_key:
     description:
       - Key with which the store encrypts each object (SSE-C), as 32 characters.
-      - Objects can be read with the same key only.
+      - Objects can be read only with the same key.
     type: str
   sse_customer_algo:
     description: Algorithm of O(sse_customer_key).
@@ -53,18 +53,18 @@ options:
   storage_class:
     description:
       - Storage class of new objects.
-      - The storage provider inside Synapse does not take V(ONEZONE_IA).
+      - The storage provider inside Synapse does not accept V(ONEZONE_IA).
     type: str
     default: STANDARD
     choices: [STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, INTELLIGENT_TIERING, ONEZONE_IA]
   addressing_style:
     description:
-      - Whether the bucket's name goes into the path or into the host name of a URL.
-      - V(auto) puts it into the path where O(endpoint_url) is given.
+      - Whether the name of the bucket is in the path or in the host name of a URL.
+      - V(auto) puts it into the path if O(endpoint_url) is given.
     type: str
     default: auto
     choices: [auto, path, virtual]
   ca_bundle:
-    description: File of PEM certificates to trust for the endpoint, in place of the system's.
+    description: File of PEM certificates to trust for the endpoint, instead of those of the system.
     type: path
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The S3 options that every module takes; documented in the doc fragment ``connection``."""
+"""The S3 options that most modules share; documented in the doc fragment ``connection``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
     "prefix": {"type": "str", "default": ""},
     "endpoint_url": {"type": "str"},
     "region_name": {"type": "str"},
-    # The id is no secret, and a short one such as "synapse" would be blotted out of every message and path.
+    # The id is no secret, and Ansible would mask a short one such as "synapse" in every message and path.
     "access_key_id": {"type": "str", "no_log": False},
     "secret_access_key": {"type": "str", "no_log": True},
     "session_token": {"type": "str", "no_log": True},
@@ -33,5 +33,5 @@ CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 def settings_from(params: Mapping[str, Any]) -> StoreSettings:
-    """The place in S3 that a module's parameters name; raises ConfigurationError."""
+    """The S3 settings in a module's parameters. Raises ConfigurationError."""
     return StoreSettings.from_mapping({name: params.get(name) for name in CONNECTION_ARGUMENTS})

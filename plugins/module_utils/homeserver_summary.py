@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of Synapse's configuration the roles ask for, without a secret in it."""
+"""The settings in Synapse's configuration that concern media, without secrets."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .provider_entry import KEY, PROVIDER_MODULE
-from .provider_flow import unmarked
-from .provider_plan import find_ours
+from .homeserver_edit.entry import KEY, PROVIDER_MODULE
+from .homeserver_edit.flow_entry import unmarked
+from .homeserver_edit.managed_entry import find_managed_entry
 from .synapse_media.settings.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
 
-# The address to reach a listener by that listens on all of them.
+# The address by which a listener on all addresses is reached.
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, never listened on
 
 _LIFETIMES = ("local_media_lifetime", "remote_media_lifetime")
@@ -23,13 +23,14 @@ _LOST = " Media of this server's own users is then gone for everybody (local_med
 
 
 def summary(config_paths: Sequence[str], working_directory: str) -> dict[str, Any]:
+    """The settings as the module homeserver_config_info documents them. Raises ConfigurationError."""
     paths = [absolute(path, working_directory) for path in config_paths]
     config = read_merged(paths)
     directories = [path for path in paths if Path(path).is_dir()]
     return {
         "server_name": config.get("server_name"),
         "media_store_path": media_store_path(config, working_directory),
-        # As Synapse itself asks: anything but false means true for the first, any true value for the others.
+        # As in Synapse: anything but false enables the first, any true value enables the others.
         "enable_media_repo": config.get("enable_media_repo", True) is not False,
         "enable_local_media_storage": bool(config.get("enable_local_media_storage", True)),
         "enable_authenticated_media": bool(config.get("enable_authenticated_media", True)),
@@ -43,28 +44,28 @@ def summary(config_paths: Sequence[str], working_directory: str) -> dict[str, An
 
 
 def media_retention(config: Mapping[str, Any]) -> dict[str, str]:
-    """The lifetimes that media_retention sets, as they are written; empty where it deletes nothing."""
+    """The lifetimes that media_retention sets, as they are written; empty if it deletes nothing."""
     section = config.get("media_retention")
     section = section if isinstance(section, dict) else {}
     return {name: str(section[name]) for name in _LIFETIMES if section.get(name) is not None}
 
 
 def retention_warning(lifetimes: Mapping[str, str], files: Sequence[str]) -> str | None:
-    """What media_retention does, for those who take it for a setting of the local disk; None where it is not set."""
+    """A warning for operators who take media_retention for a limit of the local disk; None if it is not set."""
     if not lifetimes:
         return None
     found = ", ".join(f"{name}: {value}" for name, value in lifetimes.items())
     return (
-        f"Synapse's configuration ({', '.join(files)}) sets media_retention ({found}). It is no setting of the local "
-        "disk: when that time has passed since the last access, Synapse deletes the media's row from its database and "
-        f"its local file.{_LOST if 'local_media_lifetime' in lifetimes else ''} The objects in the bucket stay, "
-        "are paid for and are never served again. To keep the disk small, remove media_retention: the migrate job does "
-        "that and loses nothing."
+        f"Synapse's configuration ({', '.join(files)}) sets media_retention ({found}). This is not a limit for "
+        "the local disk: when that time has passed since the last access, Synapse deletes the media's row from its "
+        f"database and its local file.{_LOST if 'local_media_lifetime' in lifetimes else ''} The objects in the bucket "
+        "stay, cost money and are never served again. To keep the disk small, remove media_retention: the migrate job "
+        "frees the disk and loses nothing."
     )
 
 
 def _database_name(config: Mapping[str, Any]) -> str | None:
-    """The driver, where there is one database: who needs more reads the settings and gets their errors."""
+    """The driver of the database; None if there is not exactly one. Errors in these settings are reported elsewhere."""
     databases = config.get("databases")
     section = config.get("database")
     if isinstance(databases, dict) and len(databases) == 1:
@@ -75,7 +76,7 @@ def _database_name(config: Mapping[str, Any]) -> str | None:
 
 
 def base_url(listeners: Any) -> str | None:
-    """URL of the first listener with the client API: a plain one, else a Unix socket, else one with TLS."""
+    """The URL of the first listener with the client API: over plain HTTP, else a Unix socket, else over TLS."""
     serving = [
         listener
         for listener in (listeners if isinstance(listeners, list) else [])
@@ -104,24 +105,24 @@ def _host(listener: Mapping[str, Any]) -> str:
     if listener.get("bind_address"):
         addresses.append(str(listener["bind_address"]))
     reachable = [_WILDCARDS.get(address, address) for address in addresses] or ["127.0.0.1"]
-    # IPv6 may be configured and yet not be there: where there is a choice, the other one.
+    # IPv6 may be configured and yet not work on this host, so IPv4 is preferred.
     host = "127.0.0.1" if "127.0.0.1" in reachable else reachable[0]
     return f"[{host}]" if ":" in host else host
 
 
 def storage_providers(paths: Sequence[str]) -> list[dict[str, Any]]:
-    """The entries that Synapse uses: those of the last file that has the key."""
+    """The entries that Synapse uses: those in the last file with the key."""
     for path in reversed(config_files(paths)):
         text = read_text(path)
         content = parse(text, path)
         if isinstance(content, dict) and KEY in content:
-            ours = find_ours(text, path)
+            managed = find_managed_entry(text, path)
             entries = content[KEY] if isinstance(content[KEY], list) else []
-            return [_provider(entry, path, ours.data if ours else None) for entry in entries]
+            return [_provider(entry, path, managed.data if managed else None) for entry in entries]
     return []
 
 
-def _provider(entry: Any, path: str, ours: Mapping[str, Any] | None) -> dict[str, Any]:
+def _provider(entry: Any, path: str, managed: Mapping[str, Any] | None) -> dict[str, Any]:
     entry = unmarked(entry) if isinstance(entry, dict) else {}
     is_s3 = entry.get("module") == PROVIDER_MODULE
     config = entry.get("config")
@@ -130,7 +131,7 @@ def _provider(entry: Any, path: str, ours: Mapping[str, Any] | None) -> dict[str
         "module": entry.get("module"),
         "file": path,
         "bucket": config.get("bucket"),
-        # An entry without a prefix has an empty one.
+        # The default of the provider is an empty prefix.
         "prefix": ("" if config.get("prefix") is None else config["prefix"]) if is_s3 else None,
-        "ours": ours is not None and entry == ours,
+        "ours": managed is not None and entry == managed,
     }

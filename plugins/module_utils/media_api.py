@@ -2,7 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The few calls of a homeserver's media API that prove a round trip."""
+"""A client for the requests to a homeserver that a round trip needs: upload, download and delete media.
+
+It is not in synapse_media, which runs without Ansible: open_url of Ansible serves TLS options and Unix sockets.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class _Refused(HomeserverError):
 
 
 class MediaApi:
-    """Speaks as the user of one access token."""
+    """Sends requests as the user of one access token. Each method raises HomeserverError."""
 
     def __init__(self, homeserver_url: str, access_token: str, timeout: float, *, validate_certs: bool = True) -> None:
         """`homeserver_url` is a URL, or `unix:` and the path of a Unix socket. `timeout` is in seconds."""
@@ -37,19 +40,19 @@ class MediaApi:
         self._validate_certs = validate_certs
         socket = _UNIX_SOCKET.fullmatch(self._base)
         self._socket = socket["path"] if socket else None
-        # What stands for a host in the request; a Unix socket has none.
+        # A request needs a host, and a Unix socket has none.
         self._root = "http://localhost" if socket else self._base
         self._headers = {"Authorization": f"Bearer {access_token}"}
         self._timeout = timeout
 
     def require_server(self, server_name: str) -> None:
-        """Refuses the token of another server before anything is uploaded there."""
+        """Raises HomeserverError if the URL leads to another server, before anything is uploaded to it."""
         answer = self._call("GET", "/_matrix/client/v3/account/whoami")
         try:
             actual = json.loads(answer)["user_id"].split(":", 1)[1]
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise HomeserverError(
-                f"{self._base} is no Matrix server. Set synapse_s3_synapse_url to Synapse."
+                f"{self._base} is not a Matrix server. Set synapse_s3_synapse_url to Synapse."
             ) from error
         if actual != server_name:
             raise HomeserverError(
@@ -57,6 +60,7 @@ class MediaApi:
             )
 
     def upload(self, body: bytes) -> Uploaded:
+        """Uploads a media and returns its address."""
         answer = self._call("POST", "/_matrix/media/v3/upload?filename=synapse-s3-test.bin", body)
         try:
             uri = urlsplit(json.loads(answer)["content_uri"])
@@ -67,17 +71,18 @@ class MediaApi:
         return Uploaded(server_name=uri.netloc, media_id=uri.path.lstrip("/"))
 
     def download(self, media: Uploaded) -> bytes:
+        """The content of a media."""
         name = _path(media)
         try:
             return self._call("GET", f"/_matrix/client/v1/media/download/{name}")
         except _Refused as refused:
             if refused.status != _UNRECOGNISED:
                 raise
-            # Synapse before 1.111 knows only the path without authentication.
+            # Synapse before 1.111 has only the path without authentication.
             return self._call("GET", f"/_matrix/media/v3/download/{name}")
 
     def delete(self, media: Uploaded) -> bool:
-        """False where the token is not an administrator's, who alone may delete media."""
+        """Deletes a media; False if the token is not that of an administrator, as only administrators may."""
         try:
             self._call("DELETE", f"/_synapse/admin/v1/media/{_path(media)}")
         except _Refused as refused:
@@ -98,8 +103,8 @@ class MediaApi:
                 validate_certs=self._validate_certs,
                 unix_socket=self._socket,
                 follow_redirects="none",
-                use_proxy=False,  # Synapse's own listener is on this host
-                use_netrc=False,  # it would take the token's place
+                use_proxy=False,  # the listener is on this host
+                use_netrc=False,  # it would replace the token
             )
             content: bytes = answer.read()
         except HTTPError as error:
@@ -110,8 +115,8 @@ class MediaApi:
         except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise HomeserverError(
-                f"{method} {self._base}{path} got no answer ({reason}). Set synapse_s3_synapse_url to where Synapse "
-                "listens on this host, and look into its log: with the S3 store out of reach it does not answer either."
+                f"{method} {self._base}{path} got no answer ({reason}). Set synapse_s3_synapse_url to a listener of "
+                "Synapse on this host, and read Synapse's log: it may be waiting for an S3 store that does not answer."
             ) from error
         return content
 
@@ -130,9 +135,9 @@ def _matrix_error(error: HTTPError) -> str:
 
 def _remedy(status: int) -> str:
     if status in (401, 403):
-        return "Give synapse_s3_storage_provider_verify_access_token a token that is valid on this server."
+        return "Set synapse_s3_storage_provider_verify_access_token to a token that is valid on this server."
     if status == 429:
-        return "Synapse asks for fewer requests; run this again later."
+        return "Synapse limits the rate of requests. Run again later."
     if status >= 500:
-        return "Look into Synapse's log; a wrong bucket or key of the storage provider shows up like this."
+        return "Read Synapse's log; a wrong bucket or key of the storage provider is a possible cause."
     return "Set synapse_s3_synapse_url to a listener of Synapse that serves its client API."

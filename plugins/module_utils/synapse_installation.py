@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The installation of Synapse on this host, proven: its Python runs, its files are there, its user exists."""
+"""Find the Synapse on this host, and check that its Python runs, its files exist and its user exists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .synapse_service import (
 )
 from .systemd_unit import Run, Unit, is_masked
 
-# Where Debian's package of Synapse puts everything.
+# The layout of Debian's package of Synapse.
 PACKAGED = SynapseCommand(
     python="/opt/venvs/matrix-synapse/bin/python",
     config_paths=["/etc/matrix-synapse/homeserver.yaml", "/etc/matrix-synapse/conf.d"],
@@ -36,7 +36,7 @@ PACKAGED = SynapseCommand(
 )
 PACKAGED_USER = "matrix-synapse"
 
-# Printed as the last line: importing Synapse may print warnings of its own before it.
+# The result is the last line, because importing Synapse may print warnings before it.
 _PROBE = """
 import importlib.metadata, importlib.util, json, os, sys, sysconfig
 import synapse
@@ -81,7 +81,7 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the operator has set; an empty value means: look for it."""
+    """What the operator has set; what is empty is searched for."""
 
     service: str = ""
     python: str = ""
@@ -92,6 +92,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Account:
+    """The user and the group that Synapse runs as."""
+
     user: str
     group: str
     uid: int
@@ -100,7 +102,10 @@ class Account:
 
 
 def installation(run: Run, wanted: Wanted) -> dict[str, Any]:
-    """Everything the roles need to know of the host's Synapse; ConfigurationError names the setting that is missing."""
+    """All that the roles need to know of the host's Synapse, as the module synapse_info documents it.
+
+    Raises SynapseNotFoundError if there is no Synapse, and ConfigurationError, which names the setting to correct.
+    """
     unit = find_unit(run, wanted.service)
     command = _command(run, unit, wanted)
     account = _account(unit, wanted)
@@ -131,25 +136,25 @@ def _command(run: Run, unit: Unit | None, wanted: Wanted) -> SynapseCommand:
     masked = [name for name in USUAL_UNITS if is_masked(run, name)]
     if masked:
         raise ConfigurationError(
-            f"The service {masked[0]} is masked, so systemd does not tell how it starts Synapse. Run 'systemctl unmask "
+            f"The service {masked[0]} is masked, so systemd does not show how it starts Synapse. Run 'systemctl unmask "
             f"{masked[0]}' (it need not be started), or set synapse_s3_synapse_python and "
             "synapse_s3_synapse_config_paths."
         )
     raise SynapseNotFoundError(
-        "No Synapse was found on this host: no service of systemd's starts it, and it is not in "
+        "No Synapse was found on this host: no systemd service starts it, and it is not in "
         "/opt/venvs/matrix-synapse. Set synapse_s3_synapse_service, or synapse_s3_synapse_python and "
         "synapse_s3_synapse_config_paths."
     )
 
 
 def _options_of(unit: Unit | None, explicit: SynapseCommand) -> SynapseCommand:
-    """The explicit command with what it leaves open taken from the service, as far as that can be read."""
+    """The explicit command, with the keys directory of the service if that can be read."""
     if unit is None or runs_in_container(unit):
         return explicit
     try:
         service = command_of(unit)
     except ConfigurationError:
-        # The operator has set python and paths because the service's command is beyond us.
+        # The operator has set Python and paths because the command of the service is unknown.
         return explicit
     return SynapseCommand(explicit.python, explicit.config_paths, service.keys_directory)
 
@@ -160,7 +165,7 @@ def _account(unit: Unit | None, wanted: Wanted) -> Account:
         entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError:
         raise SynapseNotFoundError(
-            f"The user {name}, as whom Synapse should run, does not exist on this host. "
+            f"The user {name} does not exist on this host, but Synapse is to run as it. "
             "Set synapse_s3_synapse_user to the user of Synapse's process."
         ) from None
     group = wanted.group or (unit.group if unit and wanted.user in ("", unit.user) else "") or str(entry.pw_gid)
@@ -175,7 +180,7 @@ def _account(unit: Unit | None, wanted: Wanted) -> Account:
 
 
 def _working_directory(unit: Unit | None, account: Account) -> str:
-    # systemd's own default is the root directory.
+    # The default of systemd is the root directory.
     directory = unit.working_directory if unit else ""
     return account.home if directory == "~" else directory or "/"
 
@@ -187,7 +192,7 @@ def _existing(paths: Sequence[str], working_directory: str) -> list[str]:
             "Synapse's service names no configuration file. Set synapse_s3_synapse_config_paths to the files and "
             "directories Synapse reads."
         )
-    # The packaged layout works without its directory; a path that Synapse is started with must be there.
+    # Of the package's paths, the directory may be missing; paths from a service or an option must all exist.
     if list(paths) == PACKAGED.config_paths:
         found = [path for path in found if os.access(path, os.R_OK)] or found
     missing = [path for path in found if not os.access(path, os.R_OK)]
@@ -205,20 +210,20 @@ def _keys_directory(command: SynapseCommand, config_paths: Sequence[str], workin
     files = config_files(config_paths)
     if not files:
         raise ConfigurationError(
-            f"There is no configuration file of Synapse's in {', '.join(config_paths)}. "
+            f"There is no configuration file of Synapse in {', '.join(config_paths)}. "
             "Correct synapse_s3_synapse_config_paths."
         )
     return str(Path(files[-1]).parent)
 
 
 def _probe(run: Run, python: str) -> dict[str, Any]:
-    """Proof that this Python runs Synapse, and what is installed in it."""
+    """The versions of packages in this Python. Raises ConfigurationError if it does not run Synapse."""
     if not os.access(python, os.X_OK):
         error_class = ConfigurationError if os.path.lexists(python) else SynapseNotFoundError
         raise error_class(
             f"Synapse's Python {python} does not exist or cannot be run. Correct synapse_s3_synapse_python."
         )
-    # Isolated from this process's environment, and without writing bytecode: a look must leave no trace.
+    # Isolated from the environment of this process, and without bytecode: this must not write anything.
     status, output, error = run([python, "-I", "-B", "-c", _PROBE])
     try:
         facts = json.loads(output.strip().rpartition("\n")[2]) if status == 0 else None
@@ -234,7 +239,7 @@ def _probe(run: Run, python: str) -> dict[str, Any]:
 
 
 def _with_remedy(facts: dict[str, Any], python: str) -> dict[str, Any]:
-    """With a sentence that says how this Python gets pip, by the kind of Python that it is; none where it has pip."""
+    """The facts with pip_remedy: how to install pip for this kind of Python; None if it has pip."""
     remedy = None if facts["pip"] else _pip_remedy(str(facts["python_kind"]), bool(facts.pop("ensurepip")), python)
     facts.pop("ensurepip", None)
     return {**facts, "pip_remedy": remedy}
@@ -242,13 +247,13 @@ def _with_remedy(facts: dict[str, Any], python: str) -> dict[str, Any]:
 
 def _pip_remedy(kind: str, has_ensurepip: bool, python: str) -> str:
     if kind == "uv":
-        return f"It is in a virtualenv made by uv. Run 'uv pip install --python {python} pip' as its owner."
+        return f"It is in a virtualenv that uv made. Run 'uv pip install --python {python} pip' as its owner."
     if kind == "pipx":
         name = Path(python).parents[1].name
-        return f"It is in a virtualenv made by pipx. Run 'pipx inject {name} pip' as its owner."
+        return f"It is in a virtualenv that pipx made. Run 'pipx inject {name} pip' as its owner."
     if kind == "distribution":
         return (
-            "It is the distribution's own Python, which does not take packages from pip (PEP 668). Run Synapse in a "
+            "It is the distribution's own Python, which does not accept packages from pip (PEP 668). Run Synapse in a "
             "virtualenv or from the packages of packages.matrix.org, or set synapse_s3_synapse_python if this is not "
             "the Python that runs it."
         )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How Synapse is started on this host: its Python, its configuration files, the user it runs as."""
+"""Find the service that starts Synapse, and read from its command the Python and the configuration files."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _IS_WORKER = re.compile(r"synapse\.app\.(?!homeserver)|synapse_worker|synctl sta
 _CONTAINER_PROGRAMS = {"docker", "docker-compose", "podman", "podman-compose", "nerdctl", "systemd-nspawn"}
 _SCRIPTS = ("synapse_homeserver", "synctl")
 _PYTHON_NAME = re.compile(r"(?:python|pypy)[0-9.]*")
-# What pip writes for an interpreter whose path is too long for, or has a space in, a shebang line.
+# pip writes this for an interpreter whose path is too long for a shebang line or contains a space.
 _SHELL_TRAMPOLINE = re.compile(r"^'''exec' (?:\"(?P<quoted>[^\"]+)\"|(?P<plain>\S+)) ", re.MULTILINE)
-# systemd's own search path for programs and for the services it starts.
+# The default search path of systemd.
 SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 SETTINGS = "synapse_s3_synapse_python, synapse_s3_synapse_config_paths and synapse_s3_synapse_user"
 
 
 class SynapseNotFoundError(ConfigurationError):
-    """There is no Synapse where it was looked for, as opposed to one that cannot be made out."""
+    """There is no Synapse where it was looked for. Other errors mean that there is one whose settings are unclear."""
 
 
 @dataclass(frozen=True)
 class SynapseCommand:
-    """A command line of Synapse, paths as they are written there."""
+    """A command line of Synapse, with the paths as they are written there."""
 
     python: str
     config_paths: list[str]
@@ -49,18 +49,22 @@ class SynapseCommand:
 
 
 def find_unit(run: Run, name: str | None) -> Unit | None:
-    """The named service; else one of the usual names; else the only loaded service that starts Synapse."""
+    """The named service; without a name, one of the usual ones, else the only loaded service that starts Synapse.
+
+    Returns None if there is none. Raises ConfigurationError if it is masked or if there are several, and
+    SynapseNotFoundError if the named service does not exist.
+    """
     if name:
         unit = unit_named(run, name)
         if unit is None and is_masked(run, name):
             raise ConfigurationError(
-                f"The service {name} is masked, so systemd does not tell how it starts Synapse. Run 'systemctl unmask "
+                f"The service {name} is masked, so systemd does not show how it starts Synapse. Run 'systemctl unmask "
                 f"{name}' (it need not be started), or correct synapse_s3_synapse_service."
             )
         if unit is None:
             raise SynapseNotFoundError(
-                f"systemd on this host has no service {name}. Correct synapse_s3_synapse_service, or leave it empty to "
-                "have Synapse's service looked for."
+                f"systemd on this host has no service {name}. Correct synapse_s3_synapse_service, or leave it empty, "
+                "so that Synapse's service is searched for."
             )
         return unit
     for usual in USUAL_UNITS:
@@ -75,13 +79,13 @@ def find_unit(run: Run, name: str | None) -> Unit | None:
     if len(found) > 1:
         raise ConfigurationError(
             f"More than one service starts Synapse on this host: {', '.join(found)}. "
-            "Set synapse_s3_synapse_service to the one with the main process."
+            "Set synapse_s3_synapse_service to the one that runs the main process."
         )
     return unit_named(run, found[0]) if found else None
 
 
 def synapse_processes(run: Run) -> list[SynapseCommand]:
-    """How the loaded services start Synapse, workers included, as far as their commands are understood."""
+    """The commands by which the loaded services start Synapse and its workers; unknown commands are left out."""
     found = []
     for service, exec_start in sorted(loaded_services(run).items()):
         if not _MENTIONS_SYNAPSE.search(exec_start) and not _IS_WORKER.search(exec_start):
@@ -104,7 +108,7 @@ def _absolute(command: SynapseCommand, working_directory: str) -> SynapseCommand
 
 
 def runs_in_container(unit: Unit) -> bool:
-    """A container program before any Python or script of Synapse's; a folder of that name further on means nothing."""
+    """Whether a container program starts Synapse; words after a Python or a script of Synapse do not count."""
     for command in unit.commands:
         for name in (PurePosixPath(word).name for word in command):
             if name in _CONTAINER_PROGRAMS:
@@ -115,21 +119,22 @@ def runs_in_container(unit: Unit) -> bool:
 
 
 def refuse_container(unit: Unit) -> NoReturn:
+    """Raises the ConfigurationError for a service that starts a container."""
     raise ConfigurationError(
-        f"{unit.name} starts a container. Synapse in a container is not covered: its Python and its configuration "
-        f"cannot be reached from the host's service. If they lie on this host all the same, set {SETTINGS}."
+        f"{unit.name} starts a container. Synapse in a container is not supported: its Python and its configuration "
+        f"cannot be found through the service. If they are on this host nevertheless, set {SETTINGS}."
     )
 
 
 def command_of(unit: Unit) -> SynapseCommand:
-    """What the service's ExecStart says; a command that is not understood is an error without its words in it."""
+    """The command in the ExecStart of the service. Raises ConfigurationError, which does not quote the command."""
     environment = full_environment(unit)
     for command in unit.commands:
         found = parse_command(expand(command, environment), environment)
         if found is not None:
             return found
     raise ConfigurationError(
-        f"The ExecStart of {unit.name} is not a way of starting Synapse that is known here (python -m {MAIN_MODULE}, "
+        f"The ExecStart of {unit.name} does not start Synapse in a known way (python -m {MAIN_MODULE}, "
         f"synapse_homeserver or synctl). Set {SETTINGS}."
     )
 
@@ -137,9 +142,9 @@ def command_of(unit: Unit) -> SynapseCommand:
 def parse_command(
     words: Sequence[str], environment: Mapping[str, str], *, workers: bool = False
 ) -> SynapseCommand | None:
-    """The Synapse command in these words, whatever wrapper stands before it; None where there is none.
+    """The command of Synapse in these words, after any wrapper; None if there is none.
 
-    With `workers`, a worker's command counts as well as the main process's.
+    `workers`: whether the command of a worker counts too.
     """
     search_path = environment.get("PATH", SERVICE_PATH)
     for index, word in enumerate(words):
@@ -174,7 +179,7 @@ def _on_path(program: str, search_path: str) -> str:
 
 
 def _interpreter(script: str, search_path: str) -> str:
-    """The Python that runs a script, by its first line."""
+    """The Python in the first line of a script."""
     path = _on_path(script, search_path)
     try:
         text = Path(path).read_bytes()[:4096].decode("utf-8", errors="replace")
@@ -194,20 +199,18 @@ def _interpreter(script: str, search_path: str) -> str:
     return _on_path(python, search_path)
 
 
-class _Options(argparse.ArgumentParser):
-    """Synapse's own options, as far as they can be mistaken for one another; an error never prints the command line."""
+class _OptionParser(argparse.ArgumentParser):
+    """Parser for the options of Synapse; unlike argparse it does not print the command line in an error."""
 
     def __init__(self) -> None:
         super().__init__(add_help=False)
 
     def error(self, message: str) -> NoReturn:  # noqa: ARG002
-        raise ConfigurationError(
-            f"The options in the ExecStart of Synapse's service cannot be told apart. Set {SETTINGS}."
-        )
+        raise ConfigurationError(f"The options in the ExecStart of Synapse's service cannot be parsed. Set {SETTINGS}.")
 
 
 def _with_options(python: str, arguments: Sequence[str]) -> SynapseCommand:
-    options = _Options()
+    options = _OptionParser()
     options.add_argument("-c", "--config-path", action="append", default=[])
     options.add_argument("--config-directory", "--keys-directory", dest="keys_directory")
     for flags in (("-D", "--daemonize"), ("-n", "--no-redirect-stdio")):
@@ -219,7 +222,7 @@ def _with_options(python: str, arguments: Sequence[str]) -> SynapseCommand:
 
 
 def _with_synctl_options(python: str, arguments: Sequence[str]) -> SynapseCommand:
-    options = _Options()
+    options = _OptionParser()
     options.add_argument("action")
     options.add_argument("configfile", nargs="?", default="homeserver.yaml")
     options.add_argument("-a", "--all-processes")

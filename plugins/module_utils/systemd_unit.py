@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What systemd knows about a service, read with systemctl: its command, its user, its environment."""
+"""A systemd service as systemctl shows it: its command, its user, its environment."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ansible.module_utils.basic import AnsibleModule
+
 from .synapse_media.errors import ConfigurationError
 
-# Runs a command and gives its exit status, its output and its error output, as AnsibleModule.run_command does.
+# Runs a command; returns its exit status, output and error output, as AnsibleModule.run_command does.
 Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
 
 PROPERTIES = (
@@ -35,9 +37,27 @@ _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _BARE_VARIABLE = re.compile(r"\$(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 
 
+def command_runner(module: AnsibleModule) -> Run:
+    """Runs commands through the module; exit status 127 if the program does not exist or cannot be started."""
+
+    def run(command: Sequence[str]) -> tuple[int, str, str]:
+        try:
+            status, output, error = module.run_command(list(command), handle_exceptions=False)
+        except OSError as error:
+            return 127, "", str(error.strerror)
+        return status, output, error
+
+    return run
+
+
 @dataclass(frozen=True)
 class Unit:
-    """One service. Its words still hold the variables of its environment, which may hold secrets."""
+    """One service. Its commands are not expanded: the variables in them may be secrets.
+
+    `active`: whether it runs or is starting.
+    `working_directory`: an empty string for systemd's default, "~" for the home directory of the user.
+    `environment_files`: the path of each EnvironmentFile, and whether it may be missing.
+    """
 
     name: str
     active: bool
@@ -50,13 +70,13 @@ class Unit:
 
 
 def unit_named(run: Run, name: str) -> Unit | None:
-    """The service of that name, or None where systemd does not know it, has it masked, or does not run."""
+    """The service of that name; None if systemd does not know it, if it is masked, or if systemd does not run."""
     output = _show(run, name)
     return None if output is None else parse_unit(output)
 
 
 def is_masked(run: Run, name: str) -> bool:
-    """Whether the service is there and masked, in which case systemd tells nothing of its command."""
+    """Whether the service is masked, in which case systemd does not show its command."""
     output = _show(run, name)
     return output is not None and _properties(output).get("LoadState") == ["masked"]
 
@@ -69,7 +89,7 @@ def _show(run: Run, name: str) -> str | None:
 
 
 def loaded_services(run: Run) -> dict[str, str]:
-    """The raw ExecStart of every service that systemd has loaded."""
+    """The raw ExecStart of every loaded service, by the name of the service."""
     status, output, _error = run(
         ["systemctl", "show", "--no-pager", "--type=service", "-p", "Id,LoadState,ExecStart", "*"]
     )
@@ -84,7 +104,7 @@ def loaded_services(run: Run) -> dict[str, str]:
 
 
 def parse_unit(output: str) -> Unit | None:
-    """One service out of the output of systemctl show; None for a unit that is not there."""
+    """The service in the output of systemctl show; None if the unit is not loaded."""
     properties = _properties(output)
 
     def first(name: str) -> str:
@@ -92,13 +112,13 @@ def parse_unit(output: str) -> Unit | None:
 
     if first("LoadState") != "loaded":
         return None
-    # systemd marks a directory that may be missing with an exclamation mark.
     return Unit(
         name=first("Id"),
         active=first("ActiveState") in ("active", "reloading", "activating"),
         commands=[_words(value) for value in properties.get("ExecStart", [])],
         user=first("User"),
         group=first("Group"),
+        # systemd puts an exclamation mark before a directory that may be missing.
         working_directory=first("WorkingDirectory").lstrip("!"),
         environment=_assignments(shlex.split(first("Environment"))),
         environment_files=[
@@ -122,7 +142,7 @@ def _words(exec_start: str) -> list[str]:
     match = _COMMAND.match(exec_start)
     if not match:
         return []
-    # systemctl joins the words with single spaces and quotes nothing; the program is what path says, not argv[0].
+    # systemctl joins the words by single spaces, without quotes. The program is in path; argv[0] may be another name.
     return [match["path"], *match["argv"].split(" ")[1:]]
 
 
@@ -131,7 +151,10 @@ def _assignments(words: Sequence[str]) -> dict[str, str]:
 
 
 def full_environment(unit: Unit) -> dict[str, str]:
-    """Environment= and EnvironmentFile= together; the files win, as in systemd."""
+    """The variables of Environment= and EnvironmentFile=; those of the files win, as in systemd.
+
+    Raises ConfigurationError if a file cannot be read that must exist.
+    """
     environment = dict(unit.environment)
     for path, optional in unit.environment_files:
         try:
@@ -148,7 +171,7 @@ def full_environment(unit: Unit) -> dict[str, str]:
 
 
 def parse_environment_file(text: str) -> dict[str, str]:
-    """An EnvironmentFile: assignments, comments with # or ;, quotes, lines continued by a backslash."""
+    """The variables in an EnvironmentFile: comments begin with # or ;, a backslash continues a line."""
     environment = {}
     for line in re.sub(r"\\\r?\n", "", text).splitlines():
         name, separator, value = line.strip().partition("=")
@@ -157,14 +180,14 @@ def parse_environment_file(text: str) -> dict[str, str]:
         try:
             words = shlex.split(value)
         except ValueError:
-            # A quote that is never closed: nothing a path of Synapse's would be written with.
+            # A quote is not closed. No path of Synapse is written like that.
             continue
         environment[name.strip()] = " ".join(words)
     return environment
 
 
 def expand(words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """The words as the process gets them: ${NAME} anywhere in a word, $NAME as a word of its own, $$ for a dollar."""
+    """The words with their variables, as in systemd: ${NAME} in a word, $NAME as a whole word, $$ for a dollar."""
     expanded = []
     for word in words:
         bare = _BARE_VARIABLE.fullmatch(word)

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bucket_info
-short_description: Find out what the keys may do in a bucket
+short_description: Probe a bucket and the permissions of the keys
 version_added: 1.0.0
 author: matrix_ops.synapse_s3 contributors (@matrix-ops)
 description:
-  - Asks the store itself whether the bucket exists and whether the keys may list, read and write it.
-  - Nothing is left behind, even where the keys may not delete. Writing is tried with an upload of a few bytes that is
-    aborted before it becomes an object. Only where the store has no multipart uploads, or the keys may not abort one,
-    a small object is stored and deleted again.
-  - With O(sse_customer_key) it fails where the store ignores the key and keeps everything in the clear. Where that
-    shows only in a whole object, a small one is stored; if the keys may not delete it, it stays and is named in
-    RV(bucket.left_behind).
-  - Where media is in the bucket already, one byte of one media is read too, so that a lost or changed encryption key is
-    noticed.
-  - Fails, with the setting to change, where the bucket does not exist, the keys are wrong, the store cannot be reached,
-    or an ability of O(require) is refused.
+  - Asks the store whether the bucket exists and whether the keys may list, read and write it.
+  - Leaves nothing in the bucket, even if the keys may not delete. Writing is tested by a multipart upload of a few
+    bytes that is aborted before it becomes an object. If the store has no multipart uploads, or the keys may not abort
+    one, a small object is stored and deleted.
+  - With O(sse_customer_key), fails if the store ignores the key and keeps objects unencrypted. If only a stored object
+    shows that, a small one is stored; if the keys may not delete it, it stays and is named in RV(bucket.left_behind).
+  - If the bucket contains media, one byte of one media is read, to detect a lost or changed encryption key.
+  - Fails, and names the setting to change, if the bucket does not exist, the keys are wrong, the store cannot be
+    reached, or a permission in O(require) is missing.
 extends_documentation_fragment:
   - matrix_ops.synapse_s3.connection
   - matrix_ops.synapse_s3.attributes.info_module
@@ -29,9 +27,9 @@ extends_documentation_fragment:
 options:
   require:
     description:
-      - The abilities that must be there.
-      - V(list), V(read) and V(write) are tried always. V(delete) is tried only where it is named here, because in a
-        versioned bucket even the deletion of an absent object leaves a marker, which not every key may remove.
+      - The permissions that the keys must have.
+      - V(list), V(read) and V(write) are always tested. V(delete) is tested only if it is in this list, because in a
+        versioned bucket even the deletion of an absent object leaves a delete marker, which not every key may remove.
     type: list
     elements: str
     choices: [list, read, write, delete]
@@ -39,14 +37,14 @@ options:
 requirements:
   - boto3
 notes:
-  - Reading and writing are tried on an object with a random name under O(prefix), with O(storage_class) and
-    O(sse_customer_key) as the storage provider inside Synapse would use them.
+  - Reading and writing are tested on an object with a random name under O(prefix), with O(storage_class) and
+    O(sse_customer_key), as the storage provider inside Synapse uses them.
 seealso:
   - module: matrix_ops.synapse_s3.bucket_round_trip
 """
 
 EXAMPLES = r"""
-- name: The bucket can hold the media
+- name: Check that the keys may list, read and write the bucket
   matrix_ops.synapse_s3.bucket_info:
     bucket: synapse-media
     prefix: example.org/
@@ -55,22 +53,22 @@ EXAMPLES = r"""
     access_key_id: "{{ synapse_s3_access_key_id }}"
     secret_access_key: "{{ synapse_s3_secret_access_key }}"
 
-- name: What the role of this instance may do is known
+- name: Find out what the role of this instance may do
   matrix_ops.synapse_s3.bucket_info:
     bucket: synapse-media
     region_name: eu-central-1
     require: []
   register: probe
 
-- name: The clock is near the store's
+- name: Check that the clock of the host agrees with the store's
   ansible.builtin.assert:
     that: (probe.bucket.clock_skew_seconds | abs) < 60
 """
 
 RETURN = r"""
 bucket:
-  description: What the store answered. An ability is V(null) where it was not tried.
-  returned: when the store could be asked, also when a required ability is refused
+  description: What the store answered. A permission is V(null) if it was not tested.
+  returned: if the store could be reached, also if a required permission is missing
   type: dict
   contains:
     name:
@@ -79,16 +77,16 @@ bucket:
       returned: always
       sample: synapse-media
     prefix:
-      description: The prefix as it is used, which is as it is written.
+      description: The prefix as it is used, without a slash added.
       type: str
       returned: always
       sample: example.org/
     exists:
-      description: Whether the bucket exists; V(null) where every answer was a refusal.
+      description: Whether the bucket exists; V(null) if every request was refused.
       type: bool
       returned: always
     is_empty:
-      description: Whether no object lies under the prefix; V(null) where listing is refused.
+      description: Whether there is no object under the prefix; V(null) if listing is refused.
       type: bool
       returned: always
     can_list:
@@ -109,27 +107,27 @@ bucket:
       returned: always
     write_proof:
       description:
-        - How writing was proven, V(aborted_upload) or V(deleted_object). With O(sse_customer_key) also
-          V(stored_object), which is removed again where the keys may delete.
+        - How writing was tested, V(aborted_upload) or V(deleted_object). With O(sse_customer_key) also
+          V(stored_object), which is deleted if the keys may delete.
       type: str
       returned: always
       sample: aborted_upload
     clock_skew_seconds:
-      description: Seconds by which the host's clock is ahead of the store's; negative where it is behind.
+      description: Seconds by which the clock of the host is ahead of the store's; negative if it is behind.
       type: int
       returned: always
       sample: 0
     refusals:
-      description: For each ability that is refused, why, and what to change.
+      description: For each permission that is missing, the reason and what to change.
       type: dict
       returned: always
     left_behind:
-      description: What could not be removed again; empty unless the bucket keeps versions or a test object stays.
+      description: What could not be removed; empty unless the bucket keeps versions or a test object stays.
       type: list
       elements: str
       returned: always
 code:
-  description: The store's error code, or the name of the error on the way to it.
+  description: The error code of the store, or the name of a connection error.
   returned: on failure
   type: str
   sample: NoSuchBucket
@@ -159,8 +157,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
-# Stores refuse signatures from 15 minutes on.
-WORRYING_SKEW_SECONDS = 300
+# Well below the 15 minutes from which stores refuse signatures.
+SKEW_WARNING_SECONDS = 300
 
 
 def described(report: ProbeReport, settings: StoreSettings) -> dict[str, Any]:
@@ -179,14 +177,14 @@ def described(report: ProbeReport, settings: StoreSettings) -> dict[str, Any]:
 
 
 def warnings(report: ProbeReport) -> list[str]:
-    """What the operator should know although nothing required is refused."""
+    """What the operator should know even if no required permission is missing."""
     texts = [f"The probe could not remove {left}; the keys may not delete it." for left in report.left_behind]
     skew = report.clock_skew_seconds
-    if skew is not None and abs(skew) > WORRYING_SKEW_SECONDS:
+    if skew is not None and abs(skew) > SKEW_WARNING_SECONDS:
         direction = "ahead of" if skew > 0 else "behind"
         texts.append(
-            f"The clock of this host is {abs(skew)} seconds {direction} the store's, which refuses signatures from "
-            "15 minutes on. Let the host take its time from the network."
+            f"The clock of this host is {abs(skew)} seconds {direction} the store's, which refuses signatures that are "
+            "15 minutes off. Synchronize the clock, for example with chrony."
         )
     return texts
 

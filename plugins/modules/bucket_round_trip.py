@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bucket_round_trip
-short_description: Prove that media gets into the bucket and back
+short_description: Test that media gets into the bucket and back
 version_added: 1.0.0
 author: matrix_ops.synapse_s3 contributors (@matrix-ops)
 description:
-  - With O(access_token), uploads a small media through Synapse, waits until it is in the bucket at the key where the
-    storage provider puts it, compares its bytes there, downloads it through Synapse and compares them again.
-  - Without O(access_token), stores a small object with the keys alone, finds it in the bucket and compares its bytes.
-  - With O(sse_customer_key) it fails where the store ignores the key, so that the object can be read without it.
-  - Removes what it stored. What the keys or the token may not remove is named in RV(round_trip.left_behind) and in a
+  - With O(access_token), uploads a small media to Synapse, waits until the storage provider has stored it in the
+    bucket, compares its bytes there, downloads it from Synapse and compares them again.
+  - Without O(access_token), stores a small object with the keys, finds it in the bucket and compares its bytes.
+  - With O(sse_customer_key), fails if the store ignores the key, so that the object can be read without it.
+  - Deletes what it stored. What the keys or the token may not delete is named in RV(round_trip.left_behind) and in a
     warning.
 extends_documentation_fragment:
   - matrix_ops.synapse_s3.connection
@@ -23,17 +23,16 @@ extends_documentation_fragment:
   - matrix_ops.synapse_s3.attributes.connection_group
 attributes:
   check_mode:
-    support: full
-    details: In check mode nothing is stored, and so nothing is proven; RV(round_trip) is V(null).
+    details: In check mode nothing is stored, so nothing is tested; RV(round_trip) is V(null).
   diff_mode:
     support: N/A
-    details: Nothing that is stored stays, so that there is no difference to show.
+    details: Nothing that is stored stays, so there is no difference to show.
 options:
   homeserver_url:
     description:
       - URL of a listener of Synapse that serves its client API, as seen from this host, such as V(http://127.0.0.1:8008).
-      - A Unix socket is given as C(unix:) and its path, such as V(unix:/run/synapse/main.sock).
-      - Required where O(access_token) is given.
+      - For a Unix socket, C(unix:) and its path, such as V(unix:/run/synapse/main.sock).
+      - Required if O(access_token) is given.
     type: str
   homeserver_validate_certs:
     description:
@@ -45,28 +44,28 @@ options:
   access_token:
     description:
       - Access token of a user of this server.
-      - Only the token of an administrator can delete the uploaded media from Synapse again. With another one, a media
-        of less than 100 bytes stays in Synapse.
+      - Only the token of an administrator can delete the uploaded media from Synapse. With another one, a media of less
+        than 100 bytes stays in Synapse.
     type: str
   server_name:
     description:
-      - Name of the server that must have taken the upload, a guard against the URL of another server.
-      - Without it, any server is fine.
+      - Name of the server that O(homeserver_url) must lead to. The module fails before the upload if it is another one.
+      - By default the name is not checked.
     type: str
   timeout:
-    description: Seconds to wait for the object in the bucket, and for each answer of Synapse.
+    description: Seconds to wait for the object in the bucket, and for each response of Synapse.
     type: int
     default: 60
 requirements:
   - boto3
 notes:
-  - Nothing remains changed, so RV(ignore:changed) is always V(false).
+  - RV(ignore:changed) is always V(false), because what is stored is deleted.
 seealso:
   - module: matrix_ops.synapse_s3.bucket_info
 """
 
 EXAMPLES = r"""
-- name: Media that is uploaded to Synapse reaches the bucket
+- name: Check that media uploaded to Synapse reaches the bucket
   matrix_ops.synapse_s3.bucket_round_trip:
     bucket: synapse-media
     prefix: example.org/
@@ -76,7 +75,7 @@ EXAMPLES = r"""
     homeserver_url: http://127.0.0.1:8008
     access_token: "{{ admin_access_token }}"
 
-- name: The keys store and return an object
+- name: Check that the keys can store an object and read it back
   matrix_ops.synapse_s3.bucket_round_trip:
     bucket: synapse-media
     region_name: eu-central-1
@@ -84,12 +83,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 round_trip:
-  description: What was proven; V(null) in check mode.
+  description: What was tested; V(null) in check mode.
   returned: success
   type: dict
   contains:
     through:
-      description: V(synapse) where media was uploaded to Synapse, V(bucket) where an object was stored with the keys.
+      description: V(synapse) if media was uploaded to Synapse, V(bucket) if an object was stored with the keys.
       type: str
       returned: always
       sample: synapse
@@ -99,28 +98,28 @@ round_trip:
       returned: always
       sample: example.org/local_content/Ab/Cd/EfGhIjKlMnOpQrStUvWx
     size:
-      description: Bytes that were stored and compared.
+      description: Number of bytes that were stored and compared.
       type: int
       returned: always
       sample: 55
     seen_after_seconds:
-      description: Seconds until the object was seen in the bucket.
+      description: Seconds until the object was found in the bucket.
       type: float
       returned: always
       sample: 0.4
     media:
-      description: URI of the media in Synapse; V(null) where Synapse was not asked.
+      description: URI of the media in Synapse; V(null) without O(access_token).
       type: str
       returned: always
       sample: mxc://example.org/AbCdEfGhIjKlMnOpQrStUvWx
     left_behind:
-      description: In words, what could not be removed.
+      description: Sentences that name what could not be deleted.
       type: list
       elements: str
       returned: always
 code:
-  description: The store's error code, or the name of the error on the way to it.
-  returned: when the store is in the way
+  description: The error code of the store, or the name of a connection error.
+  returned: on failure of a request to the store
   type: str
   sample: AccessDenied
 """
@@ -150,11 +149,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 
 
 def run(params: dict[str, Any], tripper: RoundTripper) -> RoundTrip:
-    """Through Synapse where there is a token, else with the keys alone."""
+    """The round trip through Synapse if there is a token, else with the keys alone."""
     if not params["access_token"]:
         return tripper.through_bucket()
     if not params["homeserver_url"]:
-        raise ConfigurationError("A token is given, but not where Synapse listens. Set synapse_s3_synapse_url.")
+        raise ConfigurationError("An access token is given, but no URL of Synapse. Set synapse_s3_synapse_url.")
     homeserver = MediaApi(
         params["homeserver_url"],
         params["access_token"],
@@ -186,21 +185,21 @@ def main() -> None:
     except MediaError as error:
         module.fail_json(msg=str(error))
     if module.check_mode:
-        module.exit_json(changed=False, round_trip=None, msg="Check mode: nothing was stored, so nothing is proven.")
+        module.exit_json(changed=False, round_trip=None, msg="In check mode nothing is stored, so nothing is tested.")
 
     try:
         round_trip = run(module.params, tripper)
     except MediaError as error:
-        warn_of_leavings(module, tripper)
+        warn_of_left_behind(module, tripper)
         code = {"code": error.code} if isinstance(error, StoreError) else {}
         module.fail_json(msg=str(error), **code)
-    warn_of_leavings(module, tripper)
+    warn_of_left_behind(module, tripper)
     result = dataclasses.asdict(round_trip)
     result["seen_after_seconds"] = round(round_trip.seen_after_seconds, 3)
     module.exit_json(changed=False, round_trip={**result, "left_behind": tripper.left_behind})
 
 
-def warn_of_leavings(module: AnsibleModule, tripper: RoundTripper) -> None:
+def warn_of_left_behind(module: AnsibleModule, tripper: RoundTripper) -> None:
     for left in tripper.left_behind:
         module.warn(f"The round trip could not remove {left}.")
 

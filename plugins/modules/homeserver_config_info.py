@@ -7,31 +7,31 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: homeserver_config_info
-short_description: Read what concerns media in Synapse's configuration
+short_description: Read the settings about media in Synapse's configuration
 version_added: 1.0.0
 description:
   - Reads the files of Synapse's configuration and merges them as Synapse does.
-  - Returns what concerns media, and no secret.
+  - Returns the settings about media, without secrets.
 author:
   - matrix_ops.synapse_s3 contributors (@matrix-ops)
 extends_documentation_fragment:
   - matrix_ops.synapse_s3.attributes.info_module
 options:
   config_paths:
-    description: Files and directories that Synapse is started with, in their order.
+    description: Files and directories with which Synapse is started, in their order.
     type: list
     elements: path
     required: true
   working_directory:
-    description: Directory from which Synapse takes relative paths.
+    description: Synapse's working directory, to which relative paths in its configuration refer.
     type: path
     required: true
 notes:
-  - Needs PyYAML, so it is best run with Synapse's own Python as C(ansible_python_interpreter).
+  - Needs PyYAML. Synapse's own Python has it, so set C(ansible_python_interpreter) to that.
 """
 
 EXAMPLES = r"""
-- name: The configuration of Synapse is known
+- name: Read Synapse's configuration
   matrix_ops.synapse_s3.homeserver_config_info:
     config_paths:
       - /etc/matrix-synapse/homeserver.yaml
@@ -44,7 +44,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 homeserver:
-  description: What the merged configuration says.
+  description: Settings of the merged configuration.
   returned: success
   type: dict
   contains:
@@ -62,16 +62,16 @@ homeserver:
       description: Whether media is kept on the local disk.
       type: bool
     enable_authenticated_media:
-      description: Whether media is served to those with an account only.
+      description: Whether media is served only to users with an account.
       type: bool
     database_name:
-      description: Driver of the database, or none where that cannot be told.
+      description: Driver of the database, or none if it is not clear.
       type: str
       sample: psycopg2
     base_url:
       description:
-        - URL of a listener that serves clients, or none. The first that speaks plain HTTP, else the first Unix socket
-          as C(unix:) and its path, else the first with TLS.
+        - URL of a listener that serves clients, or none. The first with plain HTTP, else the first Unix socket, as
+          C(unix:) and its path, else the first with TLS.
       type: str
       sample: http://127.0.0.1:8008
     storage_providers:
@@ -89,23 +89,24 @@ homeserver:
           description: Bucket of an S3 entry.
           type: str
         prefix:
-          description: Prefix of an S3 entry, as it is written; empty where it has none.
+          description: Prefix of an S3 entry, as it is written; empty if it has none.
           type: str
         ours:
           description: Whether M(matrix_ops.synapse_s3.storage_provider_config) has written the entry.
           type: bool
     media_retention:
       description:
-        - The lifetimes that C(media_retention) sets, as they are written; empty where it deletes nothing.
-        - The module warns where there is one, because it deletes media for good and is no setting of the local disk.
+        - The lifetimes that C(media_retention) sets, as they are written; empty if it deletes nothing.
+        - If there is one, the module warns that it deletes media for good, not only from the local disk.
       type: dict
+      version_added: 1.1.0
       sample: {"remote_media_lifetime": "14d"}
     config_directory:
-      description: The last of the paths that is a directory, or none.
+      description: The last directory in O(config_paths), or none.
       type: str
       sample: /etc/matrix-synapse/conf.d
     config_files:
-      description: The files behind the paths, in the order in which Synapse merges them.
+      description: The files of O(config_paths), in the order in which Synapse merges them.
       type: list
       elements: str
 """

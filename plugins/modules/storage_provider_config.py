@@ -7,24 +7,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: storage_provider_config
-short_description: Put the S3 storage provider into Synapse's configuration
+short_description: Add the S3 storage provider to Synapse's configuration, or remove it
 version_added: 1.0.0
 description:
-  - Writes the entry for the S3 storage provider into Synapse's configuration, between two markers, or removes it.
-  - Every other byte of the operator's files stays as it is, comments and order included.
-  - Where Synapse has no list C(media_storage_providers) and reads a directory, the entry goes into a file of its own
-    in that directory, else to the end of the first file. Where there is a list, the entry is added to it. An S3 entry
-    for the same place that is already there is replaced, and comes back when the block is removed.
-  - Every key of an S3 entry that is there already is compared with the options. Another bucket, prefix, endpoint,
-    customer key or region is refused, because media that was stored before could not be fetched any more, unless
-    O(confirm_place) names the new place. Everything else that will change for Synapse is named in a warning.
-  - In a list in brackets, and in a file that is one mapping in braces, as JSON is, the entry is written on one line and
-    marked by its key C(managed_by), which Synapse passes over, in place of the two lines of comment.
-  - What cannot be done without a loss is refused with the remedy. There is never a second key
+  - Writes the entry for the S3 storage provider into Synapse's configuration, between two marker lines, or removes it.
+  - Changes nothing else in the operator's files; comments and order stay.
+  - If the configuration has a list C(media_storage_providers), the entry is added to it. An S3 entry for the same
+    location is replaced, and restored when the new one is removed. Without a list, the entry is written to a file of
+    its own in a directory that Synapse reads, or without a directory to the end of the first file.
+  - Compares every key of an S3 entry in the configuration with the options. Another bucket, prefix, endpoint, customer
+    key or region is refused, because stored media could not be fetched any more, unless O(confirm_location) names the
+    new location. All other changes are named in a warning.
+  - In flow style (a list in brackets, or a file in braces such as JSON), the entry is written on one line. It is marked
+    by its key C(managed_by), which Synapse ignores, instead of the marker lines.
+  - Refuses what it cannot do without changing another setting, and names the remedy. Never writes a second key
     C(media_storage_providers).
-  - Synapse itself parses the new configuration, as its own user, before any of its files is touched.
-  - A file that is to hold a secret is closed to others. Where the group of Synapse's user has other members, as
-    C(nogroup) has, the file is closed to the group too and belongs to Synapse's user.
+  - Synapse itself parses the new configuration, as its own user, before any file is written.
+  - A file with a secret is made unreadable for other users. If the group of Synapse's user has other members, as
+    C(nogroup) has, the file is made unreadable for the group too, and Synapse's user becomes its owner.
 author:
   - matrix_ops.synapse_s3 contributors (@matrix-ops)
 extends_documentation_fragment:
@@ -33,52 +33,49 @@ extends_documentation_fragment:
   - matrix_ops.synapse_s3.connection
 attributes:
   check_mode:
-    support: full
-    details:
-      - The configuration is validated in check mode too, unless the storage provider is not installed in O(python) yet.
+    details: The configuration is validated in check mode too, unless O(python) does not have the storage provider yet.
   diff_mode:
     support: full
-    details:
-      - Shows the entry alone, with secrets hidden, and never the rest of a file.
+    details: Shows only the entry, with its secrets masked, and never the rest of a file.
 options:
   state:
     description:
       - Whether the entry is in Synapse's configuration.
-      - V(absent) removes what this module has written and puts back what that has replaced.
+      - V(absent) removes what this module has written and restores what that replaced.
     type: str
     choices: [present, absent]
     default: present
   config_paths:
-    description: Files and directories that Synapse is started with, absolute, in their order.
+    description: Files and directories with which Synapse is started, in their order.
     type: list
     elements: path
     required: true
   drop_in_directory:
     description:
-      - The one of the directories in O(config_paths) that a file of its own goes into.
-      - Without it, the last directory in O(config_paths).
+      - The directory in O(config_paths) for a file of its own.
+      - By default the last directory in O(config_paths).
     type: path
   python:
-    description: Python that runs Synapse. Without it, the Python that runs this module.
+    description: Python that runs Synapse. By default the Python that runs this module.
     type: path
   user:
-    description: User Synapse runs as.
+    description: User that Synapse runs as.
     type: str
     required: true
   group:
-    description: Group Synapse runs as. Without it, the primary group of O(user).
+    description: Group that Synapse runs as. By default the primary group of O(user).
     type: str
   working_directory:
-    description: Directory from which Synapse takes relative paths.
+    description: Synapse's working directory, to which relative paths in its configuration refer.
     type: path
     required: true
   keys_directory:
     description:
-      - Directory in which Synapse looks for keys that its configuration gives no path for.
-      - Without it, the directory of the last configuration file, as Synapse does.
+      - Directory of the keys for which Synapse's configuration has no path.
+      - By default the directory of the last configuration file, as in Synapse.
     type: path
   store_local:
-    description: Whether media of the server's own users is copied to S3.
+    description: Whether media of this server's users is copied to S3.
     type: bool
     default: true
   store_remote:
@@ -86,39 +83,40 @@ options:
     type: bool
     default: true
   store_synchronous:
-    description: Whether an upload waits for its copy in S3, and fails where that fails.
+    description: Whether an upload waits for its copy in S3, and fails if that fails.
     type: bool
     default: true
-  confirm_place:
+  confirm_location:
     description:
-      - The new place of the media, in the words of the refusal, after every object has been copied there, such as
-        V(https://s3.example.org/bucket/prefix/).
-      - It permits this one place and no other, so that it does no harm where it is left in the settings.
+      - Name of the new location of the media, as in the error message, such as V(https://s3.example.org/bucket/prefix/).
+        Set it after every object has been copied there.
+      - It permits only this location, so it may stay in the settings.
     type: str
     default: ""
+    aliases: [confirm_place]
     version_added: 1.1.0
   validate:
     description:
-      - Whether Synapse has to accept the new configuration before it is put in place.
-      - Without it, a configuration that Synapse refuses keeps it from starting.
+      - Whether Synapse has to accept the new configuration before it is written.
+      - Turned off, a configuration that Synapse refuses is written too, and Synapse does not start with it.
     type: bool
     default: true
   bucket:
-    description: Name of the bucket, without C(s3://) and without a folder. Required for O(state=present).
+    description: Name of the bucket, without C(s3://) and without a folder. Required if O(state=present).
     type: str
     required: false
   addressing_style:
-    description: Accepted so that all modules take the same options. The provider takes it from its environment alone.
+    description: Not used. It is accepted so that all modules have the same options; the provider has no such setting.
   ca_bundle:
-    description: Accepted so that all modules take the same options. The provider takes it from its environment alone.
+    description: Not used. It is accepted so that all modules have the same options; the provider has no such setting.
 notes:
-  - Needs PyYAML, so it is best run with Synapse's own Python as C(ansible_python_interpreter).
-  - Needs to run as root, or as the user Synapse runs as.
-  - Synapse has to be restarted to take notice of a change.
+  - Needs PyYAML. Synapse's own Python has it, so set C(ansible_python_interpreter) to that.
+  - Needs to run as root, or as the user that Synapse runs as.
+  - A change takes effect when Synapse is restarted.
 """
 
 EXAMPLES = r"""
-- name: The S3 storage provider is configured
+- name: Add the S3 storage provider to Synapse's configuration
   matrix_ops.synapse_s3.storage_provider_config:
     config_paths:
       - /etc/matrix-synapse/homeserver.yaml
@@ -131,9 +129,9 @@ EXAMPLES = r"""
     secret_access_key: "{{ vault_secret_access_key }}"
   vars:
     ansible_python_interpreter: /opt/venvs/matrix-synapse/bin/python
-  notify: Synapse is restarted
+  notify: Restart Synapse
 
-- name: The S3 storage provider is no longer configured
+- name: Remove the S3 storage provider from Synapse's configuration
   matrix_ops.synapse_s3.storage_provider_config:
     state: absent
     config_paths:
@@ -143,20 +141,20 @@ EXAMPLES = r"""
     working_directory: /var/lib/matrix-synapse
   vars:
     ansible_python_interpreter: /opt/venvs/matrix-synapse/bin/python
-  notify: Synapse is restarted
+  notify: Restart Synapse
 """
 
 RETURN = r"""
 file:
-  description: The file that holds the entry, or held it; none where there was none.
+  description: The file that contains the entry, or contained it; none if there was no entry.
   returned: success
   type: str
   sample: /etc/matrix-synapse/conf.d/synapse-s3.yaml
 action:
   description:
     - What was done, or would be done in check mode.
-    - V(created) is a file of its own, V(inserted) an entry in a file that was there, V(adopted) an entry of the
-      operator's taken over, V(updated) a change of what this module had written, of its place, or of the access to its
+    - V(created) is a new file, V(inserted) an entry in a file that existed, V(adopted) the replacement of an entry that
+      the operator wrote, V(updated) a change of what this module has written, or of its position or the access to its
       file.
   returned: success
   type: str
@@ -166,18 +164,16 @@ validated:
   returned: success
   type: bool
 validation_skipped:
-  description: Why Synapse was not asked; none where it was.
+  description: Why the configuration was not validated; none if it was.
   returned: success
   type: str
 mode_changes:
-  description: Changes of the access to the file, in words.
+  description: Sentences that name the changes of the access to the file.
   returned: success
   type: list
   elements: str
 """
 
-import grp
-import os
 import pwd
 import sys
 from typing import Any
@@ -187,27 +183,23 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     CONNECTION_ARGUMENTS,
     settings_from,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_validation import Validator
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_change import (
-    ASKED_NOT_TO,
-    NOTHING_TO_VALIDATE,
-    carry_out,
-    differences,
-    judge,
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import (
     planned_access,
+    reader_of,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import ProviderEntry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.diff import diffs_of
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import ProviderEntry
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import (
     Layout,
     plan_entry,
     plan_removal,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.secure_file import (
-    Reader,
-    is_private_group,
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.validation import (
+    Validator,
+    validate_plan,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import apply_plan
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
-    ConfigurationError,
     MediaError,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
@@ -216,24 +208,10 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 
 
-def account(user: str, group: str | None) -> tuple[Reader, str]:
-    """Who Synapse is to the file system, and its home directory."""
-    try:
-        entry = pwd.getpwnam(user)
-        gid = grp.getgrnam(group).gr_gid if group else entry.pw_gid
-    except KeyError:
-        raise ConfigurationError(
-            f"The user {user} or the group {group or 'of that user'} does not exist on this host. "
-            "Correct synapse_s3_synapse_user or synapse_s3_synapse_group."
-        ) from None
-    reader = Reader(entry.pw_uid, gid, os.getgrouplist(user, gid), is_private_group(gid, user))
-    return reader, entry.pw_dir
-
-
 def run(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     directory = params["working_directory"]
-    reader, home = account(params["user"], params["group"])
+    reader = reader_of(params["user"], params["group"])
     layout = Layout(
         paths=[absolute(path, directory) for path in params["config_paths"]],
         drop_in_directory=absolute(params["drop_in_directory"], directory) if params["drop_in_directory"] else None,
@@ -243,26 +221,29 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if params["state"] == "present":
         switches = {name: params[name] for name in ("store_local", "store_remote", "store_synchronous")}
         entry = ProviderEntry(settings_from(params), **switches)
-    plan = plan_entry(layout, entry, params["confirm_place"]) if entry else plan_removal(layout)
+    plan = plan_entry(layout, entry, params["confirm_location"]) if entry else plan_removal(layout)
     access = planned_access(plan, reader, holds_secret=bool(entry and entry.holds_secret()))
     tightens = bool(access and access.before not in (None, access.after))
 
-    skipped: str | None = NOTHING_TO_VALIDATE
+    skipped: str | None = "Nothing changes."
     if plan.changes:
         validator = Validator(
             python=params["python"] or sys.executable,
             uid=reader.uid,
             gid=reader.gid,
             groups=list(reader.groups),
-            home=home,
+            home=pwd.getpwnam(params["user"]).pw_dir,
             working_directory=directory,
             keys_directory=layout.keys_directory,
         )
-        skipped = judge(plan, validator, module.check_mode) if params["validate"] else ASKED_NOT_TO
+        if params["validate"]:
+            skipped = validate_plan(plan, validator, module.check_mode)
+        else:
+            skipped = "Not validated, because validate is false."
     for warning in plan.warnings:
         module.warn(warning)
     if not module.check_mode:
-        carry_out(plan, access)
+        apply_plan(plan, access)
     return {
         "changed": bool(plan.changes) or tightens,
         "file": plan.file,
@@ -270,7 +251,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "validated": skipped is None,
         "validation_skipped": skipped,
         "mode_changes": [str(access)] if access and tightens else [],
-        "diff": differences(plan, access),
+        "diff": diffs_of(plan, access),
     }
 
 
@@ -290,7 +271,7 @@ def main() -> None:
             "store_local": {"type": "bool", "default": True},
             "store_remote": {"type": "bool", "default": True},
             "store_synchronous": {"type": "bool", "default": True},
-            "confirm_place": {"type": "str", "default": ""},
+            "confirm_location": {"type": "str", "default": "", "aliases": ["confirm_place"]},
             "validate": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

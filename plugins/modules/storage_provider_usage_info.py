@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: storage_provider_usage_info
-short_description: Find the configuration that names the S3 storage provider
+short_description: Find the configuration files that name the S3 storage provider
 version_added: 1.1.0
 description:
-  - Says which files of a host's Synapse would still name the S3 storage provider after its entry was removed by
-    M(matrix_ops.synapse_s3.storage_provider_config), so that its package is not removed from a Synapse that loads it.
-  - Looks into the given files and into those that the loaded services of Synapse are started with, workers included.
-  - Comments do not count. A file need not be valid YAML.
+  - Finds the files of a host's Synapse that will still name the S3 storage provider after
+    M(matrix_ops.synapse_s3.storage_provider_config) has removed its entry, so that its package is not removed from a
+    Synapse that loads it.
+  - Reads the given files and those with which the loaded services of Synapse and its workers are started.
+  - Ignores comments. A file need not be valid YAML.
 author:
   - matrix_ops.synapse_s3 contributors (@matrix-ops)
 extends_documentation_fragment:
@@ -21,26 +22,26 @@ extends_documentation_fragment:
 options:
   config_paths:
     description:
-      - Configuration files and directories of the Synapse that was found, absolute, from which the entry is removed.
-      - Empty where no Synapse was found.
+      - Configuration files and directories of the Synapse that was found, as absolute paths; the entry is removed from
+        them.
+      - Empty if no Synapse was found.
     type: list
     elements: path
     default: []
   recorded_paths:
     description:
-      - Configuration files and directories of the Synapse into which the entry was written.
-      - Without them and without O(config_paths), the files of Debian's package and of every service of Synapse's count.
+      - Configuration files and directories of the Synapse to which the entry was added.
+      - If these and O(config_paths) are empty, the files of Debian's package and of every service of Synapse are read.
     type: list
     elements: path
     default: []
   python:
-    description:
-      - Python whose packages are to be removed. Without it, no packages are.
+    description: Python whose packages will be removed. By default none are.
     type: path
 """
 
 EXAMPLES = r"""
-- name: Find what would still name the storage provider
+- name: Find the configuration files that will still name the storage provider
   matrix_ops.synapse_s3.storage_provider_usage_info:
     config_paths:
       - /etc/matrix-synapse/homeserver.yaml
@@ -50,24 +51,27 @@ EXAMPLES = r"""
 
 RETURN = r"""
 left_behind:
-  description: Files in which the removal would leave an entry that loads the storage provider.
+  description: Files with an entry that loads the storage provider and that the removal does not reach.
   returned: success
   type: list
   elements: str
 used_by:
-  description: Files of other entries that load the storage provider from O(python), so that the packages have to stay.
+  description: Files with another entry that loads the storage provider from O(python), so the packages have to stay.
   returned: success
   type: list
   elements: str
   sample: [/etc/matrix-synapse/blue.yaml]
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_usage import Removal, usage
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.usage import (
+    PlannedRemoval,
+    find_usage,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit import command_runner
 
 
 def main() -> None:
@@ -80,17 +84,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-
-    def run(command: Sequence[str]) -> tuple[int, str, str]:
-        # A host without systemd has no systemctl: an answer, not a failure.
-        try:
-            status, output, error = module.run_command(list(command), handle_exceptions=False)
-        except OSError as error:
-            return 127, "", str(error.strerror)
-        return status, output, error
-
+    removal = PlannedRemoval(params["config_paths"], params["recorded_paths"], params["python"] or "")
     try:
-        found = usage(run, Removal(params["config_paths"], params["recorded_paths"], params["python"] or ""))
+        found = find_usage(command_runner(module), removal)
     except (MediaError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **asdict(found))

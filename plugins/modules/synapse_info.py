@@ -7,12 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: synapse_info
-short_description: Find the Synapse that runs on a host
+short_description: Find the Synapse on a host
 version_added: 1.0.0
 description:
-  - Finds Synapse's service, its Python, its configuration files and the user it runs as.
-  - Looks at the options first, then at the C(ExecStart) of the service, then in C(/opt/venvs/matrix-synapse).
-  - Proves that the Python it found runs Synapse, and that the files are there.
+  - Finds Synapse's service, its Python, its configuration files and the user that it runs as.
+  - Takes each from the options, else from the C(ExecStart) of the service, else from the layout of Debian's package in
+    C(/opt/venvs/matrix-synapse).
+  - Fails if that Python does not run Synapse, or if the files do not exist.
   - Needs no Python library on the host.
 author:
   - matrix_ops.synapse_s3 contributors (@matrix-ops)
@@ -22,32 +23,32 @@ options:
   service:
     description:
       - Name of the systemd service that runs Synapse's main process.
-      - Without it, C(matrix-synapse.service), then C(synapse.service), then the loaded service that starts Synapse.
+      - By default C(matrix-synapse.service), else C(synapse.service), else the loaded service that starts Synapse.
     type: str
   python:
     description: Path of the Python that runs Synapse.
     type: path
   config_paths:
-    description: Configuration files and directories that Synapse is started with, in their order.
+    description: Configuration files and directories with which Synapse is started, in their order.
     type: list
     elements: path
     default: []
   user:
-    description: User Synapse runs as. Without it, the user of the service.
+    description: User that Synapse runs as. By default the user of the service.
     type: str
   group:
-    description: Group Synapse runs as. Without it, the group of the service, else the primary group of the user.
+    description: Group that Synapse runs as. By default the group of the service, else the primary group of the user.
     type: str
 notes:
-  - Synapse in a container is not covered and is refused.
+  - Synapse in a container is not supported and is refused.
 """
 
 EXAMPLES = r"""
-- name: Synapse is found
+- name: Find Synapse
   matrix_ops.synapse_s3.synapse_info:
   register: found
 
-- name: A Synapse that systemd does not start is found
+- name: Find a Synapse that systemd does not start
   matrix_ops.synapse_s3.synapse_info:
     python: /srv/synapse/venv/bin/python
     config_paths:
@@ -62,11 +63,11 @@ synapse:
   type: dict
   contains:
     service:
-      description: Name of the service with its ending; none where Synapse was found without a service.
+      description: Name of the service, with its suffix; none if Synapse was found without a service.
       type: str
       sample: matrix-synapse.service
     active:
-      description: Whether the service runs, or is starting.
+      description: Whether the service is running or starting.
       type: bool
     python:
       description: Path of the Python that runs Synapse.
@@ -85,37 +86,39 @@ synapse:
       type: bool
     python_kind:
       description:
-        - What made that Python. V(uv) and V(pipx) are virtualenvs of these programs, V(virtualenv) is any other one,
-          V(distribution) is a Python that does not take packages from pip, V(system) is any other Python.
+        - The kind of that Python. V(uv) and V(pipx) are virtualenvs of these programs, V(virtualenv) is any other one,
+          V(distribution) is a Python that does not accept packages from pip, V(system) is any other Python.
       type: str
+      version_added: 1.1.0
       sample: virtualenv
     pip_remedy:
-      description: A sentence that says how that Python gets pip; none where it has pip.
+      description: A sentence that says how to install pip for that Python; none if it has pip.
       type: str
+      version_added: 1.1.0
     config_paths:
       description: Files and directories that Synapse reads, absolute, in the order in which it merges them.
       type: list
       elements: str
       sample: [/etc/matrix-synapse/homeserver.yaml, /etc/matrix-synapse/conf.d]
     working_directory:
-      description: Directory from which Synapse takes relative paths.
+      description: Synapse's working directory, to which relative paths in its configuration refer.
       type: str
     keys_directory:
-      description: Directory in which Synapse looks for keys that its configuration gives no path for.
+      description: Directory of the keys for which Synapse's configuration has no path.
       type: str
     user:
-      description: User Synapse runs as.
+      description: User that Synapse runs as.
       type: str
       sample: synapse
     group:
-      description: Group Synapse runs as.
+      description: Group that Synapse runs as.
       type: str
       sample: synapse
     uid:
-      description: Number of the user.
+      description: Numeric id of the user.
       type: int
     gid:
-      description: Number of the group.
+      description: Numeric id of the group.
       type: int
     home:
       description: Home directory of the user.
@@ -125,25 +128,25 @@ synapse:
       type: str
       sample: 1.7.0
     enhanced_provider_version:
-      description: Version of C(enhanced-s3-storage-provider), which overwrites the former, or none.
+      description: Version of C(enhanced-s3-storage-provider), which overwrites the files of the other package, or none.
       type: str
     boto3_version:
       description: Version of boto3 in that Python, or none.
       type: str
 not_found:
   description:
-    - Whether the module failed because there is no Synapse where it was looked for. V(false) where Synapse is there and
-      something about it cannot be made out, such as a masked service.
+    - Whether the module failed because there is no Synapse. V(false) if there is one and something about it is unclear,
+      such as the command of a masked service.
   returned: failure
   type: bool
+  version_added: 1.1.0
 """
-
-from collections.abc import Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_installation import Wanted, installation
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit import command_runner
 
 
 def main() -> None:
@@ -157,19 +160,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    # An empty value counts as unset, so that a role can pass its own default through.
+    # An empty value counts as unset, so that a role can pass its own default.
     wanted = Wanted(**{name: value for name, value in module.params.items() if value})
-
-    def run(command: Sequence[str]) -> tuple[int, str, str]:
-        # A host without systemd has no systemctl, and what is set as a Python may be no program: answers, not failures.
-        try:
-            status, output, error = module.run_command(list(command), handle_exceptions=False)
-        except OSError as error:
-            return 127, "", str(error.strerror)
-        return status, output, error
-
     try:
-        found = installation(run, wanted)
+        found = installation(command_runner(module), wanted)
     except MediaError as error:
         module.fail_json(msg=str(error), not_found=isinstance(error, SynapseNotFoundError))
     module.exit_json(changed=False, synapse=found)

@@ -40,7 +40,7 @@ def test_check_mode_does_nothing_and_says_so(s3: S3Server, bucket: str) -> None:
         assert proxy.requests == []
     assert result["changed"] is False
     assert result["round_trip"] is None
-    assert "nothing is proven" in result["msg"]
+    assert "nothing is tested" in result["msg"]
 
 
 def test_check_mode_still_refuses_a_wrong_setting(bucket: str) -> None:
@@ -114,7 +114,7 @@ def test_store_that_confirms_a_key_it_does_not_use(s3: S3Server, bucket: str) ->
     ("homeserver", "words"),
     [
         ({"homeserver_url": "http://127.0.0.1:1"}, "Connection refused"),
-        ({}, "not where Synapse listens"),
+        ({}, "no URL of Synapse"),
     ],
 )
 def test_homeserver_that_is_not_there(s3: S3Server, bucket: str, homeserver: dict[str, str], words: str) -> None:

@@ -164,4 +164,4 @@ def test_store_that_is_down_behind_synapse(site: Site, tmp_path: Path) -> None:
         site.store.start()
     assert result["failed"]
     assert "was refused (500 " in result["msg"]
-    assert "Look into Synapse's log" in result["msg"]
+    assert "Read Synapse's log" in result["msg"]

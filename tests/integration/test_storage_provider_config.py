@@ -136,11 +136,10 @@ def test_what_an_entry_of_theirs_says_is_not_lost(host: SynapseHost) -> None:
         )
         assert "s3cret" not in str({**result, "invocation": None})
     assert "warnings" not in host.config(sse_customer_key=key)
-    name = refused(
-        host, "names another place", endpoint_url="http://127.0.0.1:9001", confirm_place="true", sse_customer_key=key
-    )
+    elsewhere: dict[str, Any] = {"endpoint_url": "http://127.0.0.1:9001", "sse_customer_key": key}
+    name = refused(host, "names another location", **elsewhere, confirm_location="true")
     place = name.partition("synapse_s3_confirm_location: '")[2].partition("'")[0]
-    moved = {"endpoint_url": "http://127.0.0.1:9001", "confirm_place": place, "sse_customer_key": key}
+    moved = {**elsewhere, "confirm_location": place}
     four_registers(host, "updated", **moved)
 
 
@@ -291,7 +290,7 @@ def test_validation_can_be_left_out(host: SynapseHost, python_without_provider: 
     host.python = python_without_provider
     result = host.config(validate=False)
     assert (result["changed"], result["validated"]) == (True, False)
-    assert result["validation_skipped"] == "Asked not to, by validate: false."
+    assert result["validation_skipped"] == "Not validated, because validate is false."
 
 
 def test_synapses_words_are_told_without_secrets(host: SynapseHost) -> None:

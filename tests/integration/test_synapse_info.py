@@ -145,12 +145,12 @@ def test_a_service_without_a_user_runs_as_root(start_by: Callable[..., None]) ->
 def test_a_container_is_refused_unless_everything_is_said(start_by: Callable[..., None]) -> None:
     start_by("/usr/bin/env docker start --attach matrix-synapse")
     words = refusal(service=NAME)
-    assert "container is not covered" in words
+    assert "container is not supported" in words
     for setting in ("synapse_s3_synapse_python", "synapse_s3_synapse_config_paths", "synapse_s3_synapse_user"):
         assert setting in words
     known = facts()
     said = {"python": known["python"], "config_paths": known["config_paths"]}
-    assert "container is not covered" in refusal(service=NAME, **said)
+    assert "container is not supported" in refusal(service=NAME, **said)
     assert info(service=NAME, **said, user="synapse")["user"] == "synapse"
 
 
@@ -189,7 +189,7 @@ def test_a_host_without_systemd_needs_everything_said(tmp_path: Path) -> None:
 def test_a_service_that_starts_something_else_is_refused_without_its_words(start_by: Callable[..., None]) -> None:
     start_by("/bin/sleep an-s3cret")
     words = refusal(service=NAME)
-    assert "is not a way of starting Synapse" in words
+    assert "does not start Synapse in a known way" in words
     assert "an-s3cret" not in words
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_summary import (
     base_url,
     retention_warning,
     summary,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
-from provider_files import ConfigurationFiles, entry
+from homeserver_files import ConfigurationFiles, entry
 
 HTTP = {"type": "http", "port": 8008, "resources": [{"names": ["client", "federation"]}]}
 
@@ -133,7 +133,7 @@ def test_the_lifetimes_of_media_are_told_and_explained(tmp_path: Path) -> None:
     for part in (
         "media_retention (local_media_lifetime: 90d, remote_media_lifetime: 1209600000)",
         f"{tmp_path}/homeserver.yaml",
-        "no setting of the local disk",
+        "not a limit for the local disk",
         "users is then gone for everybody",
         "objects in the bucket stay",
     ):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.doc_fragments import connection
+from ansible_collections.matrix_ops.synapse_s3.plugins.doc_fragments import connection, homeserver
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import Report
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     OffloadSettings,
@@ -20,7 +20,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.modules.media_offload imp
 
 def documented() -> dict[str, Any]:
     own = yaml.safe_load(media_offload.DOCUMENTATION)["options"]
-    return {**yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)["options"], **own}
+    shared = [fragment.ModuleDocFragment.DOCUMENTATION for fragment in (connection, homeserver)]
+    return {name: option for text in shared for name, option in yaml.safe_load(text)["options"].items()} | own
 
 
 def names_of(settings: type[Any]) -> set[str]:

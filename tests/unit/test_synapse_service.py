@@ -168,7 +168,7 @@ def test_a_container_is_told_by_its_program(command: str, in_container: bool) ->
 def test_a_container_is_refused_with_the_settings() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         refuse_container(unit("/usr/bin/docker run -e TOKEN=s3cret x"))
-    assert "container is not covered" in str(refusal.value)
+    assert "container is not supported" in str(refusal.value)
     assert "synapse_s3_synapse_python, synapse_s3_synapse_config_paths and synapse_s3_synapse_user" in str(
         refusal.value
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from provider_files import ConfigurationFiles, entry
+from homeserver_files import ConfigurationFiles, entry
 
 OURS = """\
 # BEGIN ANSIBLE MANAGED BLOCK matrix_ops.synapse_s3

@@ -12,16 +12,18 @@ import pwd
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.secure_file import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import (
     Access,
     Reader,
     access_of,
-    delete,
     is_private_group,
     new_access,
+    tightened,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import (
+    delete,
     replace,
     set_access,
-    tightened,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils import provider_usage
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_usage import Removal, Usage, usage
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit import usage
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.usage import (
+    PlannedRemoval,
+    Usage,
+    find_usage,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseCommand
-from provider_files import ConfigurationFiles
+from homeserver_files import ConfigurationFiles
 
 PYTHON = "/opt/synapse/bin/python"
 BY_HAND = f"{KEY}:\n- module: {PROVIDER_MODULE}\n  config: {{bucket: media, prefix: synapse/}}\n"
@@ -22,18 +26,18 @@ NOTHING_LEFT = Usage([], [])
 
 @pytest.fixture(autouse=True)
 def no_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(provider_usage, "PACKAGED", SynapseCommand(PYTHON, [str(tmp_path / "none")], None))
+    monkeypatch.setattr(usage, "PACKAGED", SynapseCommand(PYTHON, [str(tmp_path / "none")], None))
 
 
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> list[SynapseCommand]:
     found: list[SynapseCommand] = []
-    monkeypatch.setattr(provider_usage, "synapse_processes", lambda run: found)
+    monkeypatch.setattr(usage, "synapse_processes", lambda run: found)
     return found
 
 
 def look(config_paths: list[str], recorded_paths: list[str], python: str = PYTHON) -> Usage:
-    return usage(lambda command: (127, "", ""), Removal(config_paths, recorded_paths, python))
+    return find_usage(lambda command: (127, "", ""), PlannedRemoval(config_paths, recorded_paths, python))
 
 
 def test_a_block_that_this_run_removes_is_no_reason_to_stay(services: list[SynapseCommand], tmp_path: Path) -> None:
@@ -41,6 +45,15 @@ def test_a_block_that_this_run_removes_is_no_reason_to_stay(services: list[Synap
     files.put()
     services.append(SynapseCommand(PYTHON, files.paths, None))
     assert look(files.paths, files.paths) == NOTHING_LEFT
+
+
+def test_an_entry_on_one_line_counts_as_a_block_does(services: list[SynapseCommand], tmp_path: Path) -> None:
+    files = ConfigurationFiles(tmp_path, {"homeserver.yaml": '{"server_name": "example.org"}\n'})
+    files.put()
+    assert look(files.paths, files.paths) == NOTHING_LEFT
+    other = ConfigurationFiles(tmp_path / "other", {"homeserver.yaml": "server_name: example.org\n"})
+    assert look(other.paths, files.paths) == Usage(files.paths, [])
+    assert look([], files.paths, python="") == Usage(files.paths, [])
 
 
 def test_an_entry_that_comes_back_keeps_the_packages(services: list[SynapseCommand], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where things stand in the text of a YAML file, so that a piece can be replaced and every other byte stays."""
+"""The positions of keys and values in the text of a YAML file, so that one can be replaced and all else stays."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.settings.homeserver import broken_yaml
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.settings.homeserver import broken_yaml
 
-# A Python without it is reported before, by whatever parses the same text.
+# A missing PyYAML has been reported before: the same text is parsed first, by homeserver.parse.
 with contextlib.suppress(ImportError):
     import yaml
 
-# What YAML 1.1, and so PyYAML, takes for the end of a line.
+# The line ends of YAML 1.1, and so of PyYAML.
 LINE_BREAKS = "\n\r\x85\u2028\u2029"
 _LINE_BREAK = re.compile(f"\r\n|[{LINE_BREAKS}]")
 _LINE = re.compile(f"[^{LINE_BREAKS}]*(?:\r\n|[{LINE_BREAKS}])|[^{LINE_BREAKS}]+")
@@ -28,32 +28,41 @@ BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass
 class Node:
-    """A value in the text. `end` is where its content ends, before any comment or blank line after it."""
+    """A key or a value in the text. Positions are character indexes.
+
+    `kind`: "scalar", "sequence", "mapping" or "alias".
+    `end`: where its content ends, before any comment or blank line after it.
+    `column`: its column, from 0.
+    `flow`: whether it is written in brackets or braces.
+    `decorated`: whether it has an anchor or an explicit tag.
+    `value`: the text of a scalar.
+    `children`: the items of a sequence; keys and values of a mapping in turn.
+    """
 
     kind: str
     start: int
     column: int
     end: int
     flow: bool = False
-    # An anchor or an explicit tag stands on it.
     decorated: bool = False
     value: str | None = None
     children: list[Node] = field(default_factory=list)
 
     def pairs(self) -> list[tuple[Node, Node]]:
+        """Keys and values of a mapping."""
         return list(zip(self.children[::2], self.children[1::2]))
 
 
 @dataclass(frozen=True)
 class Outline:
-    """The one document of a file; `end` is where more of it can be written."""
+    """The document of a file; `root` is None if it is empty, `end` is where text can be appended to it."""
 
     root: Node | None
     end: int
 
 
 def outline(text: str, path: str) -> Outline:
-    """The document in the text. Only for text that has been parsed before: this does not look at what values mean."""
+    """The outline of text that homeserver.parse has accepted. Raises ConfigurationError for more than one document."""
     try:
         events = list(yaml.parse(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
@@ -62,7 +71,9 @@ def outline(text: str, path: str) -> Outline:
     if not ends:
         return Outline(None, len(text))
     if len(ends) > 1:
-        raise ConfigurationError(f"{path} holds more than one YAML document. Synapse reads one only: correct the file.")
+        raise ConfigurationError(
+            f"{path} contains more than one YAML document, and Synapse reads only one. Remove the others."
+        )
     stream = (
         event
         for event in events
@@ -82,7 +93,7 @@ def _node(event: Any, stream: Iterator[Any], text: str) -> Node:
         node.kind, node.value = "scalar", event.value
         node.decorated = event.anchor is not None or event.tag is not None
         if event.style in ("|", ">"):
-            # Its mark lies behind the blank lines that follow it.
+            # PyYAML puts the end of a block scalar after the blank lines that follow it.
             node.end = start + len(text[start : node.end].rstrip(" \t" + LINE_BREAKS))
         return node
     node.kind = "sequence" if isinstance(event, yaml.SequenceStartEvent) else "mapping"
@@ -93,34 +104,34 @@ def _node(event: Any, stream: Iterator[Any], text: str) -> Node:
         if isinstance(closing, yaml.CollectionEndEvent):
             break
         node.children.append(_node(closing, stream, text))
-    # The end of a block collection is marked only where the next thing begins.
+    # PyYAML puts the end of a block collection at the start of the next token.
     node.end = closing.end_mark.index if node.flow else max([node.end, *(child.end for child in node.children)])
     return node
 
 
 def lines(text: str) -> list[str]:
-    """The lines with their line ends; nothing is lost when they are joined again."""
+    """The lines with their line ends; joined, they are the text."""
     return _LINE.findall(text)
 
 
 def line_start(text: str, index: int) -> int:
-    """Start of the line that holds this place; a byte order mark is no part of a line."""
+    """Start of the line with this index; a byte order mark is not part of the line."""
     start = max(text.rfind(character, 0, index) for character in LINE_BREAKS) + 1
     return 1 if start == 0 and text.startswith(BYTE_ORDER_MARK) else start
 
 
 def line_end(text: str, index: int) -> int:
-    """Place behind the line end of the line that holds this place."""
+    """Index after the line end of the line with this index."""
     match = _LINE_BREAK.search(text, index)
     return match.end() if match else len(text)
 
 
 def newline_of(text: str) -> str:
-    """The line end that the file uses, by its first one."""
+    """The line end of the first line; a line feed if there is none."""
     match = _LINE_BREAK.search(text)
     return match[0] if match and match[0] in ("\n", "\r\n", "\r") else "\n"
 
 
-def ends_open(text: str) -> bool:
+def lacks_line_end(text: str) -> bool:
     """Whether the last line has no line end."""
     return bool(text.lstrip(BYTE_ORDER_MARK)) and not text.endswith(tuple(LINE_BREAKS))

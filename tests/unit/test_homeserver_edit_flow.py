@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_change import differences, planned_access
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import planned_access
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.diff import diffs_of
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import plan_entry, plan_removal
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from provider_files import US, ConfigurationFiles, entry, others
+from homeserver_files import US, ConfigurationFiles, entry, others
 
 S3 = f"{{module: {PROVIDER_MODULE}, config: {{bucket: media, prefix: synapse/, secret_access_key: old-s3cret}}}}"
 S3_JSON = json.dumps({"module": PROVIDER_MODULE, "config": {"bucket": "media", "prefix": "synapse/"}})
@@ -181,7 +182,7 @@ def test_a_diff_shows_the_entry_without_secrets(tmp_path: Path) -> None:
     files = homeserver(tmp_path, f"{{operators: s3cret, {KEY}: [{S3}]}}\n")
     for wanted in (entry(secret="new-s3cret"), None):
         plan = plan_entry(files.layout(), wanted) if wanted else plan_removal(files.layout())
-        (shown,) = differences(plan, planned_access(plan, US, holds_secret=bool(wanted)))
+        (shown,) = diffs_of(plan, planned_access(plan, US, holds_secret=bool(wanted)))
         assert "s3cret" not in str(shown)
         assert "bucket: 'media'" in shown["before"]
         assert ("secret_access_key: ********  (changed)" in shown["after"]) == bool(wanted)

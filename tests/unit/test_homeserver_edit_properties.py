@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
+from homeserver_files import ConfigurationFiles, entry, others
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from provider_files import ConfigurationFiles, entry, others
 
 COMMENTS = ["", "# a comment", "   # indented", "#\ttabs\tin it", "## Media ##", "# media_storage_providers:", "  "]
 SETTINGS = [

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import (
     KEY,
     PROVIDER_MODULE,
     ProviderEntry,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.location import StoreLocation
-from provider_files import ConfigurationFiles, entry
+from homeserver_files import ConfigurationFiles, entry
 
 CUSTOMER_KEY = "0123456789abcdef0123456789s3cret"
 SAME = {
@@ -129,7 +129,7 @@ def test_a_confirmation_permits_the_place_it_names_and_no_other(tmp_path: Path) 
     assert name.startswith("https://s4.example.org/media/synapse/#customer-key=")
     assert name in refusal_of(there(tmp_path), wanted)
     for other in ("true", "https://s4.example.org/media/synapse/", name + "0", name.replace("s4", "s3")):
-        assert "which names another place" in refusal_of(there(tmp_path), wanted, other)
+        assert "which names another location" in refusal_of(there(tmp_path), wanted, other)
     files = there(tmp_path)
     assert files.put(wanted, name).action == "adopted"
     # Left in the settings, it does not permit the next change.

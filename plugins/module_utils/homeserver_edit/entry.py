@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The entry for the S3 storage provider in Synapse's configuration, as data and as text."""
+"""The S3 entry of media_storage_providers: as data, as lines of YAML, and with its secrets masked."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.settings.store import PROVIDER_STORAGE_CLASSES, StoreSettings
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.settings.media_providers import PROVIDER_MODULE as S3_MODULE
+from ..synapse_media.settings.media_providers import PROVIDERS_KEY
+from ..synapse_media.settings.store import PROVIDER_STORAGE_CLASSES, StoreSettings
 
-KEY = "media_storage_providers"
-PROVIDER_MODULE = "s3_storage_provider.S3StorageProviderBackend"
+KEY = PROVIDERS_KEY
+PROVIDER_MODULE = S3_MODULE
 SWITCHES = ("store_local", "store_remote", "store_synchronous")
 SECRETS = ("secret_access_key", "session_token", "sse_customer_key")
 CONFIG_KEYS = (
@@ -31,19 +33,22 @@ CONFIG_KEYS = (
 )
 
 
-class Hidden(str):
-    """What stands in a diff in place of a value."""
+class Masked(str):
+    """Text that a diff shows in place of a value; it is written without quotes."""
 
     __slots__ = ()
 
 
-MASK = Hidden("********")
-CHANGED_MASK = Hidden("********  (changed)")
+MASK = Masked("********")
+CHANGED_MASK = Masked("********  (changed)")
 
 
 @dataclass(frozen=True)
 class ProviderEntry:
-    """What the provider shall do. Settings that only a client of our own knows have no place in it."""
+    """The settings of the storage provider. Raises ConfigurationError for a storage class it does not accept.
+
+    Of `settings`, the entry contains the keys in CONFIG_KEYS; the others are for this collection's own S3 client.
+    """
 
     settings: StoreSettings
     store_local: bool = True
@@ -53,12 +58,12 @@ class ProviderEntry:
     def __post_init__(self) -> None:
         if self.settings.storage_class not in PROVIDER_STORAGE_CLASSES:
             raise ConfigurationError(
-                f"synapse_s3_storage_class is {self.settings.storage_class}, which the storage provider does not take. "
-                f"Set it to one of {', '.join(PROVIDER_STORAGE_CLASSES)}."
+                f"synapse_s3_storage_class is {self.settings.storage_class}, which the storage provider does not "
+                f"accept. Set it to one of {', '.join(PROVIDER_STORAGE_CLASSES)}."
             )
 
     def data(self) -> dict[str, Any]:
-        """The entry as Synapse shall read it."""
+        """The entry as Synapse reads it."""
         config = {key: getattr(self.settings, key) for key in CONFIG_KEYS}
         if not config["sse_customer_key"]:
             del config["sse_customer_algo"]
@@ -69,11 +74,12 @@ class ProviderEntry:
         }
 
     def holds_secret(self) -> bool:
+        """Whether the file with this entry must not be readable by other users."""
         return any(getattr(self.settings, name) for name in SECRETS)
 
 
 def entry_lines(data: Mapping[str, Any], column: int) -> list[str]:
-    """The entry as an item of a list whose dashes stand in this column."""
+    """The entry as an item of a YAML list whose dashes are in this column, without line ends."""
     indent = " " * column
     return [f"{indent}{'- ' if index == 0 else '  '}{line}" for index, line in enumerate(_mapping_lines(data))]
 
@@ -93,27 +99,26 @@ def _mapping_lines(data: Mapping[str, Any]) -> list[str]:
 def _scalar(key: str, value: bool | str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Hidden):
+    if isinstance(value, Masked):
         return value
     check_printable({key: value})
-    # Always quoted, and in the one style in which nothing but the quote itself has a meaning.
+    # In single quotes no character but the quote itself is special.
     return "'" + value.replace("'", "''") + "'"
 
 
 def check_printable(data: Mapping[str, Any]) -> None:
-    """Raises ConfigurationError for a value that would not come back the same from a line of YAML."""
+    """Raises ConfigurationError for a value that YAML would not read back unchanged from one line."""
     for key, value in data.items():
         if isinstance(value, Mapping):
             check_printable(value)
         elif isinstance(value, str) and not value.isprintable():
             raise ConfigurationError(
-                f"synapse_s3_{key} contains a line break or another character that cannot be printed. "
-                "Set it without that character."
+                f"synapse_s3_{key} contains a line break or another unprintable character. Remove that character."
             )
 
 
 def masked_lines(data: Mapping[str, Any], column: int, before: Mapping[str, Any] | None = None) -> list[str]:
-    """The entry fit for a diff: each secret hidden, and marked where it differs from the one before."""
+    """The entry for a diff: each secret is masked, and marked as changed if it differs from the one in `before`."""
     shown: dict[str, Any] = {"module": PROVIDER_MODULE}
     shown.update({switch: _visible(data[switch]) for switch in SWITCHES if switch in data})
     config, before_config = _config(data), _config(before or {})
@@ -135,12 +140,12 @@ def _masked(key: str, value: Any, before: Mapping[str, Any]) -> bool | str:
 
 
 def shown_value(key: str, value: Any) -> bool | str:
-    """A value as a message may show it: a secret, and whatever may hold one, hidden."""
+    """The value for a message; MASK if it is a secret or may contain one."""
     return _visible(value) if _is_public(key, value) else MASK
 
 
 def _is_public(key: str, value: Any) -> bool:
-    # What the provider does not know may be anything, a secret too.
+    # A key that the provider does not know may hold anything, including a secret.
     with_password = key == "endpoint_url" and "@" in str(value)
     return key in SWITCHES or (key in CONFIG_KEYS and key not in SECRETS and not with_password)
 

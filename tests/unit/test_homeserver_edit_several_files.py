@@ -10,11 +10,12 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_change import carry_out, planned_access
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, PROVIDER_MODULE
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import planned_access
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, PROVIDER_MODULE
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import apply_plan
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from provider_files import US, ConfigurationFiles, entry
+from homeserver_files import US, ConfigurationFiles, entry
 
 LIST = f"{KEY}:\n  - module: file_system\n"
 PATHS = ["homeserver.yaml", "conf.d"]
@@ -211,7 +212,7 @@ def test_a_file_that_changed_since_it_was_read_is_left_alone(tmp_path: Path, sta
     files.write(files.text() + "new: 1\n")
     before = files.contents()
     with pytest.raises(ConfigurationError, match=r"changed by somebody else.*Run again"):
-        carry_out(plan, planned_access(plan, US, holds_secret=True))
+        apply_plan(plan, planned_access(plan, US, holds_secret=True))
     assert files.contents() == before
 
 
@@ -220,7 +221,7 @@ def test_a_drop_in_that_appeared_since_is_left_alone(tmp_path: Path) -> None:
     plan = plan_entry(files.layout(), entry())
     files.write("new: 1\n", "conf.d/synapse-s3.yaml")
     with pytest.raises(ConfigurationError, match="changed by somebody else"):
-        carry_out(plan, planned_access(plan, US, holds_secret=True))
+        apply_plan(plan, planned_access(plan, US, holds_secret=True))
     assert files.text("conf.d/synapse-s3.yaml") == "new: 1\n"
 
 
@@ -234,5 +235,5 @@ def test_of_two_files_both_change_or_none(tmp_path: Path) -> None:
     files.write(files.text() + "new: 1\n")
     before = files.contents()
     with pytest.raises(ConfigurationError, match="changed by somebody else"):
-        carry_out(plan, planned_access(plan, US, holds_secret=True))
+        apply_plan(plan, planned_access(plan, US, holds_secret=True))
     assert files.contents() == before

@@ -9,20 +9,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_validation import (
-    last_lines,
-    masked_words,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_change import differences, planned_access
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import planned_access
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.diff import diffs_of
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import (
     KEY,
     PROVIDER_MODULE,
     ProviderEntry,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import plan_entry, plan_removal
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.validation import (
+    last_lines,
+    mask_secrets,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.location import StoreLocation
-from provider_files import US, ConfigurationFiles, entry
+from homeserver_files import US, ConfigurationFiles, entry
 
 SECRETS = {
     "secret": "first-s3cret",
@@ -55,7 +56,7 @@ def secret_entry(**settings: str) -> ProviderEntry:
 
 def diff_of(files: ConfigurationFiles, wanted: ProviderEntry | None) -> list[dict[str, str]]:
     plan = plan_entry(files.layout(), wanted) if wanted else plan_removal(files.layout())
-    shown = differences(plan, planned_access(plan, US, holds_secret=bool(wanted)))
+    shown = diffs_of(plan, planned_access(plan, US, holds_secret=bool(wanted)))
     assert "s3cret" not in str(shown)
     assert "operators" not in str(shown)
     return shown
@@ -107,7 +108,7 @@ def test_a_password_in_an_endpoint_of_theirs_is_hidden(tmp_path: Path) -> None:
         plan_entry(files.layout(), secret_entry())
     assert "s3cret" not in str(refusal.value)
     plan = plan_entry(files.layout(), secret_entry(), StoreLocation.of(secret_entry().settings).name())
-    (shown,) = differences(plan, planned_access(plan, US, holds_secret=True))
+    (shown,) = diffs_of(plan, planned_access(plan, US, holds_secret=True))
     assert "endpoint_url: ********" in shown["before"]
 
 
@@ -155,7 +156,7 @@ def test_words_of_synapse_are_told_without_secrets() -> None:
         "macaroon_secret_key": True,
     }
     text = "reg-s3cret db-s3cret localhost /etc/signing.key s3-s3cret media nested-s3cret 12345678 None True"
-    hidden = masked_words(text, config)
+    hidden = mask_secrets(text, config)
     assert hidden == "******** ******** localhost /etc/signing.key ******** media ******** ******** None True"
 
 

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_change import carry_out, planned_access
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_entry import KEY, ProviderEntry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_flow import unmarked
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.provider_plan import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import Reader, planned_access
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import KEY, ProviderEntry
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.flow_entry import unmarked
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import (
     Layout,
     Plan,
     plan_entry,
     plan_removal,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.secure_file import Reader
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import apply_plan
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import read_merged
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
@@ -58,7 +58,7 @@ class ConfigurationFiles:
 
     @staticmethod
     def _do(plan: Plan, holds_secret: bool) -> Plan:
-        carry_out(plan, planned_access(plan, US, holds_secret))
+        apply_plan(plan, planned_access(plan, US, holds_secret))
         return plan
 
     def contents(self) -> dict[str, bytes]:

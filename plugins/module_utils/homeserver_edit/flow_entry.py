@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Our entry in a list or a file in flow style, as JSON is: found by a key of its own, for comments are no JSON."""
+"""The S3 entry in flow style (brackets and braces, such as JSON), marked by a key, because JSON has no comments."""
 
 from __future__ import annotations
 
@@ -11,33 +11,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .provider_entry import KEY, PROVIDER_MODULE, ProviderEntry, check_printable
-from .provider_place import ENTRY_ADDED, KEY_ADDED, LIST_ADDED, Place
-from .synapse_media.errors import ConfigurationError
-from .synapse_media.settings.homeserver import parse
-from .yaml_outline import Node, outline
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_media.settings.homeserver import parse
+from .entry import KEY, PROVIDER_MODULE, ProviderEntry, check_printable
+from .insertion_point import ENTRY_ADDED, KEY_ADDED, LIST_ADDED, InsertionPoint
+from .outline import Node, outline
 
-# Synapse reads module, config and the switches of an entry, and passes over every other key.
+# Synapse reads module, config and the switches of an entry and ignores every other key.
 MARK = "managed_by"
 COLLECTION = "matrix_ops.synapse_s3"
 _ADDED = (ENTRY_ADDED, LIST_ADDED, KEY_ADDED)
-# Line breaks and the byte order mark to YAML inside of quotes, and characters like others to JSON.
+# YAML takes these for line breaks or a byte order mark even in quotes; JSON takes them for ordinary characters.
 _ESCAPED = {"\x7f": "\\u007f", "\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029", "\ufeff": "\\ufeff"}
 _SEPARATOR = ", "
 
 
 @dataclass(frozen=True)
 class FlowEntry:
-    """Our entry as it stands in a text, from `start` to `end`."""
+    """The entry in a text, from `start` to `end`.
+
+    `added`: what was added with it, one of ENTRY_ADDED, LIST_ADDED and KEY_ADDED.
+    `data`: the S3 entry, without the key that marks it.
+    `was`: the text of the operator's that it replaced; None if it was only inserted.
+    `key` and `value`: the pair media_storage_providers. `position`: the index of the entry in the list.
+    `root`: the mapping of the whole file.
+    """
 
     start: int
     end: int
     added: str
-    # Our entry, by its values, without the key that marks it.
     data: dict[str, Any] = field(repr=False)
-    # What of the operator's stood there before.
     was: str | None = field(repr=False)
-    # The pair of the key and the list, the list alone, and the things beside each.
     key: Node
     value: Node
     position: int
@@ -45,17 +49,18 @@ class FlowEntry:
 
 
 def unmarked(item: Any) -> Any:
-    """An entry without the key that marks it as ours."""
+    """The entry without the key that marks it as managed."""
     return {name: value for name, value in item.items() if name != MARK} if is_marked(item) else item
 
 
 def is_marked(item: Any) -> bool:
+    """Whether the entry was written in flow style by this collection."""
     mark = item.get(MARK) if isinstance(item, dict) and item.get("module") == PROVIDER_MODULE else None
     return isinstance(mark, dict) and mark.get("collection") == COLLECTION
 
 
 def find_flow_entry(text: str, path: str) -> FlowEntry | None:
-    """Our entry in the text; refused where it is there twice."""
+    """The entry in the text. Raises ConfigurationError if there are two, or if its mark was edited."""
     if MARK not in text or COLLECTION not in text:
         return None
     content = parse(text, path)
@@ -65,11 +70,11 @@ def find_flow_entry(text: str, path: str) -> FlowEntry | None:
     if not positions or root is None or not isinstance(entries, list):
         return None
     pairs = [pair for pair in root.pairs() if pair[0].kind == "scalar" and pair[0].value == KEY]
-    # A program that has written the file anew in lines has made an entry like any other of ours.
+    # Another program has rewritten the file in block style: the entry is adopted like one of the operator's.
     if len(pairs) != 1 or pairs[0][1].kind != "sequence" or not pairs[0][1].flow:
         return None
     if len(positions) > 1:
-        raise ConfigurationError(f"{path} has our S3 entry {len(positions)} times. Remove all but one.")
+        raise ConfigurationError(f"{path} has the S3 entry of {COLLECTION} {len(positions)} times. Remove all but one.")
     key, value = pairs[0]
     item = value.children[positions[0]]
     mark = entries[positions[0]][MARK]
@@ -81,8 +86,8 @@ def find_flow_entry(text: str, path: str) -> FlowEntry | None:
         or not isinstance(was, (str, type(None)))
     ):
         raise ConfigurationError(
-            f"The S3 entry of {COLLECTION} in {path} was changed by hand. Put its {MARK!r} back as it was, or remove "
-            f"{MARK!r}, which makes the entry your own."
+            f"The S3 entry of {COLLECTION} in {path} was changed by hand. Restore its key {MARK!r}, or remove that "
+            "key, so that the entry counts as one that you wrote."
         )
     return FlowEntry(
         start=item.start,
@@ -97,27 +102,27 @@ def find_flow_entry(text: str, path: str) -> FlowEntry | None:
     )
 
 
-def write_flow(text: str, place: Place, entry: ProviderEntry) -> str:
-    """The text with our entry at a place in flow style, on one line, so that no other line moves."""
-    was = text[place.start : place.end] if place.start < place.end else None
-    item = _render(entry.data(), str(place.in_flow), was)
-    if place.in_flow == LIST_ADDED:
-        # An empty value may stand right behind its colon.
+def write_flow(text: str, point: InsertionPoint, entry: ProviderEntry) -> str:
+    """The text with the entry at the insertion point, on one line, so that no other line changes."""
+    was = text[point.start : point.end] if point.start < point.end else None
+    item = _render(entry.data(), str(point.flow_addition), was)
+    if point.flow_addition == LIST_ADDED:
+        # After a colon YAML needs a space, and an empty value may have none.
         item = f"{'' if was else ' '}[{item}]"
-    elif place.in_flow == KEY_ADDED:
+    elif point.flow_addition == KEY_ADDED:
         item = f"{_quoted(KEY)}: [{item}]"
-    return text[: place.start] + (_SEPARATOR if place.follows else "") + item + text[place.end :]
+    return text[: point.start] + (_SEPARATOR if point.follows else "") + item + text[point.end :]
 
 
 def refresh_flow(text: str, found: FlowEntry, entry: ProviderEntry) -> str:
-    """The text with our entry where it is, as it shall be now."""
+    """The text with this entry in place of the managed one; unchanged if that has the same values."""
     if found.data == entry.data():
         return text
     return text[: found.start] + _render(entry.data(), found.added, found.was) + text[found.end :]
 
 
 def remove_flow(text: str, path: str) -> str:
-    """The text as it was before our entry came, and as the operator has changed it since."""
+    """The text without the entry and with what it replaced; later edits of the operator stay."""
     found = find_flow_entry(text, path)
     if found is None:
         return text
@@ -138,7 +143,7 @@ def remove_flow(text: str, path: str) -> str:
 
 
 def _cut(text: str, path: str, index: int, spans: list[tuple[int, int]]) -> str:
-    """The text without one of the things in a pair of brackets, and without one comma beside it."""
+    """The text without one item of a pair of brackets or braces, and without one comma next to it."""
     start, end = spans[index]
     if index > 0 and text[spans[index - 1][1] : start].strip() == ",":
         return text[: spans[index - 1][1]] + text[end:]
@@ -146,11 +151,11 @@ def _cut(text: str, path: str, index: int, spans: list[tuple[int, int]]) -> str:
         return text[:start] + text[spans[index + 1][0] :]
     if len(spans) == 1:
         rest = text[end:].lstrip(" ")
-        # The comma that somebody may have put behind the only thing there.
+        # The operator may have written a comma after the only item.
         return text[:start] + (rest[1:] if rest.startswith(",") else text[end:])
     raise ConfigurationError(
-        f"There are comments beside the S3 entry of {COLLECTION} in {path}, and it cannot be told which commas belong "
-        "to it. Move the comments to lines of other entries, and run again."
+        f"There are comments next to the S3 entry of {COLLECTION} in {path}, so the comma that belongs to it is "
+        "unknown. Move the comments to lines of other entries, and run again."
     )
 
 
@@ -161,7 +166,7 @@ def _render(data: Mapping[str, Any], added: str, was: str | None) -> str:
 
 
 def _quoted(value: Any) -> str:
-    """As JSON that YAML reads alike: YAML takes JSON's pairs of surrogates for two characters."""
+    """JSON that YAML reads alike. Non-ASCII characters stay: YAML reads a surrogate pair as two characters."""
     text = json.dumps(value, ensure_ascii=False)
     for character, escaped in _ESCAPED.items():
         text = text.replace(character, escaped)
