@@ -9,7 +9,7 @@ python_version=$(python -c 'import sys; print("{}.{}".format(*sys.version_info))
 
 # ansible-test keeps its virtualenvs below the home directory, and downloads get-pip.py to there. A home of its own leaves the
 # user's alone and holds a stand-in, so that no download is needed.
-test_home=$CACHE/ansible-test
+test_home=${TOOLS_VENV:-$CACHE}/ansible-test
 mkdir -p "$test_home/.ansible/test/cache"
 pip_version=$(sed -nE "s/^ +pip='([0-9.]+)',$/\1/p" "$(python -c 'import ansible_test; print(*ansible_test.__path__)')/_internal/python_requirements.py")
 [[ $pip_version =~ ^[0-9.]+$ ]] || fail "cannot tell from ansible-test which get-pip.py it wants; found: '$pip_version'"
