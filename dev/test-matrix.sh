@@ -65,7 +65,7 @@ for release in "${releases[@]}"; do
         skips=()
         while read -r test reason; do
           skips+=(--skip-test "$test")
-          note "$release" sanity "not run: $test: $reason"
+          note "$release" sanity "not run: $test, which $reason"
         done < <(sed -nE 's/^# not run: //p' "$ROOT/$requirements")
         run "$release" sanity "$ROOT/dev/sanity.sh" "${skips[@]}"
         say_what_is_missing "$release"
