@@ -7,8 +7,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 "$ROOT/dev/source-tree.sh"
 python_version=${SANITY_PYTHON:-$(python -c 'import sys; print("{}.{}".format(*sys.version_info))')}
-# By its path, because a shim of pyenv may lead to no Python.
-[[ -z ${SANITY_PYTHON-} ]] || set -- --python-interpreter "$(interpreter_of "$SANITY_PYTHON")" "$@"
+# ansible-test looks for pythonX.Y in PATH, and would find a shim of pyenv that leads to no Python.
+if [[ -n ${SANITY_PYTHON-} ]]; then
+  interpreter=$(interpreter_of "$SANITY_PYTHON") || fail "there is no Python $SANITY_PYTHON on this machine"
+  PATH=$VENV/bin:$(dirname "$interpreter"):$PATH
+fi
 
 # ansible-test keeps its virtualenvs below the home directory, and downloads get-pip.py to there. A home of its own leaves the
 # user's alone and holds a stand-in, so that no download is needed.
