@@ -31,8 +31,8 @@ class SessionSettings:
     show_progress: bool = False
 
 
-# The workspace is closed when this generator is, which contextmanager does at the end of the block. ansible-test of 2.16 does not
-# know that message yet.
+# The workspace is closed when this generator is, which contextmanager does at the end of the block. ansible-test of
+# 2.16 does not know that message yet.
 # pylint: disable=unknown-option-value,contextmanager-generator-missing-cleanup
 @contextmanager
 def open_job(settings: SessionSettings) -> Iterator[Job]:
