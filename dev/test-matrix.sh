@@ -49,7 +49,7 @@ for release in "${releases[@]}"; do
   export TOOLS_VENV=$CACHE/matrix/$release
   read -r -a pythons < <(sed -nE 's/^# python: //p' "$ROOT/$requirements")
   if ! "$ROOT/dev/python-tools.sh" "$requirements" "${pythons[@]}"; then
-    note "$release" all "NOT RUN: its virtualenv could not be made (see above); its controller runs on Python ${pythons[*]}"
+    note "$release" all "NOT RUN: its virtualenv could not be made (see above); it takes one of Python ${pythons[*]}"
     failed+=("$release all")
     continue
   fi
