@@ -1,14 +1,18 @@
-# Two commands: `make demo` and `make test`. Everything they need they set up themselves, and skip what is there already.
+# `make demo` and `make test`, or `make quick` for part of it. Everything they need they set up themselves, and skip what is there
+# already.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-TARGETS := setup lint sanity unit integration stores molecule demo demo-stop test faults benchmark clean
+TARGETS := setup lint sanity unit integration stores molecule demo demo-stop test quick test-matrix pythons faults benchmark clean
 .PHONY: help $(TARGETS)
 
 help:
 	@echo 'make demo         a homeserver in a container; its media moves to S3; every picture is compared (about 5 minutes at first)'
 	@echo 'make demo-stop    removes the demo'
-	@echo 'make test         everything below'
+	@echo 'make quick        lint, unit tests and one short molecule scenario: under 5 minutes once set up'
+	@echo 'make test         lint, sanity, unit, integration, stores, molecule, a check of the benchmarks, and the demo'
+	@echo 'make test-matrix  unit, sanity and one molecule scenario with ansible-core 2.16 to 2.19, or ANSIBLE_CORE=2.17 alone'
+	@echo 'make pythons      what runs on hosts, with each Python from 3.9 to 3.13 that is there'
 	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, mypy'
 	@echo 'make sanity       ansible-test sanity, antsibull-docs'
 	@echo 'make unit         unit tests'
@@ -22,11 +26,14 @@ help:
 
 ifneq ($(shell id -u),0)
 
+# Taken from the environment too, which sudo empties.
+PASSED_ON := ANSIBLE_CORE MATRIX_STEPS
+
 # Installing packages, starting a Docker engine and talking to it take root. All targets run so, and not only some, because what
 # they make in .venv and .cache then has one owner.
 $(TARGETS):
 	@echo '==> root is needed for system packages and the Docker engine: calling sudo'
-	@sudo $(MAKE) --no-print-directory $@ $(MAKEOVERRIDES)
+	@sudo $(MAKE) --no-print-directory $@ $(MAKEOVERRIDES) $(foreach name,$(PASSED_ON),$(if $($(name)),$(name)='$($(name))'))
 
 else
 
@@ -76,6 +83,15 @@ setup: stores-image
 
 test: stores-image
 	@dev/test.sh
+
+quick: containers
+	@dev/quick.sh
+
+test-matrix: containers
+	@ANSIBLE_CORE='$(ANSIBLE_CORE)' MATRIX_STEPS='$(MATRIX_STEPS)' dev/test-matrix.sh
+
+pythons: tools
+	@dev/pythons.sh
 
 benchmark: tools
 	@dev/system-packages.sh benchmarks

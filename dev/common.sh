@@ -7,9 +7,11 @@ CACHE=$ROOT/.cache
 TREE=$CACHE/tree/ansible_collections/matrix_ops/synapse_s3
 # What requirements-dev.yml names, and this collection as built and installed.
 export ANSIBLE_COLLECTIONS_PATH=$CACHE/collections
-# The venv's programs call each other by name (molecule runs ansible-playbook, for one).
-PATH=$ROOT/.venv/bin:$PATH
-export ROOT CACHE TREE PATH
+# The virtualenv of the tools; dev/test-matrix.sh runs the same scripts with those of other releases of ansible-core.
+VENV=${TOOLS_VENV:-$ROOT/.venv}
+# Its programs call each other by name (molecule runs ansible-playbook, for one).
+PATH=$VENV/bin:$PATH
+export ROOT CACHE TREE VENV PATH
 mkdir -p "$CACHE"
 
 say() { printf '==> %s\n' "$*"; }
@@ -21,6 +23,19 @@ fail() {
 
 # hash_of FILE... - one hash over names and contents, to tell whether something made from these files is still current.
 hash_of() { (cd "$ROOT" && sha256sum -- "$@") | sha256sum | cut -c1-16; }
+
+# interpreter_of VERSION - prints the path of a Python such as 3.12 that can make virtualenvs; fails where there is none.
+# Asks each candidate for its version: pyenv has shims also for Pythons that are not chosen.
+interpreter_of() {
+  local candidate
+  for candidate in "python$1" python3 "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python3; do
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit("{}.{}".format(*sys.version_info) != sys.argv[1])' "$1" 2>/dev/null; then
+      "$candidate" -c 'import sys; print(sys.executable)'
+      return
+    fi
+  done
+  return 1
+}
 
 # The files of the project, null-separated, relative to $ROOT: not what set-up and tests make (see .gitignore), nor git's own.
 source_files() {

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# The unit tests, from the source tree in which Python finds the collection by its name. Arguments go to pytest.
+# The unit tests, from the source tree in which Python finds the collection by its name, one process a core. Arguments go to
+# pytest, which then runs in one process, so that its output and its debugger are there.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 "$ROOT/dev/source-tree.sh"
-say "unit: pytest tests/unit"
+[[ $# -gt 0 ]] || set -- --numprocesses "$(nproc)"
+say "unit: pytest tests/unit $*"
 cd "$TREE"
 PYTHONPATH=$CACHE/tree PYTHONDONTWRITEBYTECODE=1 exec pytest -p no:cacheprovider tests/unit "$@"

@@ -39,9 +39,11 @@ class HomeserverDatabase(Protocol):
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """With %s for values."""
 
-    def add_local(self, media_id: str, size: int, last_used_ms: int) -> None: ...
+    def add_local(self, media_id: str, size: int, last_used_ms: int) -> None:
+        """Insert the row of a local media."""
 
-    def add_remote(self, origin: str, media_id: str, filesystem_id: str, size: int, last_used_ms: int) -> None: ...
+    def add_remote(self, origin: str, media_id: str, filesystem_id: str, size: int, last_used_ms: int) -> None:
+        """Insert the row of a media of another server."""
 
 
 class _Rows:

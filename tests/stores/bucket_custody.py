@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class BucketCustody(Custody):
     def put_all(self, **options: Any) -> None:
         """Puts what lies in the media store into the bucket, as an earlier run or Synapse itself has done."""
         with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(lambda path: self.put(path, **options), sorted(self.on_disk())))
+            list(pool.map(partial(self.put, **options), sorted(self.on_disk())))
 
     def put(self, path: str, body: bytes | None = None, **options: Any) -> None:
         content = (self.media_path / path).read_bytes() if body is None else body

@@ -162,6 +162,8 @@ def chunked(*chunks: bytes, trailer: bytes = b"") -> bytes:
         (chunked(b"abc", trailer=b"x-amz-checksum-crc32: AAAA\r\n"), b"abc"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + answer(200, b"abc"), b"abc"),
     ],
+    # Not made from the random bytes: processes that share the tests must agree on their names.
+    ids=["large", "empty", "chunked", "chunked and empty", "chunked with a trailer", "after 100 Continue"],
 )
 def test_answers_of_every_framing(reply: bytes, body: bytes) -> None:
     with scripted_store(reply) as store:

@@ -53,12 +53,14 @@ class MediaTables(Protocol):
     def remote_thumbnails(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
         """media_origin, filesystem_id and thumbnail_length, for any pair of the two lists."""
 
-    def has_rows(self) -> bool: ...
+    def has_rows(self) -> bool:
+        """Return whether the database knows any media."""
 
     def cancel(self) -> None:
         """Ends the statement that is being run and refuses all later ones. From any thread; it does not block."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection."""
 
 
 class Rows:

@@ -42,9 +42,11 @@ class Uploaded(NamedTuple):
 class Homeserver(Protocol):
     """What a round trip needs of Synapse."""
 
-    def upload(self, body: bytes) -> Uploaded: ...
+    def upload(self, body: bytes) -> Uploaded:
+        """Upload a media through the client API."""
 
-    def download(self, media: Uploaded) -> bytes: ...
+    def download(self, media: Uploaded) -> bytes:
+        """Download it through the client API."""
 
     def delete(self, media: Uploaded) -> bool:
         """False if the user may not delete media."""
