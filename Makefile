@@ -5,15 +5,17 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-TARGETS := setup lint sanity unit integration stores molecule demo demo-stop test faults benchmark clean
+TARGETS := setup lint sanity docs galaxy-importer unit integration stores molecule demo demo-stop test faults benchmark clean
 .PHONY: help $(TARGETS)
 
 help:
 	@echo 'make demo         a homeserver in a container; its media moves to S3; every picture is compared (about 5 minutes at first)'
 	@echo 'make demo-stop    removes the demo'
 	@echo 'make test         everything below'
-	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, mypy'
+	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, mypy, licence headers, changelog fragments'
 	@echo 'make sanity       ansible-test sanity, antsibull-docs'
+	@echo 'make docs         the documentation as a site in .cache/docs/html, with its links checked'
+	@echo "make galaxy-importer  Galaxy's own checks of the built collection"
 	@echo 'make unit         unit tests'
 	@echo 'make integration  modules and engine against real servers, faults and kills included, in a container'
 	@echo "make stores       the engine against Ceph's RGW, SeaweedFS and JuiceFS's gateway, in a container"
@@ -56,6 +58,12 @@ lint: tools
 
 sanity: tools
 	@dev/sanity.sh
+
+docs: tools
+	@dev/docs.sh
+
+galaxy-importer: tools
+	@dev/galaxy-importer.sh
 
 unit: tools
 	@dev/unit.sh
