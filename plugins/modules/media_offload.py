@@ -144,8 +144,8 @@ notes:
   - What a run does is in the systemd journal too. C(journalctl -t synapse-s3-migrate) shows the runs of the timer and
     those of the module.
   - A signal ends the run within seconds, and the result says what was done until then.
-  - The results are those of C(python -m synapse_media offload --json), but for C(failed) and C(skipped), which Ansible
-    has a meaning of its own for. They are RV(failed_files) and RV(skipped_files) here.
+  - The results are those of C(python -m synapse_media.cli offload --json), but for C(failed) and C(skipped), which
+    Ansible has a meaning of its own for. They are RV(failed_files) and RV(skipped_files) here.
 seealso:
   - module: matrix_ops.synapse_s3.s3_media_upload
 """
