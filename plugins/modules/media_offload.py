@@ -54,6 +54,7 @@ options:
       - O(homeserver_config) alone where it is left out.
     type: list
     elements: list
+    version_added: 1.1.0
   working_directory:
     description: Synapse's working directory, from which relative paths in its configuration are taken.
     type: path
@@ -91,6 +92,7 @@ options:
       - Where neither O(homeserver_config) nor O(synapse_configs) is given, nothing is checked, and a warning says so.
     type: bool
     default: true
+    version_added: 1.1.0
   concurrency:
     description: How many requests are in flight at most, from 1 to 1024.
     type: int
@@ -128,6 +130,7 @@ options:
       - Where it is older, as in a slow run, the store is asked again.
     type: str
     default: 600s
+    version_added: 1.1.0
   user:
     description:
       - The user to become when the module is started as root.
