@@ -26,10 +26,10 @@ say "docs: describing modules and roles"
 source=$CACHE/docs/source
 rm -rf "$source" "$html" "$stamp"
 mkdir -p "$source"
-cp -r "$TREE/docs" "$TREE/inventory.example" "$source/"
+cp -r "$TREE/docs" "$TREE/inventory.example" "$TREE/CHANGELOG.md" "$source/"
 # Guides include parts of the README: their links then start from docs/, and their headings are one level higher.
 mv "$source/inventory.example" "$source/docs/"
-sed -e 's#](docs/#](#g' -e 's/^### /## /' "$TREE/README.md" >"$source/README.md"
+sed -e 's#](docs/#](#g' -e 's#](CHANGELOG.md)#](changelog.md)#g' -e 's/^### /## /' "$TREE/README.md" >"$source/README.md"
 # antsibull-docs refuses a folder that others may write to.
 (umask 022 && mkdir "$source/docs/reference")
 antsibull-docs collection --use-current --squash-hierarchy --fail-on-error --dest-dir "$source/docs/reference" matrix_ops.synapse_s3
