@@ -54,7 +54,6 @@ options:
       - O(homeserver_config) alone where it is left out.
     type: list
     elements: list
-    version_added: 1.1.0
   working_directory:
     description: Synapse's working directory, from which relative paths in its configuration are taken.
     type: path
@@ -92,7 +91,6 @@ options:
       - Where neither O(homeserver_config) nor O(synapse_configs) is given, nothing is checked, and a warning says so.
     type: bool
     default: true
-    version_added: 1.1.0
   concurrency:
     description: How many requests are in flight at most, from 1 to 1024.
     type: int
@@ -130,7 +128,6 @@ options:
       - Where it is older, as in a slow run, the store is asked again.
     type: str
     default: 600s
-    version_added: 1.1.0
   user:
     description:
       - The user to become when the module is started as root.
@@ -147,8 +144,8 @@ notes:
   - What a run does is in the systemd journal too. C(journalctl -t synapse-s3-migrate) shows the runs of the timer and
     those of the module.
   - A signal ends the run within seconds, and the result says what was done until then.
-  - The results are those of C(python -m synapse_media.cli offload --json), but for C(failed) and C(skipped), which
-    Ansible has a meaning of its own for. They are RV(failed_files) and RV(skipped_files) here.
+  - The results are those of C(python -m synapse_media offload --json), but for C(failed) and C(skipped), which Ansible
+    has a meaning of its own for. They are RV(failed_files) and RV(skipped_files) here.
 seealso:
   - module: matrix_ops.synapse_s3.s3_media_upload
 """

@@ -74,7 +74,6 @@ options:
       - O(homeserver_config) alone where it is left out.
     type: list
     elements: list
-    version_added: 1.1.0
   working_directory:
     description: Synapse's working directory, from which relative paths in its configuration are taken.
     type: path
@@ -102,7 +101,6 @@ options:
       - Where neither O(homeserver_config) nor O(synapse_configs) is given, nothing is checked, and a warning says so.
     type: bool
     default: true
-    version_added: 1.1.0
   bucket:
     description: Name of the bucket. Required for O(command=upload).
     required: false
