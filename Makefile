@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # Two commands: `make demo` and `make test`. Everything they need they set up themselves, and skip what is there already.
 
 SHELL := /bin/bash

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Proves the bench store: right answers to two independent clients, and the CPU time that one request costs it."""
 
 from __future__ import annotations

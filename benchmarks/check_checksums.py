@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Proves the bench store's x-amz-checksum-*: kept, composed, combined, and refused where they are wrong."""
 
 from __future__ import annotations

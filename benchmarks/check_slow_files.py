@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Proves the slow file system: it takes its time, lets many open at once, and loses nothing on the way."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The commands that are compared: the engine, its peers with their best flags, and upstream's script."""
 
 from __future__ import annotations

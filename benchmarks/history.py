@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The history's media, named as store/history.c names them, so that the database has a row for each."""
 
 from __future__ import annotations

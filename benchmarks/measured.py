@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What one run of one contender cost: the client's time, CPU and memory, and the requests that the store counted."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A media tree as the figures use it: made once, laid out for each run, and compared with what the store holds."""
 
 from __future__ import annotations

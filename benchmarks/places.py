@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Where the benchmarks' parts are, and the user who runs what is measured."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What a figure found: a table to read, the goals it is held against, and a JSON file with every single run."""
 
 from __future__ import annotations

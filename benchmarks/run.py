@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The figures: run.py [--rounds N] [--scale X] [FIGURE...], all of them where none is named."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The bench store as a running server: its address, its counters, and what it holds."""
 
 from __future__ import annotations

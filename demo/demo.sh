@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # The whole job on real parts: a homeserver with media on its disk; the collection; the media in the bucket; every picture
 # downloaded again and compared. What it does is what an operator does, with inventory.example/ as it stands.
 set -euo pipefail

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # Removes the demo's container and all that is in it.
 set -euo pipefail
 # shellcheck source=dev/common.sh

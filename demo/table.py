@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Prints what `media.py count` said at several moments as one table.
 
 table.py 'before=FILE' 'after the migration=FILE' ...

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Says whether the demo has shown what it is there to show, and ends with 1 if not.
 
 verdict.py CHECK BEFORE AFTER      (what media.py check and count said)

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # Makes the image synapse-s3-test/base:bookworm: Debian 12 with systemd as its init and Python for Ansible.
 # From the registry's debian:12, or, where no registry answers, with debootstrap.
 set -euo pipefail

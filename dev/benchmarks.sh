@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # Whether the benchmarks still work: their store answers right to two independent clients and costs little a request, and their slow
 # file system loses nothing. No figures.
 set -euo pipefail

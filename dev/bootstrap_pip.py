@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Stands in for the get-pip.py that ansible-test downloads: makes pip out of what Python itself carries.
 
 ansible-test hands over pip's own options, which pip's bundled version does not need to know.

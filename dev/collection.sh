@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # Builds the collection as a release is built, and installs that file beside the collections it is used with, where a source
 # has changed since. Playbooks then run what a user would install, not the checkout.
 set -euo pipefail

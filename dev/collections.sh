@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # Puts the collections of requirements-dev.yml into .cache/collections: from Galaxy, or, where Galaxy does not answer, out of
 # the `ansible` package of PyPI. Instant where they are there.
 set -euo pipefail

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # shellcheck shell=bash
 # The one place that says how a container with systemd as its init is started, unprivileged. Sourced by whatever calls
 # `docker run`; molecule/*/molecule.yml says the same in Molecule's words:

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # Sees to it that a Docker engine answers. One that runs is left as it is.
 set -euo pipefail
 # shellcheck source=dev/common.sh

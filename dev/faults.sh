@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # The fault tests alone, in a container of the homeserver image: as dev/integration.sh has them, or longer with FAULT_KILLS=200.
 # FAULT_SEED repeats the dice of an earlier run, which names it where a test fails. Arguments go to pytest.
 set -euo pipefail

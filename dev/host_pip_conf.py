@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Prints a pip.conf for containers of the tests: the host's pip settings that a container needs too, or nothing.
 
 A machine may reach PyPI only through a mirror, a proxy, or with a private CA. Settings that name local paths other than

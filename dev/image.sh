@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # shellcheck shell=bash
 # How an image of the tests is made from another one. Sourced by dev/*-image.sh, after dev/common.sh.
 # By run, exec and commit rather than a build, so that it works with the plainest engine and can be handed the host's private CA.

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # Every check of form that needs no container. All of them run, so that one call names all there is to mend.
 set -euo pipefail
 # shellcheck source=dev/common.sh

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # mypy over all Python, each folder in the way its files import each other.
 set -euo pipefail
 # shellcheck source=dev/common.sh

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # ansible-test sanity and antsibull-docs on a copy of the collection in the folder they want.
 set -euo pipefail
 # shellcheck source=dev/common.sh

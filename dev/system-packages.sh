@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # Installs with apt what the other scripts call, where it is missing; with the argument "benchmarks" also what the figures take.
 # Asks for programs, not packages, so that a Docker engine or a Python that came from elsewhere counts, and so that a second call
 # is instant.

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # Every check and test there is, the quick ones first; stops at the first that fails, and says how long each took.
 # The integration tests and those of other stores have containers of their own and run, one after the other, beside molecule and
 # the demo: two cores, two streams.

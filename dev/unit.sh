@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # The unit tests, from the source tree in which Python finds the collection by its name. Arguments go to pytest.
 set -euo pipefail
 # shellcheck source=dev/common.sh

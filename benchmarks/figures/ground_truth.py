@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """store: what the store costs and how far it goes. peer-flags: which flags make the peers quickest."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A tree that moves into an empty bucket: the engine beside s5cmd mv and rclone move."""
 
 from __future__ import annotations

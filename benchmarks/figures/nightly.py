@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """nightly: little on the disk, much behind it. memory: how large the process grows with what is on the disk."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """videos: files of 20 MiB. mixed: small and large ones, as real stores have. few-files: a run with little to do."""
 
 from __future__ import annotations

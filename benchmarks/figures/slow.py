@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """slow-opens: a file system that takes 5 ms to open a file or a directory."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // What a file system gives at best: files DIRECTORY THREADS opens, reads and unlinks every file below the directory, in as many
 // threads, and prints one JSON object. Directories are left as they are.
 #define _GNU_SOURCE

@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // Load on the store from a client that costs next to nothing: what one request costs the store, and the wire's floor.
 // load PORT BUCKET KIND CONNECTIONS REQUESTS SIZE; prints one JSON object.
 #define _GNU_SOURCE

@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // Runs a command and says what it cost: measure REPORT SECONDS COMMAND... writes {"status", "seconds", "cpu_seconds",
 // "peak_rss_kib"} to REPORT. Times and memory are of the command and of all descendants that were waited for; the memory is the
 // largest process's. A small parent matters: Linux counts its size into the child's peak. After SECONDS everything is killed.

@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // A file system that shows a directory as it is, but takes a while to open a file or a directory, as one on the network does:
 // slow-files DIRECTORY MOUNTPOINT OPEN_MS OPENDIR_MS THREADS. Attributes and names are cached as NFS does it by default. Prints
 // "mounted", and unmounts on SIGTERM.

@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // A request's body on its way in: unframed, kept where it is short enough, hashed, and compared with what the client says of it.
 #pragma once
 #include <stdbool.h>

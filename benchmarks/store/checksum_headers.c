@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // Checksums as S3's headers, trailers and documents have them.
 #define _GNU_SOURCE
 #include <string.h>

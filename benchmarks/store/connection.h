@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // One client's connection: requests are read, held back by the delay, answered, one after the other.
 #pragma once
 #include <stdbool.h>

@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // What the benchmarks ask of the store beside S3, in a bucket named "-": counters, and an empty bucket.
 #include <stdlib.h>
 #include <string.h>

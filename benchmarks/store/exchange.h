@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // One request and its answer, between the wire (server.c) and what S3 makes of it (s3.c).
 #pragma once
 #include <stdbool.h>

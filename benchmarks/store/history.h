@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // What a server has offloaded before: any number of media, spread evenly over Synapse's keys, computed from their index.
 // history.py computes the same names for the rows in the database.
 #pragma once

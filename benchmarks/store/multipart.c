@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // Multipart uploads: the parts' sizes, digests, checksums and, where they are kept, bytes, until they are one object.
 #define _GNU_SOURCE
 #include "multipart.h"

@@ -1,6 +1,3 @@
-// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-// SPDX-License-Identifier: GPL-3.0-or-later
-
 // An S3 store for benchmarks: one bucket in memory, one thread, every answer held back by a fixed time.
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The one question behind every test here: is each media whole on disk, or whole in the bucket?"""
 
 from __future__ import annotations

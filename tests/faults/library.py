@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A media store full of media as Synapse makes it, with its rows, from one seeded source of randomness."""
 
 from __future__ import annotations

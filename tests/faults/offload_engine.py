@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The engine as the host's script runs it: a process of its own, one config file, one JSON object."""
 
 from __future__ import annotations

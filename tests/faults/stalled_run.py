@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A run against a store that says nothing for a minute, beside all other tests: to wait for it would take as long."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What unlinking does to directories and to other names of a file, and what is told of it when a run ends early."""
 
 from __future__ import annotations

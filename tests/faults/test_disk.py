@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A disk that does not play along: full, read-only, files that cannot be read or removed, things that are no files."""
 
 from __future__ import annotations

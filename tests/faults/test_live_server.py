@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Synapse at work while the engine is: files replaced, appended to, removed and made under its hands."""
 
 from __future__ import annotations

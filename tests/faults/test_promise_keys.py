@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Any name that a federated server can send reaches the bucket under its own key, in an order that S3 understands."""
 
 from __future__ import annotations

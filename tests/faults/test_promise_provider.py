@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Promise: nothing leaves the disk that Synapse could not fetch. Every run reads its configuration anew."""
 
 from __future__ import annotations

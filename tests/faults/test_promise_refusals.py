@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Promises 7 and 8: a wrong question gets a refusal that names cause and remedy, and a report says what happened."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Promise 6: what is moved and what is left alone: previews, orphans, what is in use, what is new, what is no media."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """However a run ends and whoever reads about it: the files come first, and the report is whole and true."""
 
 from __future__ import annotations

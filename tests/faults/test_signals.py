@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Stopped on purpose, or kept out by a lock: the state is whole, and nothing half-done is left in the bucket."""
 
 from __future__ import annotations

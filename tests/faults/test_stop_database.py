@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A stop is heard within seconds while the database does not answer, in whatever phase of the run that is."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Other stores than the one of all other tests: over TLS, with objects under a customer's key, with composed ETags."""
 
 from __future__ import annotations

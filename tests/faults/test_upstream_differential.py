@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Upstream's script and the engine over the same library: the same bucket and the same disk, file by file.
 
 Where they differ, the difference is named here with its reason, and it is the whole difference.

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Everything at once, by seeded dice: whatever happens on the wire, nothing is lost, and the report is true."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A host that lets the engine open few files: it works with fewer connections, and no file fails for it."""
 
 from __future__ import annotations

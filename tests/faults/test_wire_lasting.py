@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Faults that last: what cannot be done is named and all else done; what refuses everything ends the run at once."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Stores that do not do what they say, listings that do not say what is there: nothing is unlinked on their word."""
 
 from __future__ import annotations

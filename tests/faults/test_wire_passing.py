@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Faults that pass: the engine tries again, and the run ends as if nothing had been."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """How long the engine waits: for a store that asks for it long, for one that only ever fails no longer than it must."""
 
 from __future__ import annotations

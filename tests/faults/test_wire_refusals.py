@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Refusals that last: one object's are its own failure, those of all objects end the run after a bounded number."""
 
 from __future__ import annotations

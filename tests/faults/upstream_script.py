@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Upstream's own script, as its manual has it run: update-db, check-deleted, upload --delete."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What can go wrong between the engine and a store, each as an act for a Fault of wire_proxy.py."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A proxy between the engine and a real S3 server that can break the wire itself: resets, stalls, answers cut short.
 
 What no fault is about passes through untouched, signature included.

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Amazon's own address for a store on loopback: an HTTP proxy that speaks TLS under the name that was asked for."""
 
 from __future__ import annotations

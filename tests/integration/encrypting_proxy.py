@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The store behind it as one that supports SSE-C: rclone and moto take the headers and keep everything in the clear."""
 
 from __future__ import annotations

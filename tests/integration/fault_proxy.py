@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A fault injector between a client and a real S3 server: what no rule is about passes through untouched."""
 
 from __future__ import annotations

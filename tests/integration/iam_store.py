@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """moto as a store with users and policies: it checks each request's signature and permissions, as AWS does."""
 
 from __future__ import annotations

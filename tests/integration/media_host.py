@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A host with a media store and Synapse's media tables, on which the module works as a user who is not root."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A fake by necessity, as no real store refuses one operation on demand; all others go to the real store behind it."""
 
 from __future__ import annotations

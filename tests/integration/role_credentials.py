@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Where a host of AWS learns its role's keys: the metadata service of an instance and that of a container."""
 
 from __future__ import annotations

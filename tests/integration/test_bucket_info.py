@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The probe against a real S3 server: what works, what is wrong on the way there, and that nothing stays."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Both modules as a playbook runs them: packed by Ansible, the connection given once, and shown with -vvv --diff."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The module media_offload on a real store and a real database: what it says is what it does."""
 
 from __future__ import annotations

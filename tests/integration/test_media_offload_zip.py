@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """media_offload out of Ansible's own zip, which is root's alone, with the work done as another user."""
 
 from __future__ import annotations

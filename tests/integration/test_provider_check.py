@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """No module and no command deletes what Synapse could not fetch, as its configuration says when the run starts."""
 
 from __future__ import annotations

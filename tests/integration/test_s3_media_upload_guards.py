@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What is refused before anything is touched, and what survives: the media store, and whatever lies outside of it."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Nothing leaves the disk that is not in the bucket with the same content, whatever a HEAD says."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Media that came back to the disk leaves it again: the script alone never offers it a second time."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Runs that meet, runs that are killed, and what other users of the host can see of a run."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The three commands in order on both databases: four registers each, as check says it, as it is, and again."""
 
 from __future__ import annotations

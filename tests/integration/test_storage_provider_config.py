@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The module against the real Synapse: what it accepts, what it refuses, and what is on the disk afterwards."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The media tables of these tests are those that Synapse itself has made on the provisioned host."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Custody over a bucket of any store, whose objects it reads through the store, under a customer's key if need be."""
 
 from __future__ import annotations

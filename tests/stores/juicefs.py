@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """JuiceFS's S3 gateway, which is MinIO's code over JuiceFS's metadata: no ETags unless it is told to keep them."""
 
 from __future__ import annotations

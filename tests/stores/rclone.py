@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The rclone server of the other tests as one of these stores. It takes a customer's key, and stores in the clear."""
 
 from __future__ import annotations

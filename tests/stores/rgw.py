@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Ceph's RGW over one OSD in memory: SSE-C over TLS only, policies, versions, storage classes, all of them enforced."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What the tests ask of every S3 server here: start, stop, a bucket, the engine's settings for it, an own client."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """An object is a copy only where the configured customer key reads it; a store that ignores the key is refused."""
 
 from __future__ import annotations

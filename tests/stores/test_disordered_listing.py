@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """SeaweedFS lists by directories: pages that look ordered leave keys out. What a page leaves out is not missing.
 
 Among keys `example.com.au/` sorts before `example.com/`, among directories after it; together they exceed a page.

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What the store refuses for every file alike is a wrong setting: it is named after a few requests."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What a killed run has begun to upload is aborted by a run a day later; what is younger or not ours is left alone."""
 
 from __future__ import annotations

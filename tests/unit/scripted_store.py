@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A store on loopback that answers, stalls and breaks off exactly as a test says."""
 
 from __future__ import annotations

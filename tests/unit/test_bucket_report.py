@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """How a probe's report is shown; what the probe itself does is tried on real stores in tests/integration."""
 
 from __future__ import annotations

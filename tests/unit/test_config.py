@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The file of the migrate command: what it takes, whom it is safe from, and where a secret may come from instead."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Lines for systemd's journal: whole where there is one, dropped where there is none."""
 
 from __future__ import annotations

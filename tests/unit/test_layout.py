@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Paths are Synapse's own, and a walk finds what lies at them and nothing else."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The module takes what the configuration file takes, under the same names, and documents all of it."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Where requests go, for each way of writing the settings, and through which proxy."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The verb `offload`: one object or one line on standard output, failures by name on the other, a true exit status."""
 
 from __future__ import annotations

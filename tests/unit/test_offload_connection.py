@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Bytes on the wire: framing, files, TLS, proxies, the bandwidth cap, and a stop in the middle of it."""
 
 from __future__ import annotations

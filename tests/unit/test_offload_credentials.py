@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Keys of a role: found by boto3's chain, kept, and looked for again once when the store refuses them."""
 
 from __future__ import annotations

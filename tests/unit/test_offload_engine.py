@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """One run from settings to report, with a pipeline that does what a test wants of it."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The event loop: tasks, threads, timers, and the ways it may be stopped."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Names, addresses and descriptors: what comes before the first byte."""
 
 from __future__ import annotations

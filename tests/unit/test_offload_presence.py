@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What a look-up answers, and how many requests it costs, for any bucket and any keys on the disk."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """How far a run is, told honestly and without making a mess of a terminal or a journal."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A refusal of one object is its own failure; one of every object ends the run, soon and in words."""
 
 from __future__ import annotations

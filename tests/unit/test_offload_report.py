@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What a run reports: every file under one heading, and failures without end in flat memory."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A store that asks for fewer requests gets fewer and is waited for; one in trouble is asked by few at a time."""
 
 from __future__ import annotations

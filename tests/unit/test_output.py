@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Whoever reads the output ends no run and gets all of it, unless it reads nothing while the process is to stop."""
 
 from __future__ import annotations

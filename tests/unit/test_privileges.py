@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Root does the work only where the media is its own, and only for the engine that keeps no list of files."""
 
 from __future__ import annotations

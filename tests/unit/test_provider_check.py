@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Whether Synapse's configuration leads to the place that a run deletes for, and what each near miss is called."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Our own client and that of a child process, which must end up talking to the store in the same way."""
 
 from __future__ import annotations

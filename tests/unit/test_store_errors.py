@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Every way a store can say no, or be silent, becomes a sentence with a cause and the setting to change."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The options of the modules are written twice, as documentation and as argument spec: both must say the same."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The files of a media are those that the script would find, and nothing that must not be touched gets among them."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Equal means equal: by digest where the ETag is one, else by the bytes, and never for a file that changed."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """One environment for the script and for our own client, whatever the shell was set up for."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A leapfrog over sorted keys finds what one request a key would find, in fewer requests than either side has items."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The mark tells the media store from what only looks like it; a first run has to go by less."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """What the script prints is read as it is meant, and why it failed is told in an operator's words."""
 
 from __future__ import annotations

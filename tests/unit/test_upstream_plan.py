@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """The plan keeps files, their order and their states, and the launcher's guard reads the same facts from it."""
 
 from __future__ import annotations

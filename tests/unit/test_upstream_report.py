@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Reports for Ansible, for JSON and for a journal say the same, and only so much of it."""
 
 from __future__ import annotations

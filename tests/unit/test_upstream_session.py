@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Synapse's configuration fills in what is not said, and the state directory is nobody else's."""
 
 from __future__ import annotations

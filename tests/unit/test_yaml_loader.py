@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """YAML whose aliases stand for more than memory holds is refused before a value of it is made."""
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
 #!/usr/bin/env python
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Prints as JSON what every file that matters to an operator is: path -> [mode, owner, group, sha256 or link target].
 
 Left out: what the servers write by themselves (media, databases, journals, compiled Python) and the tests' own tools.

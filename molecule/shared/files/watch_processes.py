@@ -1,7 +1,4 @@
 #!/usr/bin/env python
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Runs a command and prints every different command line that any process on the host showed meanwhile.
 
 Usage: watch_processes.py COMMAND [ARGUMENT ...]; exits with the command's status.

@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 # Runs inside a container of the base image and makes it a homeserver's: everything that is installed, nothing that is configured.
 # What is configured differs between tests and is tests/homeserver/provision.yml's work.
 set -euo pipefail

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """A Matrix client of the few calls that tests need, on the standard library alone."""
 
 from __future__ import annotations

@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Fills a homeserver with pictures, and proves later that every one of them still opens.
 
     media.py upload LIST --count 5 --remote 3 [--age-days 30]

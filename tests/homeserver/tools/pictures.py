@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Pictures as PNG files, on the standard library alone: one seed always makes the same picture, two never do."""
 
 from __future__ import annotations

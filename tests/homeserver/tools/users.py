@@ -1,6 +1,3 @@
-# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
-
 """Registers users through Synapse's shared-secret endpoint, logs them in, and writes what tests need to know.
 
 Reads that knowledge as JSON on standard input, adds user ids and access tokens, writes it to the file
