@@ -2,25 +2,28 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-TARGETS := setup lint sanity docs galaxy-importer unit integration stores molecule demo demo-stop test faults benchmark clean
+TARGETS := setup lint sanity unit integration stores molecule demo demo-stop test faults benchmark clean
 .PHONY: help $(TARGETS)
 
 help:
 	@echo 'make demo         a homeserver in a container; its media moves to S3; every picture is compared (about 5 minutes at first)'
 	@echo 'make demo-stop    removes the demo'
 	@echo 'make test         everything below'
-	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, mypy, licence headers, changelog fragments'
+	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, mypy'
 	@echo 'make sanity       ansible-test sanity, antsibull-docs'
-	@echo 'make docs         the documentation as a site in .cache/docs/html, with its links checked'
-	@echo "make galaxy-importer  Galaxy's own checks of the built collection"
 	@echo 'make unit         unit tests'
 	@echo 'make integration  modules and engine against real servers, faults and kills included, in a container'
+	@echo 'make docs         the documentation as a site in .cache/docs/html, with its links checked'
+	@echo "make galaxy-importer  Galaxy's own checks of the built collection"
 	@echo "make stores       the engine against Ceph's RGW, SeaweedFS and JuiceFS's gateway, in a container"
 	@echo 'make molecule     roles and playbooks against a real homeserver, in containers'
 	@echo 'make faults       the fault tests at length: 200 kills, or FAULT_KILLS=1000 (make integration has 20)'
 	@echo 'make benchmark    the engine and its peers side by side (FIGURES="first-offload already-there"; see benchmarks/README.md)'
 	@echo 'make setup        only what all of these need: system packages, Docker engine, images, Python tools'
 	@echo 'make clean        removes what any of these made, except for system packages'
+
+TARGETS += docs galaxy-importer
+.PHONY: docs galaxy-importer
 
 ifneq ($(shell id -u),0)
 

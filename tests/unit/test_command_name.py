@@ -86,8 +86,8 @@ def test_the_shell_of_the_host(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["offload", "migrate", "prepare"])
 def test_without_a_script_it_is_pythons_module(verb: str) -> None:
-    name = f"{Path(sys.executable).name} -m synapse_media.cli {verb}"
-    status, output, dummy = run(sys.executable, "-m", "synapse_media.cli", verb, "--help")
+    name = f"{Path(sys.executable).name} -m synapse_media {verb}"
+    status, output, dummy = run(sys.executable, "-m", "synapse_media", verb, "--help")
     assert status == 0 and output.startswith(f"usage: {name} [-h] --config FILE")
-    status, output, errors = run(sys.executable, "-m", "synapse_media.cli", verb, "--config", "/absent")
+    status, output, errors = run(sys.executable, "-m", "synapse_media", verb, "--config", "/absent")
     assert status == 2 and errors.startswith(f"{name}: /absent cannot be read")

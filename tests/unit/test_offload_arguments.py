@@ -26,7 +26,7 @@ def imported(statements: str) -> set[str]:
 
 
 def test_the_command_line_alone_imports_no_engine() -> None:
-    modules = imported("import synapse_media.cli")
+    modules = imported("import synapse_media.__main__")
     assert "synapse_media.offload.arguments" in modules
     heavy = ("boto3", "botocore", "psycopg2", "yaml", "tqdm", "humanize", "s3transfer")
     assert modules.isdisjoint(heavy)

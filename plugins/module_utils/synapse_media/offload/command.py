@@ -106,7 +106,7 @@ def failed(error: BaseException, *, rehearse: bool) -> tuple[Report, int]:
 
 
 def offload(options: argparse.Namespace) -> int:
-    """What `python -m synapse_media.cli offload` does; the exit status."""
+    """What `python -m synapse_media offload` does; the exit status."""
     report, status = _offload(options)
     hold_signals()
     name = options.command
