@@ -16,7 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # Split, so that reuse does not take these for the header of this file.
 COPYRIGHT = "SPDX-" + "FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors"
-LICENCE = "SPDX-" + "License-Identifier: GPL-3.0-or-later"
+TAG = "SPDX-" + "License-Identifier"
+LICENCE = f"{TAG}: GPL-3.0-or-later"
 
 _SKIPPED = re.compile(r"LICENSE|LICENSES/.*|CHANGELOG\.md|changelogs/(changelog\.yaml|fragments/.*)|\.ci/run")
 _HASH = re.compile(r".*\.(py|sh|ya?ml|txt|toml)|(.*/)?(Makefile|\.gitignore|\.yamllint|\.ansible-lint)")
@@ -40,7 +41,7 @@ def with_header(name: str, text: str) -> str | None:
     """Return the file's text with a header, or None if it has one already or its comment form is not known."""
     lines = text.split("\n")
     header = header_of(name)
-    if header is None or any(LICENCE.split(":")[0] in line for line in lines[:_SEARCHED_LINES]):
+    if header is None or any(TAG in line for line in lines[:_SEARCHED_LINES]):
         return None
     # These mean something on the first line only.
     at = 1 if lines[0] == "---" or lines[0].startswith(("#!", "#jinja2:")) else 0
