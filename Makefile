@@ -17,12 +17,17 @@ help:
 	@echo 'make sanity       ansible-test sanity, antsibull-docs'
 	@echo 'make unit         unit tests'
 	@echo 'make integration  modules and engine against real servers, faults and kills included, in a container'
+	@echo 'make docs         the documentation as a site in .cache/docs/html, with its links checked'
+	@echo "make galaxy-importer  Galaxy's own checks of the built collection"
 	@echo "make stores       the engine against Ceph's RGW, SeaweedFS and JuiceFS's gateway, in a container"
 	@echo 'make molecule     roles and playbooks against a real homeserver, in containers'
 	@echo 'make faults       the fault tests at length: 200 kills, or FAULT_KILLS=1000 (make integration has 20)'
 	@echo 'make benchmark    the engine and its peers side by side (FIGURES="first-offload already-there"; see benchmarks/README.md)'
 	@echo 'make setup        only what all of these need: system packages, Docker engine, images, Python tools'
 	@echo 'make clean        removes what any of these made, except for system packages'
+
+TARGETS += docs galaxy-importer
+.PHONY: docs galaxy-importer
 
 ifneq ($(shell id -u),0)
 
@@ -60,6 +65,12 @@ lint: tools
 
 sanity: tools
 	@dev/sanity.sh
+
+docs: tools
+	@dev/docs.sh
+
+galaxy-importer: tools
+	@dev/galaxy-importer.sh
 
 unit: tools
 	@dev/unit.sh

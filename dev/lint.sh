@@ -20,5 +20,9 @@ check ansible-lint --strict --nocolor
 check ruff check .
 check shellcheck --external-sources "${scripts[@]}"
 check dev/mypy.sh
+check antsibull-changelog lint
+# On a copy, which has neither .venv nor .cache.
+dev/source-tree.sh
+check reuse --root "$TREE" lint --lines
 
 [[ ${#failed[@]} -eq 0 ]] || fail "lint: these found something: ${failed[*]}"

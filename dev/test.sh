@@ -15,6 +15,8 @@ step() {
 
 step dev/lint.sh
 step dev/sanity.sh
+step dev/docs.sh
+step dev/galaxy-importer.sh
 step dev/unit.sh
 step dev/benchmarks.sh
 
