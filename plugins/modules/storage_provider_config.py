@@ -17,7 +17,7 @@ description:
     for the same place that is already there is replaced, and comes back when the block is removed.
   - Every key of an S3 entry that is there already is compared with the options. Another bucket, prefix, endpoint,
     customer key or region is refused, because media that was stored before could not be fetched any more, unless
-    O(confirm_place) names the new place. Everything else that will change for Synapse is named in a warning.
+    O(confirm_location) names the new location. Everything else that will change for Synapse is named in a warning.
   - In a list in brackets, and in a file that is one mapping in braces, as JSON is, the entry is written on one line and
     marked by its key C(managed_by), which Synapse passes over, in place of the two lines of comment.
   - What cannot be done without a loss is refused with the remedy. There is never a second key
@@ -89,11 +89,11 @@ options:
     description: Whether an upload waits for its copy in S3, and fails where that fails.
     type: bool
     default: true
-  confirm_place:
+  confirm_location:
     description:
-      - The new place of the media, in the words of the refusal, after every object has been copied there, such as
+      - The new location of the media, as the refusal names it, after every object has been copied there, such as
         V(https://s3.example.org/bucket/prefix/).
-      - It permits this one place and no other, so that it does no harm where it is left in the settings.
+      - It permits this one location and no other, so that it does no harm where it is left in the settings.
     type: str
     default: ""
     version_added: 1.1.0
@@ -243,7 +243,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if params["state"] == "present":
         switches = {name: params[name] for name in ("store_local", "store_remote", "store_synchronous")}
         entry = ProviderEntry(settings_from(params), **switches)
-    plan = plan_entry(layout, entry, params["confirm_place"]) if entry else plan_removal(layout)
+    plan = plan_entry(layout, entry, params["confirm_location"]) if entry else plan_removal(layout)
     access = planned_access(plan, reader, holds_secret=bool(entry and entry.holds_secret()))
     tightens = bool(access and access.before not in (None, access.after))
 
@@ -290,7 +290,7 @@ def main() -> None:
             "store_local": {"type": "bool", "default": True},
             "store_remote": {"type": "bool", "default": True},
             "store_synchronous": {"type": "bool", "default": True},
-            "confirm_place": {"type": "str", "default": ""},
+            "confirm_location": {"type": "str", "default": ""},
             "validate": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

@@ -137,10 +137,10 @@ def test_what_an_entry_of_theirs_says_is_not_lost(host: SynapseHost) -> None:
         assert "s3cret" not in str({**result, "invocation": None})
     assert "warnings" not in host.config(sse_customer_key=key)
     name = refused(
-        host, "names another place", endpoint_url="http://127.0.0.1:9001", confirm_place="true", sse_customer_key=key
+        host, "names another place", endpoint_url="http://127.0.0.1:9001", confirm_location="true", sse_customer_key=key
     )
-    place = name.partition("synapse_s3_confirm_place: '")[2].partition("'")[0]
-    moved = {"endpoint_url": "http://127.0.0.1:9001", "confirm_place": place, "sse_customer_key": key}
+    place = name.partition("synapse_s3_confirm_location: '")[2].partition("'")[0]
+    moved = {"endpoint_url": "http://127.0.0.1:9001", "confirm_location": place, "sse_customer_key": key}
     four_registers(host, "updated", **moved)
 
 

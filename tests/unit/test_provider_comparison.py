@@ -95,7 +95,7 @@ def test_what_would_cut_media_off_is_refused_with_the_setting_to_write(
     for part in (
         f"{tmp_path}/homeserver.yaml has an S3 entry",
         "nothing was changed",
-        "synapse_s3_confirm_place",
+        "synapse_s3_confirm_location",
         *words,
     ):
         assert part in said

@@ -94,8 +94,8 @@ def test_a_wrong_confirmation_is_said_to_be_wrong() -> None:
         differences, place(), "/r", None
     )
     assert "names another place" not in moved(differences, place(), "/r", "")
-    assert "synapse_s3_confirm_place is 'true', which names another place" in moved(differences, place(), "/r", "true")
-    assert "synapse_s3_confirm_place: 's3://media'" in moved(differences, place(), "/r", None)
+    assert "synapse_s3_confirm_location is 'true', which names another place" in moved(differences, place(), "/r", "true")
+    assert "synapse_s3_confirm_location: 's3://media'" in moved(differences, place(), "/r", None)
 
 
 def test_a_record_that_lacks_a_part_is_not_current(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ SETTINGS = {
     "endpoint_url": "synapse_s3_endpoint_url",
     "customer_key": "synapse_s3_sse_customer_key",
 }
-CONFIRMATION = "synapse_s3_confirm_place"
+CONFIRMATION = "synapse_s3_confirm_location"
 
 _SCHEME = "pbkdf2-sha256"
 # Slow enough that a key somebody made up is not guessed from its hash, and 0.1 s for us.

@@ -35,11 +35,11 @@ def test_another_place_is_refused(play, homeserver, setting):
     before = homeserver.bucket
     # A confirmation of another place, as one that was left behind would be, permits nothing.
     refused = play(
-        "matrix_ops.synapse_s3.site", "-e", setting, "-e", "synapse_s3_confirm_place=http://127.0.0.1:9000/old"
+        "matrix_ops.synapse_s3.site", "-e", setting, "-e", "synapse_s3_confirm_location=http://127.0.0.1:9000/old"
     )
     assert refused.status != 0
     assert setting.partition("=")[0] in refused.output
-    assert "synapse_s3_confirm_place" in refused.output
+    assert "synapse_s3_confirm_location" in refused.output
     assert refused.changed == 0
     assert homeserver.bucket == before
 
