@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pwd
@@ -19,7 +20,7 @@ from typing import Any
 from .synapse_media.errors import ConfigurationError
 from .systemd_unit import Run
 
-# Runs in Pythons of any age, which may lack importlib.metadata. The first of two packages of one name is the one that is imported.
+# Runs in Pythons of any age, which may lack importlib.metadata. Of two packages of one name the first is imported.
 _PYTHON = """
 import json, os, sys, sysconfig
 facts = {"version": "%d.%d" % sys.version_info[:2], "packages": {}}
@@ -45,7 +46,7 @@ _UNWRITABLE = 'for path; do test -d "$path" && test -w "$path" || printf "%s\\n"
 
 
 def path_facts(path: str) -> dict[str, Any]:
-    """What is at a path; links are followed."""
+    """What is at a path; links are followed. The mode is written in octal, with a leading zero."""
     real_path = os.path.realpath(path)
     try:
         status = Path(path).stat()
@@ -58,7 +59,17 @@ def path_facts(path: str) -> dict[str, Any]:
         "is_directory": stat.S_ISDIR(status.st_mode),
         "is_file": stat.S_ISREG(status.st_mode),
         "is_world_readable": bool(status.st_mode & stat.S_IROTH),
+        "mode": f"{stat.S_IMODE(status.st_mode):04o}",
+        "uid": status.st_uid,
     }
+
+
+def checksum(path: str) -> str:
+    """The SHA-256 of a file in hexadecimal, empty where there is none."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def record(path: str) -> dict[str, Any] | None:

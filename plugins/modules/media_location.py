@@ -72,11 +72,11 @@ location:
   type: str
   sample: https://s3.example.org/example-media/synapse/
 same:
-  description: Whether the record names this location, or there is no record. Where it is false, the location was confirmed.
+  description: Whether the record names this location, or there is no record. Where it is false, it was confirmed.
   returned: success
   type: bool
 recorded:
-  description: Whether the record holds all of this location, so that V(recorded) has nothing to write or has written it.
+  description: Whether the record holds all of this location, so that nothing is left to write.
   returned: success
   type: bool
 """

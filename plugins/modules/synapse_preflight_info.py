@@ -38,6 +38,11 @@ options:
     type: list
     elements: str
     default: []
+  checksums:
+    description: Files whose SHA-256 is asked for.
+    type: list
+    elements: str
+    default: []
   patterns:
     description: Patterns of the shell for paths to look for.
     type: list
@@ -176,6 +181,11 @@ paths:
   description:
     - For each of O(paths) and for O(media_path) whether it C(exists), C(is_directory), C(is_file) and
       C(is_world_readable), and its C(real_path) with all links followed.
+    - Of what exists also its C(mode) in octal and the C(uid) of its owner.
+  returned: success
+  type: dict
+checksums:
+  description: For each of O(checksums) its SHA-256 in hexadecimal; empty where there is no file.
   returned: success
   type: dict
 found:
@@ -189,8 +199,8 @@ records:
   type: dict
 pythons:
   description:
-    - For each of O(pythons) its C(version), whether it C(makes_virtualenvs), is C(externally_managed), which C(packages)
-      it has (name and version), in which C(packages_directory), and the C(owner) of that.
+    - For each of O(pythons) its C(version), whether it C(makes_virtualenvs) and is C(externally_managed), its
+      C(packages) (name and version), their C(packages_directory), and the C(owner) of that.
     - The last line of its C(error) where it cannot be run, none where it can.
   returned: success
   type: dict
@@ -250,7 +260,8 @@ def host(params: dict[str, Any], run: Run) -> dict[str, Any]:
         "media_path": media_path,
         "problems": [text for text in problems if text],
         "paths": {path: host_facts.path_facts(path) for path in filter(None, [*params["paths"], media_path])},
-        "found": sorted(path for pattern in params["patterns"] for path in glob.glob(pattern)),
+        "checksums": {path: host_facts.checksum(path) for path in params["checksums"]},
+        "found": sorted(path for pattern in params["patterns"] for path in glob.glob(pattern)),  # noqa: PTH207 - absolute patterns
         "records": {path: host_facts.record(path) for path in params["records"]},
         "pythons": {path: host_facts.python_facts(run, path) for path in params["pythons"]},
         "times": [host_facts.time_facts(run, **time) for time in params["times"]],
@@ -280,6 +291,7 @@ def main() -> None:
             "working_directory": {"type": "path", "default": "/"},
             "media_path": {"type": "str", "default": ""},
             "paths": names,
+            "checksums": names,
             "patterns": names,
             "records": paths,
             "pythons": names,

@@ -52,7 +52,12 @@ def test_a_removal_that_may_not_restart_synapse_is_refused(cases: Cases, tmp_pat
         "held": {**running, "__synapse_s3_homeserver": OURS, "synapse_s3_restart_synapse": False},
         "allowed": {**running, "__synapse_s3_homeserver": OURS},
         "never": {**running, "__synapse_s3_homeserver": THEIRS, "synapse_s3_restart_synapse": False},
-        "gone": {**common, "__synapse_s3_synapse": {}, "__synapse_s3_homeserver": OURS, "synapse_s3_restart_synapse": False},
+        "gone": {
+            **common,
+            "__synapse_s3_synapse": {},
+            "__synapse_s3_homeserver": OURS,
+            "synapse_s3_restart_synapse": False,
+        },
     }
     told = cases.run("common/tasks/confirm_removal.yml", hosts)
     assert set(told) == {"held"}

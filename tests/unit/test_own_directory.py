@@ -51,9 +51,7 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
         "empty": f"{tmp_path}/empty",
         "missing": f"{tmp_path}/missing",
     }
-    found = {
-        name: problem(OwnDirectory("synapse_s3_config_dir", path, MARKS), synapse) for name, path in paths.items()
-    }
+    found = {name: problem(OwnDirectory("synapse_s3_config_dir", path, MARKS), synapse) for name, path in paths.items()}
     told = {name: words for name, words in found.items() if words is not None}
     assert set(paths) - set(told) == {"ours", "empty", "missing"}
     assert all("synapse_s3_config_dir" in words for words in told.values())
@@ -77,7 +75,9 @@ def test_a_removal_leaves_a_directory_that_holds_nothing_of_ours(tmp_path: Path)
 
 def test_marks_are_found_two_levels_deep(tmp_path: Path) -> None:
     (tmp_path / "theirs/lib/synapse_media").mkdir(parents=True)
-    assert problem(OwnDirectory("synapse_s3_migrate_install_dir", f"{tmp_path}/theirs", ["lib/synapse_media"]), []) is None
+    assert (
+        problem(OwnDirectory("synapse_s3_migrate_install_dir", f"{tmp_path}/theirs", ["lib/synapse_media"]), []) is None
+    )
     assert problem(OwnDirectory("synapse_s3_migrate_install_dir", f"{tmp_path}/theirs", ["venv"]), []) is not None
 
 

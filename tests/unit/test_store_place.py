@@ -94,7 +94,9 @@ def test_a_wrong_confirmation_is_said_to_be_wrong() -> None:
         differences, place(), "/r", None
     )
     assert "names another place" not in moved(differences, place(), "/r", "")
-    assert "synapse_s3_confirm_location is 'true', which names another place" in moved(differences, place(), "/r", "true")
+    assert "synapse_s3_confirm_location is 'true', which names another place" in moved(
+        differences, place(), "/r", "true"
+    )
     assert "synapse_s3_confirm_location: 's3://media'" in moved(differences, place(), "/r", None)
 
 
