@@ -130,6 +130,26 @@ def test_a_wrong_setting_is_refused(play, homeserver, wrong, words):
     refused(play, homeserver, wrong, words)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            settings(bucket="", endpoint_url="127.0.0.1:9000", secret_access_key="", instance="../x"),
+            ["synapse_s3_bucket", "synapse_s3_endpoint_url", "synapse_s3_secret_access_key", "synapse_s3_instance"],
+        ),
+        (
+            settings(
+                migrate_older_than="1 day", migrate_schedule="nightly at five", migrate_install_dir="/opt/synapse"
+            ),
+            ["synapse_s3_migrate_older_than", "synapse_s3_migrate_schedule", "synapse_s3_migrate_install_dir"],
+        ),
+    ],
+    ids=["of the settings", "of the migrate job"],
+)
+def test_all_that_is_wrong_is_named_at_once(play, homeserver, wrong, words):
+    refused(play, homeserver, wrong, words)
+
+
 @pytest.mark.parametrize("mode", [[], ["--check", "--diff"]], ids=["for real", "in check mode"])
 def test_a_wrong_secret_is_refused_in_every_mode(play, homeserver, mode):
     refused(play, homeserver, settings(secret_access_key="wrong"), ["synapse_s3_secret_access_key"], *mode)
