@@ -61,6 +61,7 @@ def path_facts(path: str) -> dict[str, Any]:
         "is_world_readable": bool(status.st_mode & stat.S_IROTH),
         "mode": f"{stat.S_IMODE(status.st_mode):04o}",
         "uid": status.st_uid,
+        "gid": status.st_gid,
     }
 
 

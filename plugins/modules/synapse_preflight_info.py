@@ -181,7 +181,7 @@ paths:
   description:
     - For each of O(paths) and for O(media_path) whether it C(exists), C(is_directory), C(is_file) and
       C(is_world_readable), and its C(real_path) with all links followed.
-    - Of what exists also its C(mode) in octal and the C(uid) of its owner.
+    - Of what exists also its C(mode) in octal, and the C(uid) and C(gid) of its owner.
   returned: success
   type: dict
 checksums:

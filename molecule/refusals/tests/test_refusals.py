@@ -72,11 +72,11 @@ WRONG_SETTINGS = {
         settings(config_dir="/etc/matrix-synapse"),
         ["synapse_s3_config_dir", "/etc/matrix-synapse/ of Synapse"],
     ),
-    "a configuration directory that is somebody's home": (
+    "a configuration directory that is a home directory": (
         settings(config_dir="/home/alice"),
         ["synapse_s3_config_dir"],
     ),
-    "a configuration directory with files of somebody else's": (
+    "a configuration directory with files of others": (
         settings(config_dir="/etc/postgresql"),
         ["synapse_s3_config_dir", "not of the collection"],
     ),
