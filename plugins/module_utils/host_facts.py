@@ -162,7 +162,7 @@ def units_to_reload(run: Run, names: Sequence[str]) -> list[str]:
     """Those of the units whose files have changed since systemd read them."""
     if not names:
         return []
-    dummy, output, dummy = run(["systemctl", "show", "--no-pager", "--property=Id,NeedDaemonReload", "--", *names])
+    dummy, output, _error = run(["systemctl", "show", "--no-pager", "--property=Id,NeedDaemonReload", "--", *names])
     paragraphs = [_properties(text) for text in output.split("\n\n")]
     return [found["Id"] for found in paragraphs if found.get("NeedDaemonReload") == "yes"]
 
