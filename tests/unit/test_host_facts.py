@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils import host_facts
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit import Run
 
 
 def run(command: Sequence[str]) -> tuple[int, str, str]:
@@ -23,7 +24,7 @@ def run(command: Sequence[str]) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def answers(status: int, output: str, error: str = "") -> host_facts.Run:
+def answers(status: int, output: str, error: str = "") -> Run:
     return lambda dummy: (status, output, error)
 
 
