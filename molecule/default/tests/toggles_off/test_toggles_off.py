@@ -156,6 +156,12 @@ def test_a_removal_that_may_not_restart_synapse_is_refused(play, homeserver):
     assert refused.changed == 0
 
 
+def test_it_comes_back(play, homeserver):
+    on = play("matrix_ops.synapse_s3.site")
+    assert on.status == 0, on.output
+    assert homeserver.host.service("synapse-s3-migrate.timer").is_running
+
+
 def test_the_preflight_alone_changes_nothing(play, homeserver):
     wrong = play("matrix_ops.synapse_s3.site", "--tags", "preflight", "-e", '{"synapse_s3_migrate_grace": "soon"}')
     assert wrong.status != 0
@@ -165,12 +171,6 @@ def test_the_preflight_alone_changes_nothing(play, homeserver):
     assert (right.status, right.changed) == (0, 0), right.output
     configured = play("matrix_ops.synapse_s3.site", "--tags", "configure", "-e", new)
     assert (configured.status, configured.changed) == (0, 1), configured.output
-
-
-def test_it_comes_back(play, homeserver):
-    on = play("matrix_ops.synapse_s3.site")
-    assert on.status == 0, on.output
-    assert homeserver.host.service("synapse-s3-migrate.timer").is_running
 
 
 def test_uninstall_asks_first(play, homeserver):
