@@ -93,7 +93,6 @@ options:
       - It permits only this location, so it may stay in the settings.
     type: str
     default: ""
-    aliases: [confirm_place]
     version_added: 1.1.0
   validate:
     description:
@@ -271,7 +270,7 @@ def main() -> None:
             "store_local": {"type": "bool", "default": True},
             "store_remote": {"type": "bool", "default": True},
             "store_synchronous": {"type": "bool", "default": True},
-            "confirm_location": {"type": "str", "default": "", "aliases": ["confirm_place"]},
+            "confirm_location": {"type": "str", "default": ""},
             "validate": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

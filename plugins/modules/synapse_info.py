@@ -39,6 +39,18 @@ options:
   group:
     description: Group that Synapse runs as. By default the group of the service, else the primary group of the user.
     type: str
+  require_root:
+    description: Whether to fail where the module does not run as root, as whom alone all of it can be found.
+    type: bool
+    default: false
+    version_added: 1.1.0
+  missing_ok:
+    description:
+      - Whether a Synapse that is not on the host is an answer and no failure. RV(synapse) is then empty and
+        RV(not_found_reason) says what was not found.
+    type: bool
+    default: false
+    version_added: 1.1.0
 notes:
   - Synapse in a container is not supported and is refused.
 """
@@ -133,6 +145,15 @@ synapse:
     boto3_version:
       description: Version of boto3 in that Python, or none.
       type: str
+host_python:
+  description: Path of the Python that has run this module.
+  returned: success
+  type: str
+  sample: /usr/bin/python3
+not_found_reason:
+  description: Why there is no Synapse, with O(missing_ok); empty where there is one.
+  returned: success
+  type: str
 not_found:
   description:
     - Whether the module failed because there is no Synapse. V(false) if there is one and something about it is unclear,
@@ -142,11 +163,17 @@ not_found:
   version_added: 1.1.0
 """
 
+import os
+import sys
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_installation import Wanted, installation
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit import command_runner
+
+OPTIONS = ("service", "python", "config_paths", "user", "group")
 
 
 def main() -> None:
@@ -157,16 +184,29 @@ def main() -> None:
             "config_paths": {"type": "list", "elements": "path", "default": []},
             "user": {"type": "str"},
             "group": {"type": "str"},
+            "require_root": {"type": "bool", "default": False},
+            "missing_ok": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     # An empty value counts as unset, so that a role can pass its own default.
-    wanted = Wanted(**{name: value for name, value in module.params.items() if value})
+    wanted = Wanted(**{name: module.params[name] for name in OPTIONS if module.params[name]})
+    if module.params["require_root"] and os.geteuid() != 0:
+        module.fail_json(
+            msg="The roles of matrix_ops.synapse_s3 need root on the host. Set 'become: true' in the play, or "
+            "'ansible_become=true' in the inventory.",
+            not_found=False,
+        )
+    found: dict[str, Any] = {}
+    reason = ""
     try:
         found = installation(command_runner(module), wanted)
     except MediaError as error:
-        module.fail_json(msg=str(error), not_found=isinstance(error, SynapseNotFoundError))
-    module.exit_json(changed=False, synapse=found)
+        reason = str(error)
+        not_found = isinstance(error, SynapseNotFoundError)
+        if not (not_found and module.params["missing_ok"]):
+            module.fail_json(msg=reason, not_found=not_found)
+    module.exit_json(changed=False, synapse=found, not_found_reason=reason, host_python=sys.executable)
 
 
 if __name__ == "__main__":

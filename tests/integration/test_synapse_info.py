@@ -174,6 +174,45 @@ def test_a_wrong_setting_is_refused_by_its_name(no_program: None, options: dict[
     assert f"synapse_s3_synapse_{next(iter(options))}" in told
 
 
+def test_a_missing_synapse_is_an_answer_where_it_may_be_missing(no_program: None) -> None:
+    options = {"service": "no-such-synapse.service", "missing_ok": True}
+    told = run_module("synapse_info", options, python=SYSTEM_PYTHON, environment=module_environment())
+    assert (told.get("failed"), told["synapse"]) == (None, {})
+    assert "synapse_s3_synapse_service" in told["not_found_reason"]
+    assert told["host_python"]
+    # What is there and cannot be run is no missing Synapse.
+    wrong = {"python": "/var/tmp/no-program", "missing_ok": True}
+    assert run_module("synapse_info", wrong, python=SYSTEM_PYTHON, environment=module_environment())["failed"]
+
+
+def test_the_look_at_the_host_reads_the_configuration_and_names_directories_of_others(tmp_path: Path) -> None:
+    found = info()
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "file").touch()
+    options = {
+        "config_paths": found["config_paths"],
+        "working_directory": found["working_directory"],
+        "directories": [{"setting": "synapse_s3_config_dir", "path": str(theirs), "marks": ["location.json"]}],
+        "pythons": [found["python"]],
+        "user": found["user"],
+        "group": found["group"],
+        "readable": [found["config_paths"][0], "/etc/shadow"],
+        "writable": [found["home"], "/root"],
+        "times": [{"kind": "calendar", "value": "nightly"}, {"kind": "timespan", "value": "30m"}],
+    }
+    told = run_module("synapse_preflight_info", options, check=True, python=found["python"])
+    assert told["changed"] is False
+    assert told["media_path"] == told["homeserver"]["media_store_path"]
+    assert told["paths"][told["media_path"]]["is_directory"]
+    assert [words for words in told["problems"] if "synapse_s3_config_dir" in words and "it holds file" in words]
+    assert told["pythons"][found["python"]]["packages"]["matrix-synapse"] == found["version"]
+    assert told["unreadable"] == ["/etc/shadow"]
+    assert "/root" in told["unwritable"]
+    assert [time["valid"] for time in told["times"]] == [False, True]
+    assert [secret for secret in OPERATORS_SECRETS if secret in str(told)] == []
+
+
 def test_a_host_without_systemd_needs_everything_said(tmp_path: Path) -> None:
     known = facts()
     environment = {**module_environment(), "PATH": str(tmp_path)}

@@ -51,7 +51,13 @@ class Cases:
         (self.directory / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": defaults}}))
         (self.directory / "play.yml").write_text(yaml.safe_dump([play]))
         program = str(Path(sys.executable).with_name("ansible-playbook"))
-        environment = {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", "HOME": str(self.directory)}
+        # The tree that the tests run in, whose modules the tasks call.
+        environment = {
+            **os.environ,
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROLES.parents[3]),
+            "HOME": str(self.directory),
+        }
         command = [program, "-i", "hosts.yml", "play.yml"]
         ended = subprocess.run(
             command, cwd=self.directory, env=environment, capture_output=True, text=True, check=False

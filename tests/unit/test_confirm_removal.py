@@ -45,10 +45,32 @@ def test_an_installed_provider_is_not_removed_without_a_confirmation(cases: Case
         assert "-e synapse_s3_uninstall_confirm=true" in words
 
 
+def test_a_removal_that_may_not_restart_synapse_is_refused(cases: Cases, tmp_path: Path) -> None:
+    common: dict[str, Any] = {"synapse_s3_config_dir": f"{tmp_path}/none", "synapse_s3_uninstall_confirm": True}
+    running: dict[str, Any] = {"__synapse_s3_synapse": {"service": "synapse.service"}, **common}
+    hosts = {
+        "held": {**running, "__synapse_s3_homeserver": OURS, "synapse_s3_restart_synapse": False},
+        "allowed": {**running, "__synapse_s3_homeserver": OURS},
+        "never": {**running, "__synapse_s3_homeserver": THEIRS, "synapse_s3_restart_synapse": False},
+        "gone": {
+            **common,
+            "__synapse_s3_synapse": {},
+            "__synapse_s3_homeserver": OURS,
+            "synapse_s3_restart_synapse": False,
+        },
+    }
+    told = cases.run("common/tasks/confirm_removal.yml", hosts)
+    assert set(told) == {"held"}
+    assert "Set synapse_s3_restart_synapse: true" in told["held"]
+
+
 def test_both_ways_of_removal_ask_before_anything_else() -> None:
-    role = yaml.safe_load((ROLES / "storage_provider/tasks/main.yml").read_text(encoding="utf-8"))
-    off = [task for task in role if str(task["when"]).startswith("not (synapse_s3_storage_provider_enabled")]
-    assert [task["ansible.builtin.include_role"]["tasks_from"] for task in off[:1]] == ["confirm_removal.yml"]
+    (role,) = yaml.safe_load((ROLES / "storage_provider/tasks/main.yml").read_text(encoding="utf-8"))
+    set_up, *off = role["block"]
+    assert set_up["when"] == "synapse_s3_storage_provider_enabled | bool"
+    tasks = [task for block in off for task in block["block"]]
+    assert all(task["when"].startswith("not (synapse_s3_storage_provider_enabled") for task in tasks)
+    assert [task["ansible.builtin.include_role"]["tasks_from"] for task in tasks[:1]] == ["confirm_removal.yml"]
     (play,) = yaml.safe_load((ROLES.parent / "playbooks/uninstall.yml").read_text(encoding="utf-8"))
     asked = [task["ansible.builtin.include_role"].get("tasks_from") for task in play["pre_tasks"]]
     assert asked == [None, "confirm_removal.yml"]

@@ -8,9 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.own_directory import OwnDirectory, problem
 from role_cases import Cases
 
 MARKS = ["location.json"]
+# Then the name is all that is validated.
+OFF = {"synapse_s3_storage_provider_enabled": False, "synapse_s3_migrate_enabled": False}
 
 
 @pytest.fixture
@@ -18,23 +21,21 @@ def cases(tmp_path: Path) -> Cases:
     return Cases(tmp_path)
 
 
-def test_a_directory_of_somebody_else_is_refused(cases: Cases, tmp_path: Path) -> None:
+def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
     for name in ("theirs", "ours", "empty", "synapse/etc"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "theirs/passwords").touch()
     (tmp_path / "ours/location.json").touch()
     (tmp_path / "ours/note-of-the-operator").touch()
     (tmp_path / "file").touch()
-    synapse = {
-        "__synapse_s3_synapse": {
-            "home": f"{tmp_path}/synapse/",
-            "working_directory": "/",
-            "python": "/opt/synapse/venv/bin/python",
-            "config_paths": [f"{tmp_path}/synapse/etc/homeserver.yaml"],
-        },
-        "__synapse_s3_homeserver": {"config_files": [f"{tmp_path}/synapse/etc/homeserver.yaml"]},
-        "__synapse_s3_media_path": "/var/lib/media",
-    }
+    synapse = [
+        f"{tmp_path}/synapse/",
+        "/",
+        "/opt/synapse/venv",
+        f"{tmp_path}/synapse/etc",
+        f"{tmp_path}/synapse/etc/homeserver.yaml",
+        "/var/lib/media",
+    ]
     paths = {
         "top": "/etc",
         "relative": "etc/synapse-s3",
@@ -50,38 +51,34 @@ def test_a_directory_of_somebody_else_is_refused(cases: Cases, tmp_path: Path) -
         "empty": f"{tmp_path}/empty",
         "missing": f"{tmp_path}/missing",
     }
-    told = cases.run(
-        "common/tasks/own_directory.yml",
-        {
-            name: {
-                "__synapse_s3_directory": {"setting": "synapse_s3_config_dir", "path": path, "marks": MARKS},
-                **synapse,
-            }
-            for name, path in paths.items()
-        },
-    )
+    found = {name: problem(OwnDirectory("synapse_s3_config_dir", path, MARKS), synapse) for name, path in paths.items()}
+    told = {name: words for name, words in found.items() if words is not None}
     assert set(paths) - set(told) == {"ours", "empty", "missing"}
     assert all("synapse_s3_config_dir" in words for words in told.values())
+    assert all("eave synapse_s3_config_dir out" in words for words in told.values())
     assert "it holds passwords" in told["theirs"]
     assert "is no directory" in told["file"]
     assert f"is or contains {tmp_path}/synapse/etc/" in told["configuration"]
     assert "/opt/synapse/venv/ of Synapse" in told["virtualenv"]
 
 
-def test_a_removal_leaves_a_directory_that_holds_nothing_of_ours(cases: Cases, tmp_path: Path) -> None:
+def test_a_removal_leaves_a_directory_that_holds_nothing_of_ours(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs/environment").touch()
-    nothing = {"__synapse_s3_synapse": {}, "__synapse_s3_homeserver": {}, "__synapse_s3_media_path": ""}
-    directory = {"setting": "synapse_s3_config_dir", "path": f"{tmp_path}/theirs", "marks": MARKS}
-    told = cases.run(
-        "common/tasks/own_directory.yml",
-        {
-            "touched": {"__synapse_s3_directory": {**directory, "removes": ["environment"]}, **nothing},
-            "untouched": {"__synapse_s3_directory": {**directory, "removes": ["location.json"]}, **nothing},
-        },
+
+    def removal(*removes: str) -> str | None:
+        return problem(OwnDirectory("synapse_s3_config_dir", f"{tmp_path}/theirs", MARKS, removes), [])
+
+    assert "it holds environment" in (removal("environment") or "")
+    assert removal("location.json") is None
+
+
+def test_marks_are_found_two_levels_deep(tmp_path: Path) -> None:
+    (tmp_path / "theirs/lib/synapse_media").mkdir(parents=True)
+    assert (
+        problem(OwnDirectory("synapse_s3_migrate_install_dir", f"{tmp_path}/theirs", ["lib/synapse_media"]), []) is None
     )
-    assert set(told) == {"touched"}
-    assert "it holds environment" in told["touched"]
+    assert problem(OwnDirectory("synapse_s3_migrate_install_dir", f"{tmp_path}/theirs", ["venv"]), []) is not None
 
 
 def test_an_instance_has_a_name_that_fits_into_paths(cases: Cases) -> None:
@@ -96,7 +93,7 @@ def test_an_instance_has_a_name_that_fits_into_paths(cases: Cases) -> None:
         "space": "b c",
     }
     told = cases.run(
-        "common/tasks/preflight_instance.yml", {key: {"synapse_s3_instance": value} for key, value in names.items()}
+        "common/tasks/validate.yml", {key: {**OFF, "synapse_s3_instance": value} for key, value in names.items()}
     )
     assert set(names) - set(told) == {"none", "word", "hyphen"}
     assert all("synapse_s3_instance" in words for words in told.values())

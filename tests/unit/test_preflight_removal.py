@@ -37,7 +37,11 @@ def removal(directory: Path, python: str, text: str) -> subprocess.CompletedProc
         "synapse_s3_synapse_config_paths": [],
         "__synapse_s3_synapse": {},
         "__synapse_s3_homeserver": {},
-        "__synapse_s3_not_found_reason": "systemd on this host has no service synapse.",
+        "__synapse_s3_found": {
+            "synapse": {},
+            "not_found_reason": "systemd on this host has no service synapse.",
+            "host_python": sys.executable,
+        },
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
     }
@@ -47,6 +51,11 @@ def removal(directory: Path, python: str, text: str) -> subprocess.CompletedProc
         "vars_files": [str(ROLES / "common/vars/main.yml")],
         "vars": variables,
         "tasks": [
+            {
+                "name": "Look",
+                "matrix_ops.synapse_s3.synapse_preflight_info": {"records": "{{ __synapse_s3_provider_records }}"},
+                "register": "__synapse_s3_host",
+            },
             {"name": "Check", "ansible.builtin.include_tasks": str(ROLES / "common/tasks/preflight_removal.yml")}
         ],
     }

@@ -72,11 +72,11 @@ WRONG_SETTINGS = {
         settings(config_dir="/etc/matrix-synapse"),
         ["synapse_s3_config_dir", "contains /etc/matrix-synapse, /etc/matrix-synapse/homeserver.yaml of Synapse"],
     ),
-    "a configuration directory that is somebody's home": (
+    "a configuration directory that is a home directory": (
         settings(config_dir="/home/alice"),
         ["synapse_s3_config_dir"],
     ),
-    "a configuration directory with files of somebody else's": (
+    "a configuration directory with files of others": (
         settings(config_dir="/etc/postgresql"),
         ["synapse_s3_config_dir", "not of the collection"],
     ),
@@ -126,6 +126,26 @@ def refused(play, homeserver, wrong, words, *arguments):
 
 @pytest.mark.parametrize(("wrong", "words"), WRONG_SETTINGS.values(), ids=WRONG_SETTINGS.keys())
 def test_a_wrong_setting_is_refused(play, homeserver, wrong, words):
+    refused(play, homeserver, wrong, words)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            settings(bucket="", endpoint_url="127.0.0.1:9000", secret_access_key="", instance="../x"),
+            ["synapse_s3_bucket", "synapse_s3_endpoint_url", "synapse_s3_secret_access_key", "synapse_s3_instance"],
+        ),
+        (
+            settings(
+                migrate_older_than="1 day", migrate_schedule="nightly at five", migrate_install_dir="/opt/synapse"
+            ),
+            ["synapse_s3_migrate_older_than", "synapse_s3_migrate_schedule", "synapse_s3_migrate_install_dir"],
+        ),
+    ],
+    ids=["of the settings", "of the migrate job"],
+)
+def test_all_that_is_wrong_is_named_at_once(play, homeserver, wrong, words):
     refused(play, homeserver, wrong, words)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -15,6 +16,11 @@ def test_synapse_runs_with_the_provider(homeserver):
     assert homeserver.run("curl", "--silent", "--fail", homeserver.facts["url"] + "/health") == "OK"
     python = homeserver.facts["python"]
     homeserver.run("runuser", "-u", "synapse", "--", python, "-c", "import s3_storage_provider")
+
+
+def test_the_restart_the_answer_and_the_round_trip_are_on_record(homeserver):
+    applied = json.loads(homeserver.host.file("/etc/synapse-s3/applied.json").content_string)
+    assert applied["restarted_with"] == applied["answered"] == applied["proven"] != ""
 
 
 def test_there_is_one_block_in_the_operators_file(homeserver):

@@ -35,11 +35,11 @@ def test_another_place_is_refused(play, homeserver, setting):
     before = homeserver.bucket
     # A confirmation of another place, as one that was left behind would be, permits nothing.
     refused = play(
-        "matrix_ops.synapse_s3.site", "-e", setting, "-e", "synapse_s3_confirm_place=http://127.0.0.1:9000/old"
+        "matrix_ops.synapse_s3.site", "-e", setting, "-e", "synapse_s3_confirm_location=http://127.0.0.1:9000/old"
     )
     assert refused.status != 0
     assert setting.partition("=")[0] in refused.output
-    assert "synapse_s3_confirm_place" in refused.output
+    assert "synapse_s3_confirm_location" in refused.output
     assert refused.changed == 0
     assert homeserver.bucket == before
 
@@ -126,10 +126,51 @@ def test_a_restart_that_worked_is_not_repeated_because_the_address_was_wrong(pla
     assert shown == started
 
 
+def started_at(homeserver):
+    return homeserver.run("systemctl", "show", "matrix-synapse", "--property=ExecMainStartTimestampMonotonic")
+
+
+def test_a_restart_is_held_back_until_it_is_allowed(play, homeserver):
+    """Meanwhile nothing takes media off the disk, and the next run that may restart Synapse does."""
+    changed = '{"synapse_s3_storage_provider_store_synchronous": false}'
+    before = started_at(homeserver)
+    held = play("matrix_ops.synapse_s3.site", "-e", changed, "-e", '{"synapse_s3_restart_synapse": false}')
+    assert held.status == 0, held.output
+    said = re.sub(r"\s+", " ", held.output)
+    assert "A restart of Synapse is due" in said
+    assert "systemctl restart matrix-synapse.service" in said
+    assert started_at(homeserver) == before
+    assert not homeserver.host.service("synapse-s3-migrate.timer").is_running
+    again = play("matrix_ops.synapse_s3.site", "-e", changed, "-e", '{"synapse_s3_restart_synapse": false}')
+    assert (again.status, again.changed) == (0, 0), again.output
+    assert play("matrix_ops.synapse_s3.site", "-e", changed).status == 0
+    assert started_at(homeserver) != before
+    assert homeserver.host.service("synapse-s3-migrate.timer").is_running
+
+
+def test_a_removal_that_may_not_restart_synapse_is_refused(play, homeserver):
+    held = '{"synapse_s3_restart_synapse": false}'
+    refused = play("matrix_ops.synapse_s3.uninstall", "-e", CONFIRMED, "-e", held)
+    assert refused.status != 0
+    assert "synapse_s3_restart_synapse" in refused.output
+    assert refused.changed == 0
+
+
 def test_it_comes_back(play, homeserver):
     on = play("matrix_ops.synapse_s3.site")
     assert on.status == 0, on.output
     assert homeserver.host.service("synapse-s3-migrate.timer").is_running
+
+
+def test_the_preflight_alone_changes_nothing(play, homeserver):
+    wrong = play("matrix_ops.synapse_s3.site", "--tags", "preflight", "-e", '{"synapse_s3_migrate_grace": "soon"}')
+    assert wrong.status != 0
+    assert "synapse_s3_migrate_grace" in wrong.output
+    new = '{"synapse_s3_migrate_grace": "2h"}'
+    right = play("matrix_ops.synapse_s3.site", "--tags", "preflight", "-e", new)
+    assert (right.status, right.changed) == (0, 0), right.output
+    configured = play("matrix_ops.synapse_s3.site", "--tags", "configure", "-e", new)
+    assert (configured.status, configured.changed) == (0, 1), configured.output
 
 
 def test_uninstall_asks_first(play, homeserver):

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: media_place
-short_description: Refuse another place of the media in S3 than the recorded one
+module: media_location
+short_description: Refuse a changed location of the media in S3
 version_added: 1.1.0
 description:
   - Compares bucket, prefix, endpoint and customer key with those on record, and records them.
-  - Synapse looks for its media at one place only, so a change of any of them hides all that was stored before. It is
-    refused, unless O(confirm_place) names the new place.
+  - Synapse looks for its media at one location only, so a change of any of them hides all that was stored before. It is
+    refused, unless O(confirm_location) names the new location.
   - The record holds no secret. Of the customer key it holds a salted hash.
   - A record of an earlier release, which lacks the endpoint or the customer key, is completed.
 author:
@@ -40,39 +40,43 @@ options:
     type: str
     choices: [compared, recorded]
     default: compared
-  confirm_place:
+  confirm_location:
     description:
-      - The new place of the media, in the words of the refusal, after every object has been copied there, such as
+      - The new location of the media, as the refusal names it, after every object has been copied there, such as
         V(https://s3.example.org/bucket/prefix/).
-      - It permits this one place and no other, so that it does no harm where it is left in the settings.
+      - It permits this one location and no other, so that it does no harm where it is left in the settings.
     type: str
     default: ""
 """
 
 EXAMPLES = r"""
-- name: Refuse another place of the media than the recorded one
-  matrix_ops.synapse_s3.media_place:
+- name: Refuse a changed bucket, prefix, endpoint or customer key
+  matrix_ops.synapse_s3.media_location:
     path: /etc/synapse-s3/location.json
     bucket: example-media
     endpoint_url: https://s3.example.org
 
-- name: Record the new place
-  matrix_ops.synapse_s3.media_place:
+- name: Record the new location
+  matrix_ops.synapse_s3.media_location:
     state: recorded
     path: /etc/synapse-s3/location.json
     bucket: example-media
     endpoint_url: https://s3.example.net
-    confirm_place: https://s3.example.net/example-media
+    confirm_location: https://s3.example.net/example-media
 """
 
 RETURN = r"""
-place:
-  description: The place of the options, in the form that O(confirm_place) takes.
+location:
+  description: The location of the options, in the form that O(confirm_location) takes.
   returned: success
   type: str
   sample: https://s3.example.org/example-media/synapse/
 same:
-  description: Whether the record names this place, or there is no record. Where it is false, the place was confirmed.
+  description: Whether the record names this location, or there is no record. Where it is false, it was confirmed.
+  returned: success
+  type: bool
+recorded:
+  description: Whether the record holds all of this location, so that nothing is left to write.
   returned: success
   type: bool
 """
@@ -104,10 +108,15 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     record = LocationRecord(params["path"], StoreLocation.of(settings_from(params)))
     before = record.read()
     differences = record.location.differences(before) if before else []
-    if differences and not record.location.confirmed_by(params["confirm_place"]):
-        raise ConfigurationError(moved(differences, record.location, params["path"], params["confirm_place"]))
+    if differences and not record.location.confirmed_by(params["confirm_location"]):
+        raise ConfigurationError(moved(differences, record.location, params["path"], params["confirm_location"]))
     writes = params["state"] == "recorded" and not record.is_current(before)
-    result = {"changed": writes, "place": record.location.name(), "same": not differences}
+    result = {
+        "changed": writes,
+        "location": record.location.name(),
+        "same": not differences,
+        "recorded": params["state"] == "recorded" or record.is_current(before),
+    }
     if not writes:
         return result
     if not module.check_mode:
@@ -132,7 +141,7 @@ def main() -> None:
             **CONNECTION_ARGUMENTS,
             "path": {"type": "path", "required": True},
             "state": {"type": "str", "choices": ["compared", "recorded"], "default": "compared"},
-            "confirm_place": {"type": "str", "default": ""},
+            "confirm_location": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -1,4 +1,4 @@
-"""The module media_place: what it records, what it refuses, and that the customer key shows nowhere."""
+"""The module media_location: what it records, what it refuses, and that the customer key shows nowhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLACE = {"bucket": "media", "prefix": "a/", "endpoint_url": "https://s3.example.
 
 
 def run(path: Path, state: str = "recorded", check: bool = False, **changes: Any) -> dict[str, Any]:
-    return run_module("media_place", {**PLACE, "path": str(path), "state": state, **changes}, check=check)
+    return run_module("media_location", {**PLACE, "path": str(path), "state": state, **changes}, check=check)
 
 
 def test_a_place_is_recorded_once(tmp_path: Path) -> None:
@@ -50,27 +50,27 @@ def test_another_place_is_refused_until_it_is_named(tmp_path: Path, change: dict
     run(path)
     before = path.read_bytes()
     for state in ("compared", "recorded"):
-        refused = run(path, state=state, **change, confirm_place="true")
+        refused = run(path, state=state, **change, confirm_location="true")
         assert refused["failed"], refused
         assert f"synapse_s3_{next(iter(change))} is" in refused["msg"]
         assert "which names another location" in refused["msg"]
     assert path.read_bytes() == before
 
     name = refused["msg"].partition("synapse_s3_confirm_location: '")[2].partition("'")[0]
-    assert run(path, state="compared", **change, confirm_place=name)["same"] is False
+    assert run(path, state="compared", **change, confirm_location=name)["same"] is False
     assert path.read_bytes() == before
-    assert run(path, **change, confirm_place=name)["changed"] is True
-    assert run(path, **change, confirm_place=name)["changed"] is False
+    assert run(path, **change, confirm_location=name)["changed"] is True
+    assert run(path, **change, confirm_location=name)["changed"] is False
     # The confirmation that was left behind permits no other change.
-    assert run(path, **{**change, "bucket": "third"}, confirm_place=name)["failed"]
+    assert run(path, **{**change, "bucket": "third"}, confirm_location=name)["failed"]
 
 
 def test_the_customer_key_shows_nowhere(tmp_path: Path) -> None:
     path = tmp_path / "location.json"
     args = {**PLACE, "path": str(path), "state": "recorded"}
-    output = [run_module_process("media_place", args, diff=True)]
-    output.append(run_module_process("media_place", {**args, "sse_customer_key": KEY[::-1]}, diff=True))
-    output.append(run_module_process("media_place", {**args, "sse_customer_key": ""}, diff=True))
+    output = [run_module_process("media_location", args, diff=True)]
+    output.append(run_module_process("media_location", {**args, "sse_customer_key": KEY[::-1]}, diff=True))
+    output.append(run_module_process("media_location", {**args, "sse_customer_key": ""}, diff=True))
     assert [done.returncode for done in output] == [0, 1, 1]
     assert "s3cret" not in "".join(done.stdout + done.stderr for done in output)
     assert "pbkdf2" not in "".join(done.stdout + done.stderr for done in output)
