@@ -144,7 +144,7 @@ class Retries:
         history.note(key, now, first=first)
         if failure.throttled:
             history.throttles += 1
-        elif failure.attempts > 1 and not history.restricted and history.requests >= _RESTRICTED_TO:
+        if failure.attempts > 1 and not history.restricted and history.requests >= _RESTRICTED_TO:
             history.restrict()
         # One object alone is no reason to give up all others.
         if now - history.since >= self._patience and len(history.failing) > 1:
