@@ -46,7 +46,7 @@ def problem(directory: OwnDirectory, synapse_paths: Sequence[str]) -> str | None
     within = sorted({found for path in synapse_paths if (found := _slashed(path)).startswith(directory.path + "/")})
     if within:
         return (
-            f"{named}, which is or contains {', '.join(within)} of Synapse. "
+            f"{named}, which is or contains {', '.join(path.rstrip('/') for path in within)} of Synapse. "
             f"Give the collection a directory of its own, or {default}."
         )
     held = _foreign(directory)

@@ -243,7 +243,9 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_s
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.own_directory import OwnDirectory, problem
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.homeserver import YAML_IMPORT_ERROR
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
+    YAML_IMPORT_ERROR,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit import Run
 
 

@@ -56,7 +56,7 @@ def removal(directory: Path, python: str, text: str) -> subprocess.CompletedProc
                 "matrix_ops.synapse_s3.synapse_preflight_info": {"records": "{{ __synapse_s3_provider_records }}"},
                 "register": "__synapse_s3_host",
             },
-            {"name": "Check", "ansible.builtin.include_tasks": str(ROLES / "common/tasks/preflight_removal.yml")}
+            {"name": "Check", "ansible.builtin.include_tasks": str(ROLES / "common/tasks/preflight_removal.yml")},
         ],
     }
     (directory / "play.yml").write_text(yaml.safe_dump([play]))
