@@ -1,4 +1,4 @@
-"""Fixtures that more than one integration test needs."""
+"""Fixtures that several integration tests need."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def sqlite_host(bucket: str) -> Iterator[MediaHost]:
-    """A host whose homeserver keeps its rows in SQLite: quick, for all that does not depend on the database."""
+    """A host whose homeserver uses SQLite: fast, for tests that do not depend on the kind of database."""
     with shared_directory() as directory:
         database = SqliteDatabase(directory / "homeserver.db")
         host = MediaHost(directory, database, bucket)
@@ -53,6 +53,6 @@ def postgresql_host(bucket: str, cluster: Cluster) -> Iterator[MediaHost]:
 
 @pytest.fixture(params=["sqlite_host", "postgresql_host"])
 def host(request: pytest.FixtureRequest) -> MediaHost:
-    """A host of each kind in turn."""
+    """A host with each kind of database in turn."""
     found: MediaHost = request.getfixturevalue(request.param)
     return found

@@ -1,4 +1,4 @@
-"""A fault injector between a client and a real S3 server: what no rule is about passes through untouched."""
+"""Injects faults between a client and a real S3 server; requests without a matching rule pass through unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-# Of one connection only; http.client and http.server make their own.
+# Headers of one connection only; http.client and http.server set their own.
 _NO_DIGEST = '"ffffffffffffffffffffffffffffffff"'
 _HOP_BY_HOP = ("connection", "expect", "keep-alive", "transfer-encoding", "content-length")
 
@@ -26,16 +26,16 @@ class Answer:
 
 @dataclass
 class Fault:
-    """Strikes requests of one method whose path (with its query) matches, `times` times or always."""
+    """Applies to requests of one method whose path (with its query) matches, `times` times or always."""
 
     method: str
     path: str = ""
     times: int | None = None
-    # Instead of asking the server: a refusal, or a whole answer.
+    # Instead of asking the server: an error, or a whole response.
     status: int | None = None
     code: str = ""
     answer: Answer | None = None
-    # Before, and after, asking the server:
+    # Called before, and after, the request to the server:
     before: Callable[[str], None] | None = None
     change: Callable[[Answer], Answer] | None = None
 
@@ -128,7 +128,7 @@ class FaultProxy:
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _relay
 
             def log_message(self, format: str, *args: Any) -> None:
-                """The tests count requests; nobody reads a log."""
+                """Print no log: the tests count requests instead."""
 
         return Handler
 
@@ -138,19 +138,19 @@ def _refusal(status: int, code: str) -> Answer:
     return Answer(status, {"Content-Type": "application/xml"}, body.encode())
 
 
-# For `answer` to a PUT: a store that says it took what it did not keep.
+# For `answer` to a PUT: the server reports success but stores nothing.
 ACCEPTED_BUT_NOT_KEPT = Answer(200, {"ETag": '"00000000000000000000000000000000"'}, b"")
 
 
 def other_etags(answer: Answer) -> Answer:
-    """For `change`: ETags that are no digest, as SSE-C and SSE-KMS give them; of the same form as an MD5."""
+    """For `change`: ETags that are no digest, as with SSE-C and SSE-KMS, but in the form of an MD5."""
     body = re.sub(rb"<ETag>[^<]*</ETag>", f"<ETag>{_NO_DIGEST}</ETag>".encode(), answer.body)
     headers = {name: _NO_DIGEST if name.lower() == "etag" else value for name, value in answer.headers.items()}
     return Answer(answer.status, headers, body)
 
 
 class Standstill:
-    """Holds the client at its next PUT until it is let go."""
+    """Blocks the client at its next PUT until released."""
 
     def __init__(self, proxy: FaultProxy, timeout: float = 60) -> None:
         self.reached = threading.Event()

@@ -1,4 +1,5 @@
-"""moto as a store with users and policies: it checks each request's signature and permissions, as AWS does."""
+"""moto as an S3 server with users and policies: it checks the signature and permissions of each request, as AWS does.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ REGION = "us-east-1"
 
 
 class IamStore:
-    """Set everything up first; from enforce() on nobody gets past the policies."""
+    """Set everything up first; after enforce() the policies apply to every request."""
 
     def __init__(self, directory: Path) -> None:
         self.endpoint_url = f"http://127.0.0.1:{free_port()}"
@@ -61,7 +62,7 @@ class IamStore:
         )
 
     def make_user(self, name: str, permissions: Sequence[tuple[str, str]]) -> dict[str, str]:
-        """The key of a new user who is allowed these pairs of action and resource."""
+        """Return the key of a new user who is allowed these pairs of action and resource."""
         iam = self.client("iam")
         iam.create_user(UserName=name)
         statements = [{"Effect": "Allow", "Action": action, "Resource": where} for action, where in permissions]

@@ -1,4 +1,4 @@
-"""A fake by necessity, as no real store refuses one operation on demand; all others go to the real store behind it."""
+"""Refuses single operations, which no real S3 server does on demand; all others go to the real server behind it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Request(NamedTuple):
 class Refusal(NamedTuple):
     status: int
     code: str
-    only_below: str = ""  # a part of the paths it is for
+    only_below: str = ""  # a part of the paths that it applies to
 
 
 DENIED = Refusal(403, "AccessDenied")
@@ -28,7 +28,7 @@ NOT_IMPLEMENTED = Refusal(501, "NotImplemented")
 
 
 def operation_of(method: str, target: str) -> str:
-    """The S3 operation of a path-style request."""
+    """Return the S3 operation of a path-style request."""
     parts = urlsplit(target)
     query = parse_qs(parts.query, keep_blank_values=True)
     is_object = len(parts.path.strip("/").split("/")) > 1
@@ -42,7 +42,7 @@ def operation_of(method: str, target: str) -> str:
 
 
 class RefusingProxy:
-    """Answers the named operations itself and keeps a list of everything it was asked."""
+    """Responds to the given operations itself, and records every request."""
 
     def __init__(self, upstream_port: int, refusals: Mapping[str, Refusal]) -> None:
         self.requests: list[Request] = []
@@ -64,7 +64,7 @@ class RefusingProxy:
                     self.reply(refusal.status, {"Content-Type": "application/xml"}, text)
                     return
                 connection = http.client.HTTPConnection("127.0.0.1", upstream_port, timeout=30)
-                # The Host header goes on as it came, because the signature covers it.
+                # The Host header stays as it came, because the signature covers it.
                 connection.request(self.command, self.path, body, headers)
                 response = connection.getresponse()
                 content = response.read()
@@ -79,7 +79,7 @@ class RefusingProxy:
                 for name, value in headers.items():
                     if name.lower() not in ("content-length", "transfer-encoding", "connection"):
                         self.send_header(name, value)
-                # What a HEAD answers is the length of what it does not send.
+                # The response to a HEAD has the length of the body that it leaves out.
                 length = headers.get("Content-Length") if self.command == "HEAD" else None
                 self.send_header("Content-Length", length or str(len(content)))
                 self.end_headers()
@@ -105,12 +105,12 @@ class RefusingProxy:
         self._thread.join()
 
     def refusal_of(self, request: Request) -> Refusal | None:
-        """What is answered instead of asking the store; None asks it."""
+        """Return the response to send instead of asking the server, or None to ask it."""
         refusal = self._refusals.get(request.operation)
         return refusal if refusal and refusal.only_below in request.path else None
 
     def more_headers(self, request: Request, status: int) -> dict[str, str]:
-        """What the store's own answer lacks."""
+        """Return headers to add to the server's own response."""
         return {}
 
     def asked(self, operation: str) -> list[Request]:

@@ -1,4 +1,4 @@
-"""Where a host of AWS learns its role's keys: the metadata service of an instance and that of a container."""
+"""The services from which a host in AWS gets its role's keys: instance metadata and container credentials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ROLE = "/latest/meta-data/iam/security-credentials/"
 
 
 class MetadataService:
-    """Both services on one loopback port, with the keys of a store."""
+    """Both services on one loopback port, with the keys of an S3 server."""
 
     def __init__(self, access_key_id: str, secret_access_key: str) -> None:
         expiration = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=6)
@@ -41,9 +41,9 @@ class MetadataService:
             do_PUT = do_GET
 
             def log_message(self, *arguments: object) -> None:
-                """Says nothing."""
+                """Print no log."""
 
-        #: The paths that were asked for.
+        # : The requested paths.
         self.asked = asked
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

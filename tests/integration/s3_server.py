@@ -1,4 +1,4 @@
-"""A real S3 server for tests: rclone, on a free loopback port, over a directory of its own."""
+"""A real S3 server for tests: rclone on a free loopback port, serving a directory of its own."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def rclone_program() -> str:
 class S3Server:
     """Buckets are the folders of ``<directory>/buckets``; the log is ``<directory>/s3.log``.
 
-    Read these folders as you like, but change objects through client(): rclone remembers what it has seen for minutes.
-    A memory made very short is no way out: rclone 1.75 then spins, and uploads hang.
+    Tests may read these folders, but must change objects through client(): rclone caches directories for minutes. A
+    very short cache time is no solution: rclone 1.75 then uses a whole core, and uploads hang.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class S3Server:
 
     def start(self) -> S3Server:
         self.buckets.mkdir(parents=True, exist_ok=True)
-        # In the environment, so that a test may search every process's arguments for the secret.
+        # In the environment, so that a test can search the arguments of all processes for the secret.
         environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{self.access_key_id},{self.secret_access_key}"'}
         address = f"127.0.0.1:{self.port}"
         with self.log.open("ab") as log:
@@ -89,7 +89,7 @@ class S3Server:
         raise AssertionError(f"rclone does not listen on port {self.port}:\n{self.log.read_text()}")
 
     def stop(self) -> None:
-        """Safe to call twice; a stopped server can be started again on the same port."""
+        """Stop the server; safe to call twice. A stopped server can be started again on the same port."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -117,7 +117,7 @@ class S3Server:
         return folder
 
     def connection(self, bucket: str, **others: Any) -> dict[str, Any]:
-        """The connection options of a module, pointing here."""
+        """The connection options of a module for this server."""
         return {
             "bucket": bucket,
             "endpoint_url": self.endpoint_url,
@@ -127,7 +127,7 @@ class S3Server:
         }
 
     def client(self) -> Any:
-        """A client that is independent of the collection's own; made once, because that is slow."""
+        """A client that is independent of the collection's own; created once, because that is slow."""
         if self._client is None:
             self._client = boto3.session.Session().client(
                 "s3",

@@ -23,7 +23,7 @@ from s3_server import free_port
 
 SYNAPSE_PYTHON = "/opt/synapse/venv/bin/python"
 START_TIMEOUT = 120.0
-# What the provider imports and Synapse's own virtualenv does not have; lent from the virtualenv of the tests.
+# Packages that the provider imports and Synapse's virtualenv lacks; taken from the virtualenv of the tests.
 LENT_PACKAGES = ("s3_storage_provider", "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 
 
@@ -69,7 +69,7 @@ class SynapseServer:
         Path(self.socket).unlink(missing_ok=True)
 
     def register(self, name: str, *, admin: bool) -> str:
-        """The access token of a new user."""
+        """Return the access token of a new user."""
         path = "/_synapse/admin/v1/register"
         nonce = self.call("GET", path)["nonce"]
         password = secrets.token_hex(8)
@@ -80,7 +80,7 @@ class SynapseServer:
         return token
 
     def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
-        """The JSON that Synapse answers."""
+        """Return the JSON of Synapse's response."""
         request = urllib.request.Request(
             self.url + path,
             data=None if body is None else json.dumps(body).encode(),
@@ -127,7 +127,7 @@ class SynapseServer:
         }
         tls = {**listener, "port": self.tls_port, "tls": True}
         socket = {"type": "http", "path": self.socket, "mode": 0o600, "resources": listener["resources"]}
-        # For another address than the one it is reached at, as a certificate of a public name is.
+        # For another address than the one in use, as with a certificate for a public name.
         certificate = make_certificate(self.directory, "192.0.2.1")
         config = {
             "server_name": self.server_name,

@@ -1,4 +1,4 @@
-"""`python -m synapse_media migrate` as the host's script runs it: three steps, one line, a true exit status."""
+"""`python -m synapse_media migrate` as the host's script runs it: three steps, one line, a correct exit status."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Command:
             env={
                 **os.environ,
                 "PYTHONPATH": str(PACKAGE),
-                # As the host's script says what it is called.
+                # The host's script passes its own name in the same way.
                 "SYNAPSE_MEDIA_COMMAND": "synapse-s3-migrate",
                 **self.environment,
             },
@@ -109,7 +109,7 @@ def test_stops_at_the_first_failure(command: Command, s3: S3Server) -> None:
     assert len(command.host.on_disk()) == 2
 
 
-def test_a_failed_script_is_exit_status_one(command: Command, proxy: FaultProxy) -> None:
+def test_a_failed_script_gives_exit_status_one(command: Command, proxy: FaultProxy) -> None:
     command.host.add_local()
     command.content["s3"]["endpoint_url"] = proxy.endpoint_url
     proxy.faults.append(Fault("PUT", status=403, code="AccessDenied"))
@@ -149,7 +149,7 @@ def test_secrets_from_the_environment(command: Command) -> None:
     assert "2 files (2.0 KiB) deleted" in output
 
 
-def test_locked_is_exit_status_three_and_signals_stop_cleanly(command: Command, proxy: FaultProxy) -> None:
+def test_a_held_lock_gives_exit_status_three_and_signals_stop_cleanly(command: Command, proxy: FaultProxy) -> None:
     command.host.add_local()
     command.content["s3"]["endpoint_url"] = proxy.endpoint_url
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
