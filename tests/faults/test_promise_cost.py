@@ -1,4 +1,4 @@
-"""Promise 4: list requests are at most as many as local files, and at most one for every 1,000 objects and one more."""
+"""Promise 4: at most as many list requests as local files, and at most one for every 1,000 objects plus one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from offload_engine import Engine, Outcome
 from s3_server import S3Server
 from wire_proxy import LIST, PUT, WireProxy
 
-# Objects in the bucket that are long gone from the disk.
+# Objects in the bucket that are no longer on disk.
 HISTORY = 12_000
 
 
@@ -34,9 +34,9 @@ class Scene:
 
 @pytest.fixture
 def scene(library: Library, tmp_path: Path, bucket: str) -> Iterator[Callable[[int, int], Scene]]:
-    """A library of so many files, all of them in the bucket, and so many objects of history around them.
+    """A library of this many files that are all in the bucket, among this many older objects.
 
-    The server has to find them on its own disk when it starts: putting them there one by one would take a minute.
+    The server finds the objects on its own disk when it starts: uploading them one by one would take a minute.
     """
 
     def make(files: int, history: int) -> Scene:
@@ -74,7 +74,7 @@ def test_list_requests(scene: Callable[[int, int], Scene], files: int, history: 
     outcome = made.engine.run()
     lists = made.lists_of(outcome)
     objects = files + history
-    # A run with nothing to do may still ask whether the bucket is there.
+    # A run with nothing to do may still check that the bucket exists.
     assert lists <= max(1, min(files, objects // 1000 + 1)), f"{lists} list requests for {files} of {objects} objects"
     assert outcome.files("verified") == outcome.files("deleted") == files
     assert made.wire.count(PUT) == 0
@@ -83,20 +83,20 @@ def test_list_requests(scene: Callable[[int, int], Scene], files: int, history: 
 
 
 def test_list_requests_of_a_first_run(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
-    """Nothing is there at first: one page says so. Pages that they fill prove the uploads, and questions the rest."""
+    """The bucket is empty at first, as one page shows. Full pages prove the uploads, and HEAD requests the rest."""
     library.add([50] * 2500, thumbnails=0)
     custody.take_stock()
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
     assert outcome.report["requests"]["list"] == wire.count(LIST)
-    # Now and then this server answers 500 where many directories are new at once, and the upload goes out again.
+    # This server sometimes responds with 500 while many directories are created, and the upload is sent again.
     assert 2500 <= wire.count(PUT) <= 2510 and wire.count("HeadObject") < 1000
     assert wire.count(LIST) <= 2500 // 1000 + 1
     custody.assert_all_moved()
 
 
-def test_requests_of_nothing_new(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
-    """Orphans, recent media and what is kept for its origin cost no request."""
+def test_no_request_for_files_that_stay(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+    """Orphans, recent media and remote media that is excluded cost no request."""
     library.add([50] * 20, thumbnails=1, age_days=30, used_days=0)
     for number in range(20):
         library.place(f"orphan{number:018d}")

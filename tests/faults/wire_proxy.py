@@ -1,6 +1,6 @@
-"""A proxy between the engine and a real S3 server that can break the wire itself: resets, stalls, answers cut short.
+"""A proxy between the engine and a real S3 server that can break connections: resets, stalls, truncated responses.
 
-What no fault is about passes through untouched, signature included.
+Requests without a matching fault pass through unchanged, signature included.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Seen:
 
 
 class Exchange:
-    """One request on its way through; a fault may read, forward and answer it in any way, or not at all."""
+    """One request on its way through; a fault may read, forward and respond to it in any way, or not at all."""
 
     def __init__(self, proxy: WireProxy, handler: BaseHTTPRequestHandler) -> None:
         self.operation = operation_of(handler.command, handler.path)
@@ -74,7 +74,7 @@ class Exchange:
         return self._body
 
     def read_only(self, count: int) -> None:
-        """Takes so much of the body off the wire, and leaves the rest there."""
+        """Read this many bytes of the body, and leave the rest unread."""
         self._handler.rfile.read(min(count, self.length))
 
     def forward(self) -> Answer:
@@ -82,7 +82,7 @@ class Exchange:
         target = urlsplit(self._proxy.target)
         connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
         try:
-            # Host goes on as it came, because the signature covers it.
+            # The Host header stays as it came, because the signature covers it.
             dropped = ("connection", "expect", "keep-alive", "transfer-encoding", "content-length")
             headers = {name: value for name, value in self._handler.headers.items() if name.lower() not in dropped}
             connection.request(self._handler.command, self.path, body, headers)
@@ -92,7 +92,8 @@ class Exchange:
             connection.close()
 
     def reply(self, answer: Answer, *, only: int | None = None) -> None:
-        """`only`: so many bytes of the body, though its whole length was announced; then the connection ends."""
+        """`only`: send this many bytes of the body, although its whole length was announced, then end the connection.
+        """
         handler = self._handler
         handler.send_response_only(answer.status)
         length = len(answer.body)
@@ -109,7 +110,7 @@ class Exchange:
             self.close()
 
     def dribble(self, answer: Answer, pause: float) -> None:
-        """One byte at a time, with a pause after each."""
+        """Send one byte at a time, with a pause after each."""
         own = ("content-length", "connection", "keep-alive", "transfer-encoding")
         lines = [f"HTTP/1.1 {answer.status} Words", f"Content-Length: {len(answer.body)}"]
         lines += [f"{name}: {value}" for name, value in answer.headers.items() if name.lower() not in own]
@@ -125,11 +126,11 @@ class Exchange:
             handler.connection.shutdown(socket.SHUT_RDWR)
 
     def reset(self) -> None:
-        """The peer sees "connection reset": what is still on its way is thrown away."""
+        """The peer sees "connection reset": bytes still in the buffers are discarded."""
         handler = self._handler
         handler.close_connection = True
         handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Only the last close sends it, and the two files of the handler hold the socket open as well.
+        # Only the last close sends the reset, and the handler's two files hold the socket open as well.
         handler.wfile.close()
         handler.rfile.close()
         handler.connection.close()
@@ -140,7 +141,8 @@ Act = Callable[[Exchange], None]
 
 @dataclass
 class Fault:
-    """Strikes requests of an operation ("" for all) with a matching key: not the first `skip`, and `times` at most."""
+    """Applies to requests of an operation ("" for all) with a matching key: not the first `skip`, and at most `times`.
+    """
 
     act: Act
     operation: str = ""
@@ -191,7 +193,7 @@ class WireProxy:
         return len([one for one in self.seen if operation in ("", one.operation) and re.search(key, one.key)])
 
     def counts(self) -> dict[str, int]:
-        """As the engine's report counts them."""
+        """Request counts by kind, as in the engine's report."""
         return {KINDS[operation]: self.count(operation) for operation in KINDS}
 
     def _relay(self, exchange: Exchange) -> None:
@@ -208,11 +210,11 @@ class WireProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # A small answer held back for an acknowledgement would be a fault of its own.
+            # Nagle's algorithm would delay small responses, which would be a fault of its own.
             disable_nagle_algorithm = True
 
             def _take(self) -> None:
-                # A client that was killed or gave up is what half of the tests are about.
+                # Half of the tests are about a client that was killed or gave up.
                 with suppress(OSError, http.client.HTTPException, ValueError):
                     proxy._relay(Exchange(proxy, self))
                     return
@@ -221,15 +223,15 @@ class WireProxy:
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _take
 
             def log_message(self, format: str, *args: object) -> None:
-                """The tests count requests; nobody reads a log."""
+                """Print no log: the tests count requests instead."""
 
         return Handler
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # As many connections at once as an engine may open.
+    # As many simultaneous connections as an engine may open.
     request_queue_size = 1024
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A connection that was reset on purpose ends in an error here."""
+        """A connection that was reset on purpose raises an error here."""

@@ -1,4 +1,6 @@
-"""Fixtures of the tests against S3 servers other than rclone. Each starts when it is first needed, once a session."""
+"""Fixtures of the tests against S3 servers other than rclone. Each server starts when it is first needed, once a
+session.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-# What these tests share with the others stays there: rclone, databases, hosts, proxies, the engine's process.
+# rclone, databases, hosts, proxies and the engine's process are shared with the other tests, and defined there.
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 
@@ -33,7 +35,7 @@ _host_numbers = count(1)
 
 @pytest.fixture(scope="session")
 def certificate() -> Iterator[Certificate]:
-    """Where the engine's user can read it."""
+    """In a directory that the engine's user can read."""
     with shared_directory() as directory:
         made = make_certificate(directory)
         made.certificate.chmod(0o644)
@@ -71,15 +73,15 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 class Place(NamedTuple):
-    """A store and how to reach it."""
+    """A server and how to reach it."""
 
     store: Store
     tls: bool
 
 
-# Bytes. So large that the engine sends it in parts, whatever else is under way.
+# Bytes. So large that the engine always sends it in parts.
 IN_PARTS = 65 * MIB
-# Over TLS where so called.
+# Whether it is reached over TLS.
 PLACES = ("seaweedfs", "juicefs", "juicefs_etags", "rgw", "rgw_tls")
 
 
@@ -92,7 +94,7 @@ def place(request: pytest.FixtureRequest) -> Place:
 
 
 class Scene:
-    """A host with a library, a bucket of its own, the engine set up for both, and somebody who keeps watch over it."""
+    """A host with a library, a bucket of its own, the engine configured for both, and a Custody."""
 
     def __init__(self, library: Library, place: Place, customer_key: str | None = None, prefix: str = "") -> None:
         self.library = library
@@ -107,9 +109,9 @@ class Scene:
         self.custody = BucketCustody(library.media_path, self.client, self.bucket, prefix, customer_key)
 
     def assert_refused(self, outcome: Outcome, *settings: str) -> None:
-        """The run ended with an error that names one of the settings; every file is where and what it was."""
+        """The run ended with an error that names one of the settings; no file was moved or changed."""
         said = f"status {outcome.status}: {outcome.errors[:1000]}\n{outcome.output[:1000]}"
-        # 1 where requests were under way whose answers the run did not wait for.
+        # Status 1 where requests were in flight whose results the run did not wait for.
         assert outcome.status in (1, 2), said
         reason = outcome.errors if not outcome.report else outcome.report.get("error") or ""
         assert any(setting in reason for setting in settings), f"no error that names {settings} ended the run: {said}"
@@ -148,7 +150,7 @@ def scene(make_scene: MakeScene, place: Place) -> Scene:
 
 @pytest.fixture
 def wire(scene: Scene) -> Iterator[WireProxy]:
-    """A proxy that the engine goes through from here on; http only."""
+    """A proxy through which the engine connects from here on; http only."""
     with WireProxy(scene.engine.s3["endpoint_url"]) as proxy:
         scene.engine.s3["endpoint_url"] = proxy.endpoint_url
         yield proxy

@@ -1,4 +1,4 @@
-"""A server as a child process of the tests: started in the foreground, waited for, ended by its pid."""
+"""A server as a child process of the tests: started in the foreground, waited for, ended by its process id."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START_TIMEOUT = 60.0
 
 
 def program(name: str, package: str) -> str:
-    """The path of a program beside pytest or on PATH; fails with the package that has it."""
+    """Return the path of a program beside pytest or on PATH; the error names the package that has it."""
     beside_python = Path(sys.executable).parent / name
     found = str(beside_python) if beside_python.exists() else shutil.which(name)
     assert found, f"{name} is missing: install the package {package}, or run these tests with dev/stores.sh"
@@ -23,7 +23,7 @@ def program(name: str, package: str) -> str:
 
 
 class ServerProcess:
-    """Its output is collected in `log`, and shown where it does not start."""
+    """Its output goes to the file `log`, which is shown if the server does not start."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class ServerProcess:
         environment: Mapping[str, str] | None = None,
         stop_timeout: float = 20.0,
     ) -> None:
-        """After `stop_timeout` seconds of its own stop() kills it."""
+        """stop() kills the server if it has not ended after `stop_timeout` seconds."""
         self.command = list(command)
         self.log = log
         self._environment = {**os.environ, **(environment or {})}
@@ -46,7 +46,7 @@ class ServerProcess:
             )
 
     def wait_until(self, ready: Callable[[], bool], what: str, timeout: float = START_TIMEOUT) -> None:
-        """Raises AssertionError with the log's end if the process ends, or is not ready in `timeout` seconds."""
+        """Raise AssertionError with the log's end if the process ends, or is not ready in `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not ready():
             assert self._process and self._process.poll() is None, f"{self._name} ended before {what}\n{self._tail()}"
@@ -57,7 +57,7 @@ class ServerProcess:
         self.wait_until(lambda: listens(port), f"it listens on port {port}")
 
     def stop(self) -> None:
-        """Safe to call twice."""
+        """Stop the server; safe to call twice."""
         process, self._process = self._process, None
         if process is None:
             return

@@ -1,4 +1,4 @@
-"""An object in an archive class answers no GET before it is restored, so it is no copy that Synapse could serve."""
+"""An object in an archive class cannot be read before it is restored, so it is no copy that Synapse could serve."""
 
 from __future__ import annotations
 

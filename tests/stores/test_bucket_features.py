@@ -1,4 +1,4 @@
-"""A bucket as operators set it up on Ceph: versioned, with a policy that allows little or denies some of it."""
+"""A bucket as operators set it up on Ceph: versioned, with a policy that permits little or denies some of it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.parametrize("place", ["rgw"], indirect=True)
 
 
 def allow(scene: Scene, user: str, prefix: str = "", denied: Sequence[tuple[str, str]] = ()) -> dict[str, str]:
-    """The keys of a new user who may list, get, put and abort; `denied` are pairs of action and key pattern."""
+    """Return the keys of a new user who may list, get, put and abort; `denied` are pairs of action and key pattern."""
     assert isinstance(scene.store, Rgw)
     keys = scene.store.make_user(user)
     bucket = f"arn:aws:s3:::{scene.bucket}"
     who = {"AWS": [f"arn:aws:iam:::user/{user}"]}
-    # What the user has put belongs to the user, and custody reads it as the bucket's owner.
+    # Objects that the user uploads belong to the user, and custody reads them as the bucket's owner.
     owner = {"AWS": ["arn:aws:iam:::user/administrator"]}
     statements = [
         {"Effect": "Allow", "Principal": who, "Action": ["s3:ListBucket"], "Resource": [bucket]},
@@ -41,7 +41,7 @@ def allow(scene: Scene, user: str, prefix: str = "", denied: Sequence[tuple[str,
     return keys
 
 
-def test_with_no_more_rights_than_it_needs(make_scene: MakeScene, place: Place) -> None:
+def test_with_least_privilege(make_scene: MakeScene, place: Place) -> None:
     scene = make_scene(place, prefix="synapse/")
     keys = allow(scene, f"least-{scene.bucket}", prefix="synapse/")
     client = scene.store.client_of(keys["access_key_id"], keys["secret_access_key"])
@@ -62,7 +62,7 @@ def test_with_no_more_rights_than_it_needs(make_scene: MakeScene, place: Place) 
 
 
 def test_refusal_to_put_some_keys(scene: Scene) -> None:
-    """403 for one folder is the failure of its files; all other media moves."""
+    """Status 403 for one folder fails its files only; all other media is moved."""
     items = scene.library.add([1000] * 30, thumbnails=1)
     folder = items[0].original.rsplit("/", 2)[0]
     allow(scene, f"deny-put-{scene.bucket}", denied=[("s3:PutObject", f"{folder}/*")])
@@ -71,11 +71,11 @@ def test_refusal_to_put_some_keys(scene: Scene) -> None:
     outcome = scene.engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, refused), outcome.errors
     assert sorted(scene.custody.on_disk()) == refused
-    scene.custody.assert_told_truly(outcome)
+    scene.custody.assert_reported(outcome)
 
 
 def test_refusal_to_get_some_keys(scene: Scene) -> None:
-    """An object whose ETag is of parts nobody knows has to be fetched to be proven; here it cannot be."""
+    """An object with an ETag of unknown parts must be read to be proven; here it cannot be."""
     items = scene.library.add([6 * MIB] + [1000] * 30, thumbnails=0)
     composed = items[0].original
     scene.custody.take_stock()
@@ -92,7 +92,7 @@ def test_refusal_to_get_some_keys(scene: Scene) -> None:
     outcome = scene.engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, [composed]), outcome.errors
     assert sorted(scene.custody.on_disk()) == [composed]
-    scene.custody.assert_told_truly(outcome)
+    scene.custody.assert_reported(outcome)
 
 
 def test_versioned_bucket(scene: Scene) -> None:
@@ -100,7 +100,7 @@ def test_versioned_bucket(scene: Scene) -> None:
     scene.library.add([1, 19_000, 17 * MIB], thumbnails=1)
     scene.library.add([1000] * 20, origin="example.com", thumbnails=1)
     scene.custody.take_stock()
-    # One was deleted there, which leaves a marker; one has another content, which the row proves wrong.
+    # One was deleted in the bucket, which leaves a marker; one has another content, which the row proves wrong.
     deleted, damaged = (item.original for item in scene.library.add([5000] * 2, thumbnails=0))
     scene.custody.take_stock()
     scene.custody.put(deleted)

@@ -1,4 +1,4 @@
-"""Where file and object differ, only what the row proves wrong is replaced; else both stay and are named."""
+"""Where file and object differ, only what the row proves wrong is replaced; otherwise both stay and are named."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_which_copy_is_right(scene: Scene) -> None:
     # The row has the length of both.
     no_digest = original(with_sha256=False)
     damaged_thumbnail = library.add([100], thumbnails=1)[0].paths[1]
-    # The row is there, and says nothing of its media.
+    # The row exists, but has neither length nor digest.
     nothing_known = library.place("ThisRowSaysNothingOfMedia", size=5000, thumbnails=0).original
     library.add_row("ThisRowSaysNothingOfMedia", None)
     # What the row proves wrong.

@@ -1,4 +1,4 @@
-"""An object is a copy only where the configured customer key reads it; a store that ignores the key is refused."""
+"""An object is a copy only if the configured customer key reads it; a server that ignores the key is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENCRYPTING = pytest.mark.parametrize("place", ["seaweedfs_tls", "rgw_tls"], indi
 
 
 def stored(make_scene: MakeScene, place: Place) -> Scene:
-    """All media is on the disk, and in the bucket under KEY; both stores list the MD5 of the plain content."""
+    """All media is on the disk, and in the bucket under KEY; both servers list the MD5 of the plain content."""
     scene = make_scene(place, customer_key=KEY)
     scene.library.add([1, 19_000, 60_000, 1_100_000], thumbnails=1)
     scene.library.add([500] * 4, origin="example.com", thumbnails=1)
@@ -44,7 +44,7 @@ def test_objects_that_the_configured_key_does_not_read(
 
 @ENCRYPTING
 def test_objects_that_the_configured_key_reads(place: Place, make_scene: MakeScene) -> None:
-    """A listing does not tell under which key an object is: each is asked for by HEAD, and none is fetched."""
+    """A listing does not say which key an object has: each is checked by HEAD, and none is read."""
     scene = stored(make_scene, place)
     count = len(scene.custody.known)
     outcome = scene.engine.run()
@@ -71,7 +71,7 @@ def test_everything_moves_under_a_key(place: Place, make_scene: MakeScene) -> No
     assert (second.status, second.failures, second.files("uploaded")) == (0, {}, 0), second.errors
     scene.custody.assert_all_moved()
     assert KEY not in first.output + first.errors + second.output + second.errors
-    # What nobody can read without the key is what the store was asked to keep.
+    # Reading all of it without the key would be what the server was asked to prevent.
     path = next(iter(scene.custody.known))
     with pytest.raises(scene.client.exceptions.ClientError):
         scene.client.get_object(Bucket=scene.bucket, Key=path)
@@ -79,7 +79,7 @@ def test_everything_moves_under_a_key(place: Place, make_scene: MakeScene) -> No
 
 @pytest.mark.parametrize("place", ["seaweedfs"], indirect=True)
 def test_a_policy_that_demands_a_key(place: Place, make_scene: MakeScene) -> None:
-    """To such a policy each request of an upload is a PutObject: completing and aborting need the key as well.
+    """For such a policy each request of an upload is a PutObject: completing and aborting need the key as well.
 
     Not on RGW 16: it does not know the condition's header, and denies every PUT.
     """
@@ -104,7 +104,7 @@ def test_a_policy_that_demands_a_key(place: Place, make_scene: MakeScene) -> Non
     assert outcome.report["requests"]["complete_multipart"] == 1
     scene.custody.assert_all_moved()
 
-    # One that turns out not to be what its row says is not completed, and nothing of it stays in the store.
+    # A file that differs from its row is not completed, and no part of it stays on the server.
     damaged = scene.library.add([IN_PARTS], thumbnails=0)[0].original
     scene.library.rewrite(damaged, bytes(IN_PARTS))
     refused = scene.engine.run()
@@ -115,8 +115,9 @@ def test_a_policy_that_demands_a_key(place: Place, make_scene: MakeScene) -> Non
 
 @pytest.mark.parametrize("place", ["rclone"], indirect=True)
 @pytest.mark.parametrize("size", [19_000, IN_PARTS], ids=["PutObject", "CreateMultipartUpload"])
-def test_a_store_that_ignores_the_key(size: int, scene: Scene, wire: WireProxy) -> None:
-    """It answers 200 and keeps the content in the clear; only that it does not repeat the algorithm gives it away."""
+def test_a_server_that_ignores_the_key(size: int, scene: Scene, wire: WireProxy) -> None:
+    """It responds with 200 and stores the content unencrypted; only the missing algorithm in its response shows that.
+    """
     scene.engine.s3["sse_customer_key"] = KEY
     scene.engine.offload["concurrency"] = 4
     scene.library.add([size], thumbnails=0)
@@ -130,8 +131,8 @@ def test_a_store_that_ignores_the_key(size: int, scene: Scene, wire: WireProxy) 
 
 
 @pytest.mark.parametrize("place", ["rgw", "juicefs"], indirect=True)
-def test_a_store_that_wants_keys_over_https_only(scene: Scene, wire: WireProxy) -> None:
-    """400 InvalidRequest, for every file alike: a setting is wrong, and not this many files."""
+def test_a_server_that_permits_keys_over_https_only(scene: Scene, wire: WireProxy) -> None:
+    """Status 400 InvalidRequest for every file alike: a setting is wrong, and not this many files."""
     scene.engine.s3["sse_customer_key"] = KEY
     scene.engine.offload["concurrency"] = 4
     scene.library.add([1000] * 100, thumbnails=1)

@@ -1,4 +1,4 @@
-"""SeaweedFS lists by directories: pages that look ordered leave keys out. What a page leaves out is not missing.
+"""SeaweedFS lists by directories: pages that look sorted leave keys out. A key that a page leaves out is not missing.
 
 Among keys `example.com.au/` sorts before `example.com/`, among directories after it; together they exceed a page.
 """
@@ -18,7 +18,7 @@ SIZE = 5000
 
 
 def test_media_that_a_listing_leaves_out(scene: Scene) -> None:
-    """All of it is in the bucket. 20 empty thumbnails, 20 of the right length, 20 originals that no sha256 proves."""
+    """All of it is in the bucket. 20 empty thumbnails, 20 of the right length, 20 originals without a sha256."""
     library, custody = scene.library, scene.custody
     library.add([50] * MANY, origin="example.com", thumbnails=1, with_sha256=False)
     items = library.add([SIZE] * FEW, origin="example.com.au", thumbnails=1, with_sha256=False)
@@ -50,7 +50,7 @@ def test_media_that_a_listing_leaves_out(scene: Scene) -> None:
     assert not gone, f"{len(gone)} of {len(damaged)} files that differ from their objects were unlinked"
     assert (outcome.status, outcome.failed_paths) == (1, sorted(damaged)), outcome.errors
     assert on_disk == {path: hashlib.sha256(content).hexdigest() for path, content in damaged.items()}
-    # The store honours If-None-Match, with which one PUT may have been tried twice.
+    # The server supports If-None-Match, to detect which one PUT may have been sent twice.
     again = [path for path, when in custody.modified().items() if when != written[path]]
     assert len(again) <= 1, f"{len(again)} objects were uploaded again"
     done = {kind: outcome.files(kind) for kind in ("uploaded", "repaired", "verified", "deleted")}

@@ -1,4 +1,4 @@
-"""On every store a whole library moves: equal content afterwards, nothing sent twice, nothing lost by a kill."""
+"""On every server a whole library is moved: equal content afterwards, nothing sent twice, nothing lost by a kill."""
 
 from __future__ import annotations
 

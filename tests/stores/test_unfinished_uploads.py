@@ -1,4 +1,4 @@
-"""What a killed run has begun to upload is aborted by a run a day later; what is younger or not ours is left alone."""
+"""The unfinished uploads of a killed run are aborted by a run a day later; younger ones and those of others stay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UPLOAD = re.compile(rb"<Upload>.*?</Upload>", re.DOTALL)
 
 
 def as_if_begun(days_ago: float, but_for: Collection[str] = ()) -> Act:
-    """Nobody can wait a day: the answer's time of each upload is moved back, except for these keys."""
+    """The test cannot wait a day: the times of uploads in the response are moved back, except for these keys."""
     then = (datetime.now(timezone.utc) - timedelta(days=days_ago)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
     def older(found: re.Match[bytes]) -> bytes:
@@ -44,7 +44,7 @@ def unfinished(scene: Scene) -> list[str]:
 
 
 def killed_in_an_upload(scene: Scene, wire: WireProxy) -> str:
-    """The key of the upload that a killed run leaves in the store."""
+    """Return the key of the upload that a killed run leaves on the server."""
     item = scene.library.add([IN_PARTS], thumbnails=0)[0]
     scene.custody.take_stock()
     pause = Pause(then=Exchange.close)
@@ -72,7 +72,7 @@ def test_unfinished_uploads(place: Place, make_scene: MakeScene) -> None:
             scene.client.create_multipart_upload(Bucket=scene.bucket, Key=key)
         left_alone = sorted([young, *not_ours])
 
-        # A run that may still be under way elsewhere is no older than this one's own.
+        # A run that may still be active elsewhere is no older than this one's own.
         scene.library.add([1000] * 3, thumbnails=0)
         scene.custody.take_stock()
         at_once = scene.engine.run()
