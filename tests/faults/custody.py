@@ -48,7 +48,7 @@ class Custody:
 
     def assert_nothing_lost(self) -> None:
         lost = self.lost()
-        assert not lost, f"{len(lost)} of {len(self.known)} media are neither on disk nor in the bucket, such as {lost[:5]}"
+        assert not lost, f"{len(lost)} of {len(self.known)} media are lost, such as {lost[:5]}"
 
     def assert_all_moved(self) -> None:
         self.assert_nothing_lost()
