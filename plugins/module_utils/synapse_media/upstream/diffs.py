@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a step changes, in the two halves that Ansible's diff mode shows; a thousand lines help nobody."""
+"""The changes of a step, as the two texts of Ansible's diff mode; limited, because nobody reads more lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 100
 
 @dataclass
 class Diff:
-    """One line a path: its state before and after."""
+    """One line for each path: its state before and after."""
 
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Diff:
             self.after.append(f"{path}: {after}")
 
     def add_uncounted(self, more: int) -> None:
-        """Paths that exist but were not handed in, since there is no room for them."""
+        """Count paths that were not added because of the limit."""
         self.count += more
 
     def as_dict(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The environment of a run: the same for the script and for our own S3 client, whatever this was started with."""
+"""The environment of a run: the same for the script and for our own S3 client, whatever the shell has set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..store import StoreSettings, child_environment
 
-# Where no keys are set, boto3 finds the role of the instance, the container or the web identity by these.
+# Without configured keys boto3 finds the role of the instance, the container or the web identity by these.
 _CREDENTIAL_CHAIN = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -30,14 +30,14 @@ _CREDENTIAL_CHAIN = (
     "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
 )
 _REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
-# A database host that drops packets would hold the run for minutes.
+# Without a limit, a database host that drops packets would block the run for minutes.
 _DATABASE_TIMEOUT = "30"
 
 
 def run_environment(
     ambient: Mapping[str, str], settings: StoreSettings | None, aws_config_path: Path | None
 ) -> dict[str, str]:
-    """An AWS_ENDPOINT_URL or a PGHOST in somebody's shell must not lead the run to another bucket or database."""
+    """AWS_ENDPOINT_URL or PGHOST in a user's shell must not redirect the run to another bucket or database."""
     environment = {name: value for name, value in ambient.items() if not name.startswith(("AWS_", "PG", "SSE_"))}
     environment["PGCONNECT_TIMEOUT"] = _DATABASE_TIMEOUT
     if settings is None:
@@ -55,6 +55,6 @@ def run_environment(
 
 
 def apply(environment: Mapping[str, str]) -> None:
-    """Makes it this process's own, for the S3 client and the database driver in here."""
+    """Set it in this process, for the S3 client and the database driver here."""
     os.environ.clear()
     os.environ.update(environment)

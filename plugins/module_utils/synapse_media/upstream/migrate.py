@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The verbs `migrate` and `prepare`: all three steps in order, or the files that running them by hand needs."""
+"""The commands `migrate` and `prepare`: all three steps in order, or the files for running them by hand."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def migrate(options: argparse.Namespace) -> int:
     except Exception as error:
         reports["error"] = {**report_of_error(error), "step": step}
         status = getattr(error, "exit_status", 1)
-    # What was done is told in full.
+    # The steps before the failure are reported too.
     hold_signals()
     report = combined(reports, options.dry_run, time.monotonic() - started)
     _say(report, options.command, as_json=options.json)
@@ -86,7 +86,7 @@ def _settings(
 def _commands(config: ConfigFile) -> list[Command]:
     where = f"migrate in {config.path}"
     older_than = text(config.migrate, "older_than", where) or "1d"
-    # Refused before the first step, not in the middle.
+    # Refused before the first step, not after it.
     parse_duration(older_than, f"older_than of {where}")
     delete = flag(config.migrate, "delete_local", where, default=True)
     provider_check = flag(config.migrate, "provider_check", where, default=True)

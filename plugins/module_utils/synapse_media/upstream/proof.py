@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Proves planned files to be in the bucket with the content they have on disk, and writes the verdict into the plan."""
+"""Proves that planned files are in the bucket with the content they have on disk, and sets their states in the plan."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from .plan import ABSENT, DIFFERS, PRESENT, PROVEN, UNKNOWN, UPLOADED, Plan, Pla
 from .problems import SHOWN, Problems
 
 _BATCH = 500
-# What a store answers to a HEAD with another customer key than the object's, and to one without a key.
+# A server's response to a HEAD with another customer key than the object's, and without a key.
 _OTHER_KEY = (400, 403)
 _KEY_NEEDED = 400
 
 
 @dataclass
 class Verdict:
-    """What speaks against deleting; the states of the files are in the plan."""
+    """Problems that prevent the deletion; the states of the files are in the plan."""
 
     differing: Problems = field(default_factory=Problems)
     unreadable: Problems = field(default_factory=Problems)
@@ -52,9 +52,9 @@ class Prover:
         compare: bool,
         database: DatabaseSettings | None = None,
     ) -> None:
-        """Without `compare` it is enough that an object is there: nothing will be deleted.
+        """Without `compare` it is enough that an object exists: nothing will be deleted.
 
-        The database, where it is known, helps to say which of two that differ is wrong.
+        The database, if it is known, helps to say which of two that differ is wrong.
         """
         self._settings = settings
         self._root = root
@@ -67,11 +67,11 @@ class Prover:
         self._just_stored = False
 
     def look_up_all(self) -> Verdict:
-        """Files that were not looked for yet, by listing. What a listing does not show counts as absent for now."""
+        """Look up new files by listing. Files that a listing does not show count as absent for now."""
         return self._judge(UNKNOWN)
 
     def look_up_uploaded(self) -> Verdict:
-        """Files that were absent and should be in the bucket by now; what no listing shows is asked for by its key."""
+        """Look up files that were absent and uploaded since; keys that no listing shows are checked by HEAD."""
         self._just_stored = True
         verdict = self._judge(ABSENT, UPLOADED)
         for batch in in_batches(self._plan.files(ABSENT), _BATCH):
@@ -133,10 +133,10 @@ class Prover:
         return DIFFERS
 
     def _unreadable(self, found: Found) -> str | None:
-        """Why the object is no copy that Synapse could serve: a listing says nothing about the key that it needs.
+        """Return why Synapse could not read the object: a listing does not say which key it needs.
 
-        Each object is asked for with the customer key, if there is one; else the first one that is there. Raises
-        StoreError where that one needs a key.
+        With a customer key each object is checked by HEAD, without one only the first that exists. Raises StoreError if
+        that one needs a key.
         """
         key = self._settings.sse_customer_key
         if not key and not self._must_ask:
@@ -158,7 +158,7 @@ class Prover:
                 ) from error
             raise explain(error, self._settings, f"looking for the object {found.key}") from error
         if remote is None:
-            # Without a key the next one is asked for; the script asks for each again before it removes the file.
+            # Without a key the next object is checked; the script checks each again before it removes the file.
             return "its object is gone since it was listed" if key else None
         self._must_ask = False
         if key and self._just_stored and not remote.with_customer_key:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The two steps that keep cache.db in order: rows come from Synapse's database, and go when nothing is on disk."""
+"""The two steps that update cache.db: rows come from Synapse's database, and are marked when no file is on disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .synapse_database import open_database, require_file
 
 
 def update_db(job: Job, older_than: str) -> UpdateDbResult:
-    """Offers media that was last used longer ago than a duration, also such as came back to the disk."""
+    """Add media that was last used longer ago than a duration, including media that is on the disk again."""
     duration = parse_duration(older_than)
     database = _database(job)
     with open_cache(job.workspace.directory) as cache:
@@ -51,13 +51,13 @@ def update_db(job: Job, older_than: str) -> UpdateDbResult:
 
 
 def check_deleted(job: Job) -> CheckDeletedResult:
-    """Takes back the offer of media that has no file on disk."""
+    """Mark rows of media that has no file on disk."""
     with open_cache(job.workspace.directory) as cache:
         job.media_store.check(cache.offered_count())
         before = cache.snapshot()
         findings = look_for_files(job.root, cache.offered())
     if findings.hidden:
-        # The script would take what it may not look at for deleted.
+        # The script would treat files that it cannot see as deleted.
         raise ConfigurationError(
             f"Of {len(findings.hidden)} media it cannot be told whether they are on disk: {findings.hidden}. "
             "Give the media store to the user this runs as (synapse_s3_synapse_user)."

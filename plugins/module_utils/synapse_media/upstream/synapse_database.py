@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows of Synapse's media tables, looked up in batches and never written."""
+"""Rows of Synapse's media tables, looked up in batches; never written."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ try:
     HAS_PSYCOPG2 = True
     DATABASE_ERRORS = (sqlite3.Error, psycopg2.Error)
 except ImportError:
-    # Not needed where Synapse keeps its rows in SQLite.
+    # Not needed if Synapse uses SQLite.
     pass
 
-# SQLite takes at most 999 values a statement before 3.32; PostgreSQL takes arrays, so batches can be of one size.
+# SQLite before 3.32 takes at most 999 values a statement; PostgreSQL takes arrays. One batch size serves both.
 BATCH = 400
 
-# The age rule is upstream's own, so that a row offered again is one that the script would have offered.
+# The age rule is upstream's own, so that only rows are reset that the script would have added.
 _OLD = "COALESCE(last_access_ts, created_ts) < {mark}"
 
 
@@ -42,21 +42,21 @@ class RemoteRow(NamedTuple):
 
 
 class RowFacts(NamedTuple):
-    """What a row says about the original; None for what it does not say. Synapse keeps digests since 1.127."""
+    """Length and digest of the original in a row; None if the row lacks them. Synapse stores digests since 1.127."""
 
     length: int | None = None
     sha256: str | None = None
 
 
 class SynapseDatabase:
-    """Look-ups by SQL that both engines speak; `before` is a time in milliseconds, or None for rows of any age."""
+    """Look-ups with SQL that both databases accept; `before` is a time in milliseconds, or None for rows of any age."""
 
     def __init__(self, connection: Any, mark: str) -> None:
         self._connection = connection
         self._mark = mark
 
     def local_ids(self, media_ids: Sequence[str], before: int | None) -> set[str]:
-        """Those of the ids that are this server's own media and no URL previews."""
+        """Return the ids of this server's own media that are no URL previews."""
         marks = ", ".join([self._mark] * len(media_ids))
         sql = (
             "SELECT media_id FROM local_media_repository "  # noqa: S608 - placeholders only
@@ -68,15 +68,17 @@ class SynapseDatabase:
         return self._remote("media_id", pairs, before)
 
     def remote_by_filesystem_id(self, pairs: Sequence[tuple[str, str]], before: int | None) -> list[RemoteRow]:
-        """No index knows the filesystem id, so the database reads the origin's rows, or all of them, once a batch."""
+        """There is no index on the filesystem id, so the database reads the origin's rows, or all of them, once a
+        batch.
+        """
         return self._remote("filesystem_id", pairs, before)
 
     def facts(self, media: Media) -> RowFacts:
-        """What the row of this media says; nothing where there is no row."""
+        """Return what the row of this media says; all None if there is no row."""
         try:
             rows = self._facts("media_length, sha256", media)
         except DATABASE_ERRORS:
-            # The column is as new as the digests.
+            # Older releases of Synapse lack the column.
             rows = [(length, None) for (length,) in self._facts("media_length", media)]
         return RowFacts(*rows[0]) if len(rows) == 1 else RowFacts()
 
@@ -121,7 +123,7 @@ def open_database(settings: DatabaseSettings) -> Iterator[SynapseDatabase]:
 
 
 def require_file(settings: DatabaseSettings) -> None:
-    """SQLite would make an empty database at a path where there is none, and the script would find no media in it."""
+    """SQLite would create an empty database at a missing path, and the script would find no media in it."""
     if settings.name != "sqlite3":
         return
     path = Path(settings.args["database"])
@@ -155,7 +157,7 @@ def _open_postgresql(settings: DatabaseSettings) -> Any:
 
 
 def explain_database(error: Exception, settings: DatabaseSettings) -> MediaError:
-    """The driver's words, and which setting they are about; the password is in none of them."""
+    """Return the driver's message and the setting it is about; the password is in neither."""
     return ConfigurationError(explain_database_words(f"{type(error).__name__}: {error}", settings))
 
 

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The step that uploads and, if asked to, deletes. Upstream deletes on a bare HEAD, so each file is proven before.
+"""The step that uploads and optionally deletes. Upstream deletes after any successful HEAD, so files are proven first.
 
-1. List the files of the media that cache.db offers, and look their keys up in the bucket.
-2. Let the script upload what is missing, without deleting, and look that up too.
-3. Only where every file is proven to be in the bucket, unchanged, let the script run with --delete.
+1. List the files of the media in cache.db, and look their keys up in the bucket.
+2. Let the script upload the missing ones, without deleting, and look those up too.
+3. Only if every file is proven to be in the bucket, unchanged, run the script with --delete.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class _Upload:
         return findings, verdict
 
     def foresee_uploads(self, findings: Findings) -> None:
-        """What the script would count, on a bucket and a disk that stay as they are."""
+        """Return the script's counts for a bucket and a disk that do not change."""
         self.result.media_uploaded, self.result.files_uploaded, self.result.bytes_uploaded = self._plan.total(ABSENT)
         self.result.marked_deleted = findings.media_without_files
 
@@ -96,7 +96,7 @@ class _Upload:
         self.result.marked_deleted = findings.media
 
     def upload_missing(self, findings: Findings, verdict: Verdict) -> None:
-        """Also for media without files, unless the second run sees to it: the script marks their rows."""
+        """Also for media without files, unless the second run does it: the script marks their rows."""
         if not self._plan.total(ABSENT).files and (self._delete or not findings.media_without_files):
             return
         ended = self._run(deleting=False)
@@ -113,7 +113,7 @@ class _Upload:
             self._fail_if(reason, ended)
 
     def stop_if_in_the_way(self, blocked: Problems, verdict: Verdict) -> None:
-        """Nothing is deleted while one file is not proven: what differs once may be a sign of something larger."""
+        """Delete nothing while one file is not proven: a single difference may be the sign of a larger problem."""
         if self._delete:
             for file in self._plan.files(PROVEN):
                 if not self._is_unchanged(file):
@@ -144,7 +144,7 @@ class _Upload:
             self._fail_if(f"it left {_some(kept)} on disk and does not say why.", ended)
 
     def count(self) -> None:
-        """From what the child noted file by file, so that it holds after a crash too."""
+        """Count by the child's records of each file, so that it is right after a crash too."""
         if not self.result.files_uploaded:
             self._count_uploaded()
         deleted = self._plan.total(DELETED)
@@ -158,7 +158,7 @@ class _Upload:
 
     def _run(self, *, deleting: bool) -> _Ended:
         settings = self._settings
-        # With "=" and "--" no value can be taken for an option, whatever it begins with.
+        # With "=" and "--" no value can be parsed as an option.
         arguments = ["upload", f"--storage-class={settings.storage_class}", f"--prefix={settings.prefix}"]
         if settings.endpoint_url:
             arguments.append(f"--endpoint-url={settings.endpoint_url}")
@@ -191,7 +191,7 @@ class _Upload:
         return (status.st_size, status.st_mtime_ns, str(status.st_ino)) == (file.size, file.mtime_ns, file.inode)
 
     def _show(self) -> None:
-        """The same in a rehearsal and in earnest: what the files and the bucket say now, and what they will."""
+        """Add to the diff, in a dry run as in a real run, where each file is and where it will be."""
         after = "in the bucket" if self._delete else "on disk and in the bucket"
         for states, before in ((_IN_BUCKET, "on disk and in the bucket"), ((ABSENT,), "on disk")):
             if before == after:
