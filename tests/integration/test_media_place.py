@@ -1,4 +1,4 @@
-"""The module media_place: what it records, what it refuses, and that it never shows the customer key."""
+"""The module media_place: what it records, what it refuses, and that the customer key shows nowhere."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_another_location_is_refused_until_it_is_confirmed(tmp_path: Path, chang
     assert path.read_bytes() == before
     assert run(path, **change, confirm_place=name)["changed"] is True
     assert run(path, **change, confirm_place=name)["changed"] is False
-    # A confirmation that stays in the settings permits no other change.
+    # The confirmation that was left behind permits no other change.
     assert run(path, **{**change, "bucket": "third"}, confirm_place=name)["failed"]
 
 

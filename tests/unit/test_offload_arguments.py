@@ -34,7 +34,7 @@ def test_the_command_line_imports_no_engine() -> None:
 
 
 @pytest.mark.parametrize("module", ["synapse_media.store", "synapse_media.offload.command"])
-def test_the_engine_imports_no_boto3(module: str) -> None:
+def test_the_engine_needs_no_boto3(module: str) -> None:
     modules = imported(f"import {module}")
     assert module in modules
     assert modules.isdisjoint({"boto3", "botocore", "tqdm", "humanize", "s3transfer"})

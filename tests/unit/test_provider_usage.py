@@ -43,7 +43,7 @@ def test_a_block_that_this_run_removes_keeps_no_packages(services: list[SynapseC
     assert look(files.paths, files.paths) == NOTHING_LEFT
 
 
-def test_an_entry_that_is_restored_keeps_the_packages(services: list[SynapseCommand], tmp_path: Path) -> None:
+def test_an_entry_that_comes_back_keeps_the_packages(services: list[SynapseCommand], tmp_path: Path) -> None:
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": BY_HAND})
     files.put()
     assert look(files.paths, files.paths) == Usage([], files.paths)
