@@ -60,7 +60,7 @@ def _reason_of_traceback(text: str, context: Context) -> str:
     words = _last_exception(last or text)
     number = _CODE_AS_NUMBER.search(words)
     if number:
-        return _explained(_Answered(number.group(1), "HeadObject", ""), context)
+        return _explained(_ServerError(number.group(1), "HeadObject", ""), context)
     if launcher.CHANGED in words:
         return words.partition(": ")[2] + ". Run this again."
     if "psycopg2" in words or words.startswith("sqlite3."):
@@ -68,7 +68,7 @@ def _reason_of_traceback(text: str, context: Context) -> str:
     match = _EXCEPTION.match(words)
     if match and match.group(1) in ("ModuleNotFoundError", "ImportError"):
         return f"a Python library it needs is not installed ({match.group(2)}). Run the migrate role again."
-    return reason_of_words(words, context)
+    return reason_of_text(words, context)
 
 
 def _last_exception(text: str) -> str:
@@ -103,14 +103,14 @@ def _reason_of_uploads(output: Output, context: Context) -> str:
     first = next(iter(output.failed))
     count = len(output.failed)
     files = "one file was" if count == 1 else f"{count} files were"
-    return f"{files} not uploaded, first {first.path}: {reason_of_words(first.error, context)}"
+    return f"{files} not uploaded, first {first.path}: {reason_of_text(first.error, context)}"
 
 
-def reason_of_words(words: str, context: Context) -> str:
+def reason_of_text(words: str, context: Context) -> str:
     """Parse the text of an error that boto3, botocore or the operating system raised in the script."""
     answered = _ANSWER.search(words)
     if answered:
-        return _explained(_Answered(*answered.groups()), context)
+        return _explained(_ServerError(*answered.groups()), context)
     refused = _OS_ERROR.search(words)
     if refused:
         return (
@@ -141,7 +141,7 @@ def _botocore_error_by_words(words: str) -> str | None:
     return None
 
 
-class _Answered(Exception):
+class _ServerError(Exception):
     """A server's response, rebuilt from the script's output in the form that explain() accepts."""
 
     def __init__(self, code: str, operation: str, message: str) -> None:

@@ -31,13 +31,13 @@ _KEY_NEEDED = 400
 
 
 @dataclass
-class Verdict:
+class ProofFailures:
     """Problems that prevent the deletion; the states of the files are in the plan."""
 
     differing: Problems = field(default_factory=Problems)
     unreadable: Problems = field(default_factory=Problems)
 
-    def extend(self, other: Verdict) -> None:
+    def extend(self, other: ProofFailures) -> None:
         self.differing.extend(other.differing)
         self.unreadable.extend(other.unreadable)
 
@@ -66,26 +66,26 @@ class Prover:
         self._must_ask = not settings.sse_customer_key
         self._just_stored = False
 
-    def look_up_all(self) -> Verdict:
+    def look_up_all(self) -> ProofFailures:
         """Look up new files by listing. Files that a listing does not show count as absent for now."""
-        return self._judge(UNKNOWN)
+        return self._look_up(UNKNOWN)
 
-    def look_up_uploaded(self) -> Verdict:
+    def look_up_uploaded(self) -> ProofFailures:
         """Look up files that were absent and uploaded since; keys that no listing shows are checked by HEAD."""
         self._just_stored = True
-        verdict = self._judge(ABSENT, UPLOADED)
+        failures = self._look_up(ABSENT, UPLOADED)
         for batch in in_batches(self._plan.files(ABSENT), _BATCH):
             found = [(file, self._head(file)) for file in batch]
             self._plan.set_states(
-                [(file.path, self._state(file, answer, verdict)) for file, answer in found if answer.remote is not None]
+                [(file.path, self._state(file, hit, failures)) for file, hit in found if hit.remote is not None]
             )
-        return verdict
+        return failures
 
-    def _judge(self, *states: str) -> Verdict:
-        verdict = Verdict()
+    def _look_up(self, *states: str) -> ProofFailures:
+        failures = ProofFailures()
         for batch in in_batches(self._listed(*states), _BATCH):
-            self._plan.set_states([(file.path, self._state(file, found, verdict)) for file, found in batch])
-        return verdict
+            self._plan.set_states([(file.path, self._state(file, found, failures)) for file, found in batch])
+        return failures
 
     def _listed(self, *states: str) -> Iterator[tuple[PlannedFile, Found]]:
         files, again = tee(self._plan.files(*states))
@@ -104,14 +104,14 @@ class Prover:
             raise explain(error, self._settings, f"looking for the object {key}") from error
         return Found(key, remote)
 
-    def _state(self, file: PlannedFile, found: Found, verdict: Verdict) -> str:
+    def _state(self, file: PlannedFile, found: Found, failures: ProofFailures) -> str:
         if found.remote is None:
             return ABSENT
         if not self._compare:
             return PRESENT
         refusal = self._unreadable(found)
         if refusal:
-            verdict.unreadable.add(file.path, refusal)
+            failures.unreadable.add(file.path, refusal)
             return PRESENT
         back = ReadBack(self._client, self._settings.bucket, found.key, sse_arguments(self._settings))
         try:
@@ -121,15 +121,15 @@ class Prover:
             # Deleted by Synapse itself since it was listed.
             return PRESENT
         except FileChangedError as error:
-            verdict.unreadable.add(file.path, str(error))
+            failures.unreadable.add(file.path, str(error))
             return PRESENT
         except ReadBackError as error:
             doing = f"reading back the object {found.key}"
             raise explain(cast(Exception, error.__cause__), self._settings, doing) from error
         except OSError as error:
-            verdict.unreadable.add(file.path, f"cannot be compared with its object: {error.strerror}")
+            failures.unreadable.add(file.path, f"cannot be compared with its object: {error.strerror}")
             return PRESENT
-        verdict.differing.add(file.path, self._difference(file, found.remote, verdict))
+        failures.differing.add(file.path, self._difference(file, found.remote, failures))
         return DIFFERS
 
     def _unreadable(self, found: Found) -> str | None:
@@ -165,9 +165,9 @@ class Prover:
             raise not_confirmed(f"HeadObject of {found.key}")
         return None
 
-    def _difference(self, file: PlannedFile, remote: RemoteObject, verdict: Verdict) -> str:
+    def _difference(self, file: PlannedFile, remote: RemoteObject, failures: ProofFailures) -> str:
         # Only the first few are shown, and a remote media is looked up without an index.
-        database = self._database if len(verdict.differing) < SHOWN else None
+        database = self._database if len(failures.differing) < SHOWN else None
         return explain_difference(self._root, file.path, Sizes(file.size, remote.size), database)
 
     def _key(self, file: PlannedFile) -> str:

@@ -69,7 +69,7 @@ class Reoffer:
                 "Give the media store to the user this runs as (synapse_s3_synapse_user)."
             ) from error
 
-    def refuse_strange_disk(self, database: SynapseDatabase) -> None:
+    def refuse_foreign_disk(self, database: SynapseDatabase) -> None:
         """A disk full of media that Synapse's database does not know belongs to another server."""
         sample = [Media(*row) for row in self._query("SELECT * FROM on_disk LIMIT ?", _SAMPLE)]
         if len(sample) < FEW:

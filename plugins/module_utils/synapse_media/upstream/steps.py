@@ -28,7 +28,7 @@ def update_db(job: Job, older_than: str) -> UpdateDbResult:
         job.media_store.check(cache.offered_count())
         before = cache.snapshot()
         if not job.media_store.is_known:
-            _refuse_strange_media_store(job, cache, database)
+            _refuse_foreign_media_store(job, cache, database)
     write_database(job.workspace, database)
     output = job.run_or_fail(["update-db", in_seconds(duration)])
     if output.since_ms is None:
@@ -83,11 +83,11 @@ def _database(job: Job) -> DatabaseSettings:
     return job.database
 
 
-def _refuse_strange_media_store(job: Job, cache: Cache, database: DatabaseSettings) -> None:
+def _refuse_foreign_media_store(job: Job, cache: Cache, database: DatabaseSettings) -> None:
     reoffer = Reoffer(cache, job.root)
     reoffer.read_disk()
     with open_database(database) as rows:
-        reoffer.refuse_strange_disk(rows)
+        reoffer.refuse_foreign_disk(rows)
 
 
 def _check_count(command: str, reported: int, counted: int) -> None:
