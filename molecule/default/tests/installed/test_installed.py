@@ -21,7 +21,7 @@ def test_there_is_one_block_in_the_operators_file(homeserver):
     text = homeserver.host.file(homeserver.facts["config_paths"][0]).content_string
     assert text.count("media_storage_providers:") - text.count("# media_storage_providers:") == 1
     assert text.count("BEGIN ANSIBLE MANAGED BLOCK matrix_ops.synapse_s3") == 1
-    assert "# films of the cat" in text
+    assert "# enough for videos" in text
 
 
 @pytest.mark.parametrize(
