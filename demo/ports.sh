@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Sourced: where on this machine's loopback the demo can be reached.
+# Finds free ports on this machine's loopback for the demo. Sourced.
 
-# free_port WANTED - the first port from WANTED on that nobody listens on.
+# free_port WANTED - prints the first free port, starting at WANTED.
 free_port() {
   local port=$1
   while ss --no-header --listening --tcp --numeric "sport = :$port" | grep --quiet .; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every molecule scenario, or those named as arguments, with the collection as it is built and installed.
+# Runs all molecule scenarios, or those given as arguments, with the collection as built and installed.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv in the checkout from requirements-dev.txt; instant where that has not changed since.
+# Makes .venv in the checkout from requirements-dev.txt; does nothing if that file has not changed.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -15,7 +15,7 @@ find_python() {
   fail "no Python 3.11 or newer with its venv module was found; install one (Debian 12, Ubuntu 24.04: apt install python3-venv) and run this again"
 }
 
-# The venv's own programs come first in PATH; they must not be what the venv is made from.
+# The venv's own programs come first in PATH, but the venv must not be made with them.
 PATH=${PATH#"$ROOT/.venv/bin:"}
 python=$(find_python)
 stamp=$ROOT/.venv/.stamp
@@ -27,7 +27,7 @@ if [[ -x $ROOT/.venv/bin/python && -f $stamp && $(<"$stamp") == "$wanted" ]]; th
 fi
 
 if [[ $("$ROOT/.venv/bin/python" --version 2>/dev/null) == "$("$python" --version)" ]]; then
-  say "Python tools: bringing .venv up to date"
+  say "Python tools: updating .venv"
 else
   say "Python tools: making .venv with $("$python" --version)"
   rm -rf "$ROOT/.venv"
