@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A wrong setting is refused before anything is touched, in words that name the setting and the remedy."""
+"""A wrong setting is refused before any change, with a message that names the setting and the remedy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def settings(**values):
 
 WRONG_SETTINGS = {
     "no bucket": (settings(bucket=""), ["synapse_s3_bucket"]),
-    "endpoint without scheme": (settings(endpoint_url="127.0.0.1:9000"), ["synapse_s3_endpoint_url", "https://"]),
+    "an endpoint without a scheme": (settings(endpoint_url="127.0.0.1:9000"), ["synapse_s3_endpoint_url", "https://"]),
     "half a key pair": (settings(secret_access_key=""), ["synapse_s3_access_key_id", "synapse_s3_secret_access_key"]),
     "the other half of a key pair": (
         settings(access_key_id=""),
@@ -27,44 +27,44 @@ WRONG_SETTINGS = {
         settings(access_key_id="", secret_access_key=""),
         ["synapse_s3_access_key_id", "synapse_s3_use_instance_role"],
     ),
-    "a storage class that the provider does not take": (
+    "a storage class that the provider does not accept": (
         settings(storage_class="GLACIER_IR"),
         ["synapse_s3_storage_class", "STANDARD_IA"],
     ),
-    "a storage class that only the script takes": (
+    "a storage class that only the script accepts": (
         settings(storage_class="ONEZONE_IA"),
         ["synapse_s3_storage_class", "STANDARD_IA"],
     ),
-    "an addressing style that is none": (settings(addressing_style="dns"), ["synapse_s3_addressing_style", "virtual"]),
+    "an invalid addressing style": (settings(addressing_style="dns"), ["synapse_s3_addressing_style", "virtual"]),
     "a bucket that does not exist": (settings(bucket="no-such-bucket"), ["synapse_s3_bucket", "no-such-bucket"]),
-    "a secret that is refused": (settings(secret_access_key="wrong"), ["synapse_s3_secret_access_key"]),
-    "a key that is refused": (settings(access_key_id="nobody"), ["synapse_s3_access_key_id"]),
+    "a wrong secret": (settings(secret_access_key="wrong"), ["synapse_s3_secret_access_key"]),
+    "an unknown key": (settings(access_key_id="nobody"), ["synapse_s3_access_key_id"]),
     "keys that may not write": (settings(endpoint_url="http://127.0.0.1:9001"), ["Writing to the bucket", "read-only"]),
-    "an endpoint where nothing listens": (settings(endpoint_url="http://127.0.0.1:9"), ["synapse_s3_endpoint_url"]),
+    "an endpoint without a server": (settings(endpoint_url="http://127.0.0.1:9"), ["synapse_s3_endpoint_url"]),
     "an endpoint that is no S3 server": (settings(endpoint_url="http://127.0.0.1:8008"), ["synapse_s3_endpoint_url"]),
-    "an age that is no duration": (settings(migrate_older_than="1 day"), ["synapse_s3_migrate_older_than", "1d"]),
-    "a grace period that is no duration": (settings(migrate_grace="60"), ["synapse_s3_migrate_grace", "1d"]),
-    "a group that shares the media and lacks the host": (
+    "an age that is not a duration": (settings(migrate_older_than="1 day"), ["synapse_s3_migrate_older_than", "1d"]),
+    "a grace period that is not a duration": (settings(migrate_grace="60"), ["synapse_s3_migrate_grace", "1d"]),
+    "a shard group without the host": (
         settings(migrate_shard_group="no-such-group"),
         ["synapse_s3_migrate_shard_group", "no-such-group"],
     ),
-    "metrics where Synapse's user may not write": (
+    "a metrics file that Synapse's user may not write": (
         settings(migrate_metrics_file="/root/metrics/synapse-s3.prom"),
         ["synapse_s3_migrate_metrics_file", "/root/metrics", "setfacl"],
     ),
-    "metrics of upstream's script, which has none": (
+    "a metrics file for upstream's script, which writes none": (
         settings(migrate_engine="s3_media_upload", migrate_metrics_file="/tmp/synapse-s3.prom"),
         ["synapse_s3_migrate_metrics_file", "media_offload"],
     ),
-    "a schedule that systemd does not take": (
+    "an invalid systemd schedule": (
         settings(migrate_schedule="nightly at five"),
         ["synapse_s3_migrate_schedule"],
     ),
-    "a Synapse that is not there": (
+    "a missing Synapse": (
         settings(synapse_service="no-such-synapse.service"),
         ["synapse_s3_synapse_service"],
     ),
-    "a configuration directory that is everybody's": (
+    "a shared system directory as the configuration directory": (
         settings(config_dir="/etc"),
         ["synapse_s3_config_dir", "top-level"],
     ),
@@ -72,21 +72,21 @@ WRONG_SETTINGS = {
         settings(config_dir="/etc/matrix-synapse"),
         ["synapse_s3_config_dir", "/etc/matrix-synapse/ of Synapse"],
     ),
-    "a configuration directory that is somebody's home": (
+    "a home directory as the configuration directory": (
         settings(config_dir="/home/alice"),
         ["synapse_s3_config_dir"],
     ),
-    "a configuration directory with files of somebody else's": (
+    "a configuration directory with files of other programs": (
         settings(config_dir="/etc/postgresql"),
         ["synapse_s3_config_dir", "not of the collection"],
     ),
-    "a directory of the program in which Synapse lies": (
+    "a program directory that contains Synapse": (
         settings(migrate_install_dir="/opt/synapse"),
         ["synapse_s3_migrate_install_dir", "/opt/synapse/venv/ of Synapse"],
     ),
-    "an instance whose name leads elsewhere": (settings(instance="../x"), ["synapse_s3_instance", "'blue'"]),
+    "an instance name that is a path": (settings(instance="../x"), ["synapse_s3_instance", "'blue'"]),
     "a URL of Synapse without a scheme": (settings(synapse_url="127.0.0.1:8008"), ["synapse_s3_synapse_url", "unix:"]),
-    "a media path that is not there": (settings(media_path="/no/such/media"), ["synapse_s3_media_path"]),
+    "a missing media path": (settings(media_path="/no/such/media"), ["synapse_s3_media_path"]),
 }
 
 OTHER_PROVIDER = """
@@ -98,10 +98,10 @@ media_storage_providers:
 """
 
 WRONG_CONFIGURATIONS = {
-    "media kept in S3 alone": ("enable_local_media_storage: false\n", ["enable_local_media_storage"]),
+    "a Synapse without local media storage": ("enable_local_media_storage: false\n", ["enable_local_media_storage"]),
     "a process without the media repository": ("enable_media_repo: false\n", ["enable_media_repo"]),
     "another bucket in Synapse's configuration": (OTHER_PROVIDER, ["another-bucket", "synapse_s3_bucket"]),
-    "the key twice": ("media_storage_providers: []\nmedia_storage_providers: []\n", ["media_storage_providers"]),
+    "a repeated key": ("media_storage_providers: []\nmedia_storage_providers: []\n", ["media_storage_providers"]),
     "a list on one line": ("media_storage_providers: [{module: some.Module}]\n", ["media_storage_providers"]),
 }
 
@@ -114,7 +114,7 @@ def refused(play, homeserver, wrong, words, *arguments):
     files, bucket = snapshot(homeserver), homeserver.bucket
     ended = play("matrix_ops.synapse_s3.site", "-e", json.dumps(wrong), *arguments)
     assert ended.status != 0, ended.output
-    # A message may be folded over lines in the play's output.
+    # Ansible's output may break a message into several lines.
     said = re.sub(r"\s+", " ", ended.output)
     assert [word for word in words if word not in said] == [], ended.output
     assert "Traceback" not in ended.output
@@ -136,7 +136,7 @@ def test_a_wrong_secret_is_refused_in_every_mode(play, homeserver, mode):
 
 
 @pytest.mark.parametrize(("lines", "words"), WRONG_CONFIGURATIONS.values(), ids=WRONG_CONFIGURATIONS.keys())
-def test_a_configuration_that_does_not_fit_is_refused(play, homeserver, lines, words):
+def test_an_unsuitable_configuration_is_refused(play, homeserver, lines, words):
     path = homeserver.facts["config_paths"][0]
     homeserver.run("cp", "--preserve", path, "/opt/test-tools/homeserver.yaml")
     try:
@@ -146,7 +146,7 @@ def test_a_configuration_that_does_not_fit_is_refused(play, homeserver, lines, w
         homeserver.run("cp", "--preserve", "/opt/test-tools/homeserver.yaml", path)
 
 
-def test_synapse_went_on_running(homeserver):
+def test_synapse_kept_running(homeserver):
     shown = homeserver.run("systemctl", "show", "matrix-synapse", "--property=ActiveState,NRestarts")
     assert "ActiveState=active" in shown
     assert homeserver.run("curl", "--silent", "--fail", homeserver.facts["url"] + "/health") == "OK"
