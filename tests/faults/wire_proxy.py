@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-from fault_proxy import Answer
+from fault_proxy import Answer, ask_server
+from http_server import HOP_BY_HOP, Handler, LocalServer
 from refusing_proxy import operation_of
 
 LIST = "ListObjectsV2"
@@ -55,7 +55,7 @@ class Seen:
 class Exchange:
     """One request on its way through; a fault may read, forward and respond to it in any way, or not at all."""
 
-    def __init__(self, proxy: WireProxy, handler: BaseHTTPRequestHandler) -> None:
+    def __init__(self, proxy: WireProxy, handler: Handler) -> None:
         self.operation = operation_of(handler.command, handler.path)
         self.path = handler.path
         path = unquote(urlsplit(handler.path).path).strip("/")
@@ -78,42 +78,19 @@ class Exchange:
         self._handler.rfile.read(min(count, self.length))
 
     def forward(self) -> Answer:
-        body = self.body()
-        target = urlsplit(self._proxy.target)
-        connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
-        try:
-            # The Host header stays as it came, because the signature covers it.
-            dropped = ("connection", "expect", "keep-alive", "transfer-encoding", "content-length")
-            headers = {name: value for name, value in self._handler.headers.items() if name.lower() not in dropped}
-            connection.request(self._handler.command, self.path, body, headers)
-            answer = connection.getresponse()
-            return Answer(answer.status, dict(answer.getheaders()), answer.read())
-        finally:
-            connection.close()
+        headers = dict(self._handler.headers.items())
+        return ask_server(self._proxy.target, self._handler.command, self.path, headers, self.body())
 
     def reply(self, answer: Answer, *, only: int | None = None) -> None:
-        """`only`: send this many bytes of the body, although its whole length was announced, then end the connection.
-        """
-        handler = self._handler
-        handler.send_response_only(answer.status)
-        length = len(answer.body)
-        for name, value in answer.headers.items():
-            if name.lower() == "content-length" and handler.command == "HEAD":
-                length = int(value)
-            elif name.lower() not in ("content-length", "connection", "keep-alive", "transfer-encoding"):
-                handler.send_header(name, value)
-        handler.send_header("Content-Length", str(length))
-        handler.end_headers()
-        if handler.command != "HEAD":
-            handler.wfile.write(answer.body if only is None else answer.body[:only])
+        """`only`: send this many bytes of the body, although its whole length was announced, then close."""
+        self._handler.reply(answer.status, answer.headers, answer.body, only=only)
         if only is not None:
             self.close()
 
     def dribble(self, answer: Answer, pause: float) -> None:
         """Send one byte at a time, with a pause after each."""
-        own = ("content-length", "connection", "keep-alive", "transfer-encoding")
         lines = [f"HTTP/1.1 {answer.status} Words", f"Content-Length: {len(answer.body)}"]
-        lines += [f"{name}: {value}" for name, value in answer.headers.items() if name.lower() not in own]
+        lines += [f"{name}: {value}" for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP]
         for byte in "\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body:
             self._handler.connection.sendall(bytes([byte]))
             time.sleep(pause)
@@ -164,25 +141,14 @@ class Fault:
 
 
 @dataclass
-class WireProxy:
+class WireProxy(LocalServer):
     target: str
     faults: list[Fault] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        self.endpoint_url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> WireProxy:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self._handler(), _Server)
 
     def add(self, operation: str, act: Act, *, key: str = "", times: int | None = None, skip: int = 0) -> Fault:
         fault = Fault(act, operation, key, times, skip)
@@ -205,10 +171,10 @@ class WireProxy:
         else:
             exchange.reply(exchange.forward())
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[Handler]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Relay(Handler):
             protocol_version = "HTTP/1.1"
             # Nagle's algorithm would delay small responses, which would be a fault of its own.
             disable_nagle_algorithm = True
@@ -222,14 +188,10 @@ class WireProxy:
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _take
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Print no log: the tests count requests instead."""
-
-        return Handler
+        return Relay
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
     # As many simultaneous connections as an engine may open.
     request_queue_size = 1024
 

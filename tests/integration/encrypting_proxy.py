@@ -36,10 +36,6 @@ class EncryptingProxy(RefusingProxy):
         self._parts_need_key = parts_need_key
         self._enforces = enforces
 
-    def __enter__(self) -> EncryptingProxy:
-        super().__enter__()
-        return self
-
     def refusal_of(self, request: Request) -> Refusal | None:
         path = urlsplit(request.path).path
         given, needed = request.headers.get(DIGEST), self.digests.get(path)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import http.server
-import threading
 from collections.abc import Mapping
-from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
+
+from http_server import Handler, LocalServer
 
 
 class Request(NamedTuple):
@@ -41,7 +40,7 @@ def operation_of(method: str, target: str) -> str:
     return {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}[method]
 
 
-class RefusingProxy:
+class RefusingProxy(LocalServer):
     """Responds to the given operations itself, and records every request."""
 
     def __init__(self, upstream_port: int, refusals: Mapping[str, Refusal]) -> None:
@@ -49,7 +48,7 @@ class RefusingProxy:
         self._refusals = refusals
         proxy = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Relay(Handler):
             protocol_version = "HTTP/1.1"
 
             def answer(self) -> None:
@@ -74,35 +73,7 @@ class RefusingProxy:
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 
-            def reply(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
-                self.send_response_only(status)
-                for name, value in headers.items():
-                    if name.lower() not in ("content-length", "transfer-encoding", "connection"):
-                        self.send_header(name, value)
-                # The response to a HEAD has the length of the body that it leaves out.
-                length = headers.get("Content-Length") if self.command == "HEAD" else None
-                self.send_header("Content-Length", length or str(len(content)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> RefusingProxy:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Relay)
 
     def refusal_of(self, request: Request) -> Refusal | None:
         """Return the response to send instead of asking the server, or None to ask it."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 from certificates import make_certificate
 from encrypting_proxy import DIGEST, EncryptingProxy
+from http_server import Handler, LocalServer
 from refusing_proxy import DENIED, NOT_IMPLEMENTED, Refusal, RefusingProxy
 from run_module import run_module, run_module_process
 from s3_server import S3Server, free_port
@@ -146,7 +145,7 @@ def test_no_keys_and_no_role(s3: S3Server, bucket: str, tmp_path: Path) -> None:
     assert "synapse_s3_use_instance_role" in result["msg"]
 
 
-class WebPage(http.server.BaseHTTPRequestHandler):
+class WebPage(Handler):
     """A web console in place of the S3 endpoint."""
 
     def do_GET(self) -> None:
@@ -156,9 +155,6 @@ class WebPage(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(page)))
         self.end_headers()
         self.wfile.write(page)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 class MovedPage(WebPage):
@@ -178,17 +174,9 @@ class NoPage(WebPage):
 
 @pytest.mark.parametrize("page", [WebPage, MovedPage, NoPage])
 def test_endpoint_that_is_no_s3_server(bucket: str, page: type[WebPage]) -> None:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), page)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        endpoint = f"http://127.0.0.1:{server.server_port}"
-        args = {"bucket": bucket, "endpoint_url": endpoint, "access_key_id": "id", "secret_access_key": "secret"}
-        result = refused("bucket_info", args)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with LocalServer(page) as server:
+        keys = {"access_key_id": "id", "secret_access_key": "secret"}
+        result = refused("bucket_info", {"bucket": bucket, "endpoint_url": server.endpoint_url, **keys})
     assert "not as an S3 store does" in result["msg"]
     assert "synapse_s3_endpoint_url" in result["msg"]
 
