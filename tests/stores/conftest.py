@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -42,34 +42,23 @@ def certificate() -> Iterator[Certificate]:
         yield made
 
 
-@pytest.fixture(scope="session")
-def seaweedfs(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Store]:
-    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs"), *certificate) as server:
-        yield server
+def _fixture_of(kind: type[Store], *, tls: bool = False) -> Any:
+    """A fixture that starts a server of this kind, with the certificate if it is to serve over TLS too."""
+
+    @pytest.fixture(scope="session")
+    def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+        files = request.getfixturevalue("certificate") if tls else ()
+        with kind(tmp_path_factory.mktemp(kind.__name__.lower()), *files) as started:
+            yield started
+
+    return server
 
 
-@pytest.fixture(scope="session")
-def juicefs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with JuiceFS(tmp_path_factory.mktemp("juicefs")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def juicefs_etags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with JuiceFSWithETags(tmp_path_factory.mktemp("juicefs-etags")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def rgw(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Store]:
-    with Rgw(tmp_path_factory.mktemp("rgw"), *certificate) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with Rclone(tmp_path_factory.mktemp("rclone")) as server:
-        yield server
+seaweedfs = _fixture_of(SeaweedFS, tls=True)
+juicefs = _fixture_of(JuiceFS)
+juicefs_etags = _fixture_of(JuiceFSWithETags)
+rgw = _fixture_of(Rgw, tls=True)
+rclone = _fixture_of(Rclone)
 
 
 class Place(NamedTuple):
