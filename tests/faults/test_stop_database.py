@@ -36,6 +36,19 @@ class Host:
         self.custody.take_stock()
         self.engine = Engine(library, s3.connection(bucket))
 
+    @contextmanager
+    def started(self, act: Callable[[], None]) -> Iterator[subprocess.Popen[str]]:
+        """Start a run in which `act` is called at the first listing, between the first batch of rows and the second."""
+        direct = self.engine.s3["endpoint_url"]
+        with WireProxy(direct) as wire:
+            wire.add(LIST, meanwhile(act), times=1)
+            self.engine.s3["endpoint_url"] = wire.endpoint_url
+            # With more requests at once the second batch could come first.
+            self.engine.offload["concurrency"] = 1
+            yield self.engine.start()
+        self.engine.s3["endpoint_url"] = direct
+        self.engine.offload["concurrency"] = 64
+
     @property
     def database(self) -> PostgresqlDatabase:
         database = self.library.database
@@ -103,22 +116,16 @@ def test_a_lock_while_a_batch_is_looked_up(
 ) -> None:
     host = Host(make_library("postgresql"), s3, bucket, MANY)
     name = host.database.name
-    with WireProxy(s3.endpoint_url) as wire, closing(psycopg2.connect(**cluster.arguments(name))) as other:
-        host.engine.s3["endpoint_url"] = wire.endpoint_url
-        # Between the first batch and the second.
-        host.engine.offload["concurrency"] = 1
+    with closing(psycopg2.connect(**cluster.arguments(name))) as other:
 
         def lock() -> None:
             other.cursor().execute("LOCK TABLE local_media_repository IN ACCESS EXCLUSIVE MODE")
 
-        wire.add(LIST, meanwhile(lock), times=1)
-        process = host.engine.start()
-        until(lambda: waiting(cluster, name) == 1)
-        host.stop(process)
-        until(lambda: waiting(cluster, name) == 0, HEARD)
-        other.rollback()
-        wire.faults.clear()
-        host.engine.offload["concurrency"] = 64
+        with host.started(lock) as process:
+            until(lambda: waiting(cluster, name) == 1)
+            host.stop(process)
+            until(lambda: waiting(cluster, name) == 0, HEARD)
+            other.rollback()
         assert host.engine.run().status == 0
     host.custody.assert_all_moved()
 
@@ -137,11 +144,7 @@ def test_a_server_that_is_suspended_during_a_run(
             suspended.append(pid)
             subprocess.run(["kill", "-STOP", str(pid)], check=True)
 
-    with WireProxy(s3.endpoint_url) as wire:
-        host.engine.s3["endpoint_url"] = wire.endpoint_url
-        host.engine.offload["concurrency"] = 1
-        wire.add(LIST, meanwhile(suspend), times=1)
-        process = host.engine.start()
+    with host.started(suspend) as process:
         try:
             until(lambda: bool(suspended))
             time.sleep(1)
@@ -191,7 +194,7 @@ def test_a_connection_that_is_lost_and_cannot_be_replaced(
     host = Host(make_library("postgresql"), s3, bucket, MANY)
     name, lost = host.database.name, []
     sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-    with closing(psycopg2.connect(**cluster.arguments("postgres"))) as other, WireProxy(s3.endpoint_url) as wire:
+    with closing(psycopg2.connect(**cluster.arguments("postgres"))) as other:
 
         def lose() -> None:
             cluster.execute("postgres", sql, (name,))
@@ -199,13 +202,10 @@ def test_a_connection_that_is_lost_and_cannot_be_replaced(
             other.cursor().execute("LOCK TABLE pg_catalog.pg_database IN ACCESS EXCLUSIVE MODE")
             lost.append(True)
 
-        host.engine.s3["endpoint_url"] = wire.endpoint_url
-        host.engine.offload["concurrency"] = 1
-        wire.add(LIST, meanwhile(lose), times=1)
-        process = host.engine.start()
-        until(lambda: bool(lost))
-        time.sleep(1.5)
-        host.stop(process)
+        with host.started(lose) as process:
+            until(lambda: bool(lost))
+            time.sleep(1.5)
+            host.stop(process)
 
 
 @pytest.mark.parametrize("number", STOPPING, ids=lambda number: number.name)
@@ -231,11 +231,7 @@ def test_an_sqlite_database_that_is_locked_during_a_run(library: Library, s3: S3
         other.execute("BEGIN EXCLUSIVE")
         held.append(True)
 
-    with closing(other), WireProxy(s3.endpoint_url) as wire:
-        host.engine.s3["endpoint_url"] = wire.endpoint_url
-        host.engine.offload["concurrency"] = 1
-        wire.add(LIST, meanwhile(lock), times=1)
-        process = host.engine.start()
+    with closing(other), host.started(lock) as process:
         until(lambda: bool(held))
         time.sleep(1)
         host.stop(process)
