@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from typing import Any
 import yaml
 from certificates import make_certificate
 from s3_server import free_port
+from server_process import ServerProcess
 
 SYNAPSE_PYTHON = "/opt/synapse/venv/bin/python"
 START_TIMEOUT = 120.0
@@ -43,29 +43,29 @@ class SynapseServer:
         self.media_store = directory / "media_store"
         self._provider_config = dict(provider_config)
         self._shared_secret = secrets.token_hex(16)
-        self._log = directory / "synapse.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ServerProcess | None = None
 
     def __enter__(self) -> SynapseServer:
         config = self._write_config()
-        environment = {**os.environ, "PYTHONPATH": str(self._lend_packages())}
+        environment = {"PYTHONPATH": str(self._lend_packages())}
         command = [SYNAPSE_PYTHON, "-m", "synapse.app.homeserver", "-c", str(config)]
-        subprocess.run([*command, "--generate-keys"], env=environment, check=True, capture_output=True, timeout=120)
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=self.directory)
-        deadline = time.monotonic() + START_TIMEOUT
-        while not self._answers():
-            assert self._process.poll() is None, f"Synapse ended at once:\n{self._log.read_text()}"
-            assert time.monotonic() < deadline, f"Synapse does not answer:\n{self._log.read_text()}"
-            time.sleep(0.2)
+        making_keys = [*command, "--generate-keys"]
+        subprocess.run(making_keys, env={**os.environ, **environment}, check=True, capture_output=True, timeout=120)
+        log = self.directory / "synapse.log"
+        self._process = ServerProcess(command, log, environment, stop_timeout=60, directory=self.directory)
+        try:
+            self._process.start()
+            self._process.wait_until(self._responds, "it responds", START_TIMEOUT)
+        except BaseException:
+            self._process.stop()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._process:
-            self._process.terminate()
-            self._process.wait(60)
+            self._process.stop()
         Path(self.socket).unlink(missing_ok=True)
 
     def register(self, name: str, *, admin: bool) -> str:
@@ -93,7 +93,7 @@ class SynapseServer:
     def media_files(self) -> list[str]:
         return [str(path.relative_to(self.media_store)) for path in self.media_store.rglob("*") if path.is_file()]
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
                 return bool(answer.status == 200)
