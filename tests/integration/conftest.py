@@ -7,8 +7,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from fault_proxy import FaultProxy
 from homeserver_database import Cluster, PostgresqlDatabase, SqliteDatabase, running_cluster
-from media_host import MediaHost, shared_directory
+from media_host import Files, MediaHost, shared_directory
 from s3_server import S3Server
 
 BUCKET = "media-bucket"
@@ -27,6 +28,12 @@ def s3(tmp_path: Path, bucket: str) -> Iterator[S3Server]:
     with S3Server(tmp_path / "s3") as server:
         server.make_bucket(bucket)
         yield server
+
+
+@pytest.fixture
+def proxy(s3: S3Server) -> Iterator[FaultProxy]:
+    with FaultProxy(s3.endpoint_url) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +56,14 @@ def sqlite_host(bucket: str) -> Iterator[MediaHost]:
 def postgresql_host(bucket: str, cluster: Cluster) -> Iterator[MediaHost]:
     with shared_directory() as directory:
         yield MediaHost(directory, PostgresqlDatabase(cluster, f"synapse_{next(_database_numbers)}"), bucket)
+
+
+@pytest.fixture
+def offered(sqlite_host: MediaHost) -> list[Files]:
+    """Two media that update-db has put into the script's list."""
+    media = [sqlite_host.add_local(), sqlite_host.add_remote()]
+    assert sqlite_host.run("update-db")["rows_synced"] == 2
+    return media
 
 
 @pytest.fixture(params=["sqlite_host", "postgresql_host"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -41,12 +40,6 @@ def in_bucket(s3: S3Server, bucket: str, prefix: str = "") -> dict[str, bytes]:
         for key in s3.keys(bucket)
         if key.startswith(prefix)
     }
-
-
-@pytest.fixture
-def proxy(s3: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(s3.endpoint_url) as running:
-        yield running
 
 
 def test_check_mode_reports_what_the_real_run_does_and_a_second_run_does_nothing(host: MediaHost, s3: S3Server) -> None:

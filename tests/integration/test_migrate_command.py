@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +61,6 @@ class Command:
 @pytest.fixture
 def command(sqlite_host: MediaHost, s3: S3Server) -> Command:
     return Command(sqlite_host, s3)
-
-
-@pytest.fixture
-def proxy(s3: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(s3.endpoint_url) as running:
-        yield running
 
 
 def test_all_three_steps(host: MediaHost, s3: S3Server) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,6 @@ from media_host import Files, MediaHost
 from s3_server import S3Server
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-@pytest.fixture
-def offered(sqlite_host: MediaHost) -> list[Files]:
-    """Two media that update-db has put into the script's list."""
-    media = [sqlite_host.add_local(), sqlite_host.add_remote()]
-    assert sqlite_host.run("update-db")["rows_synced"] == 2
-    return media
-
-
-@pytest.fixture
-def proxy(s3: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(s3.endpoint_url) as running:
-        yield running
 
 
 def assert_refused(host: MediaHost, s3: S3Server, words: list[str], *, checks_too: bool = True, **options: Any) -> None:

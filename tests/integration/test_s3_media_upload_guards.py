@@ -18,13 +18,6 @@ FIRST_LEVEL = ("local_content", "local_thumbnails", "remote_content", "remote_th
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of files")
 
 
-@pytest.fixture
-def offered(sqlite_host: MediaHost) -> list[Files]:
-    media = [sqlite_host.add_local(), sqlite_host.add_remote()]
-    assert sqlite_host.run("update-db")["rows_synced"] == 2
-    return media
-
-
 def known_deleted(host: MediaHost) -> int:
     with closing(sqlite3.connect(host.state_dir / "cache.db")) as connection:
         return int(connection.execute("SELECT SUM(known_deleted) FROM media").fetchone()[0])

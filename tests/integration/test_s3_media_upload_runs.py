@@ -17,25 +17,12 @@ from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy, Standstill
-from media_host import Files, MediaHost
+from media_host import MediaHost
 from run_module import run_module_process
 from s3_server import S3Server
 
 SSE_KEY = "Sse-C-key-of-exactly-32-bytes-xx"
 TIMEOUT = 60.0
-
-
-@pytest.fixture
-def proxy(s3: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(s3.endpoint_url) as running:
-        yield running
-
-
-@pytest.fixture
-def offered(sqlite_host: MediaHost) -> list[Files]:
-    media = [sqlite_host.add_local(), sqlite_host.add_remote()]
-    assert sqlite_host.run("update-db")["rows_synced"] == 2
-    return media
 
 
 @contextlib.contextmanager
