@@ -53,7 +53,7 @@ class Library(MediaHost):
         rows: list[tuple[Any, ...]] = []
         for size in sizes:
             media_id, filesystem_id = self._identifier(), self._identifier()
-            item = self.place(media_id if not origin else filesystem_id, origin, size, thumbnails, age_days)
+            item = self.write(media_id if not origin else filesystem_id, origin, size, thumbnails, age_days)
             content = (self.media_path / item.original).read_bytes()
             sha256 = hashlib.sha256(content).hexdigest() if with_sha256 else None
             last_used = age_ms(age_days if used_days is None else used_days)
@@ -65,7 +65,7 @@ class Library(MediaHost):
         self._insert(rows, remote=bool(origin))
         return items
 
-    def place(
+    def write(
         self, filesystem_id: str, origin: str = "", size: int = 1000, thumbnails: int = 1, age_days: float = 30
     ) -> Item:
         """Write only the files, without a row."""

@@ -128,7 +128,7 @@ def test_empty_database_beside_a_full_disk(
     """Most likely the wrong database: the run is refused instead of reporting a thousand orphans."""
     library = make_library(kind)
     for number in range(5):
-        library.place(f"abcdefgh{number}")
+        library.write(f"abcdefgh{number}")
     custody = Custody(library.media_path, s3.buckets / bucket)
     custody.take_stock()
     outcome = Engine(library, s3.connection(bucket)).run()

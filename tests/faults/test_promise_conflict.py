@@ -55,7 +55,7 @@ def both_stay(outcome: Outcome, library: Library, path: str, local: bytes) -> No
 def test_a_row_without_length_and_digest_proves_nothing(
     library: Library, engine: Engine, s3: S3Server, bucket: str, local_size: int
 ) -> None:
-    item = library.place("AABBhalf", size=SIZE, thumbnails=0)
+    item = library.write("AABBhalf", size=SIZE, thumbnails=0)
     library.add_row(item.media_id, None)
     whole = (library.media_path / item.original).read_bytes()
     put(s3, bucket, item.original, whole)

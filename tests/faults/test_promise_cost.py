@@ -19,7 +19,7 @@ from wire_proxy import LIST, PUT, WireProxy
 HISTORY = 12_000
 
 
-class Scene:
+class Host:
     def __init__(self, engine: Engine, custody: Custody, wire: WireProxy) -> None:
         self.engine = engine
         self.custody = custody
@@ -33,33 +33,33 @@ class Scene:
 
 
 @pytest.fixture
-def scene(library: Library, tmp_path: Path, bucket: str) -> Iterator[Callable[[int, int], Scene]]:
+def host(library: Library, tmp_path: Path, bucket: str) -> Iterator[Callable[[int, int], Host]]:
     """A library of this many files that are all in the bucket, among this many older objects.
 
     The server finds the objects on its own disk when it starts: uploading them one by one would take a minute.
     """
 
-    def make(files: int, history: int) -> Scene:
+    def make(files: int, history: int) -> Host:
         library.add([50] * files, thumbnails=0)
-        server = S3Server(tmp_path / "leapfrog")
+        server = S3Server(tmp_path / "server")
         folder = server.buckets / bucket
         custody = Custody(library.media_path, folder)
         custody.take_stock()
         for path in custody.known:
-            place(folder / path, (library.media_path / path).read_bytes())
+            write(folder / path, (library.media_path / path).read_bytes())
         dice = random.Random("history")
         for dummy in range(history):
             name = "".join(dice.choices(string.ascii_letters, k=24))
-            place(folder / "local_content" / name[:2] / name[2:4] / name[4:], b"history")
+            write(folder / "local_content" / name[:2] / name[2:4] / name[4:], b"history")
         proxy = running.enter_context(WireProxy(running.enter_context(server).endpoint_url))
         engine = Engine(library, {**server.connection(bucket), "endpoint_url": proxy.endpoint_url})
-        return Scene(engine, custody, proxy)
+        return Host(engine, custody, proxy)
 
     with ExitStack() as running:
         yield make
 
 
-def place(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 
@@ -69,8 +69,8 @@ def place(path: Path, content: bytes) -> None:
     [(1, HISTORY), (5, HISTORY), (400, HISTORY), (3000, 0), (1500, 1500), (0, 500)],
     ids=["one of many", "sparse", "huge history", "dense", "half and half", "nothing to do"],
 )
-def test_list_requests(scene: Callable[[int, int], Scene], files: int, history: int) -> None:
-    made = scene(files, history)
+def test_list_requests(host: Callable[[int, int], Host], files: int, history: int) -> None:
+    made = host(files, history)
     outcome = made.engine.run()
     lists = made.lists_of(outcome)
     objects = files + history
@@ -99,7 +99,7 @@ def test_no_request_for_files_that_stay(library: Library, engine: Engine, custod
     """Orphans, recent media and remote media that is excluded cost no request."""
     library.add([50] * 20, thumbnails=1, age_days=30, used_days=0)
     for number in range(20):
-        library.place(f"orphan{number:018d}")
+        library.write(f"orphan{number:018d}")
     custody.take_stock()
     engine.offload["older_than"] = "1d"
     outcome = engine.run()

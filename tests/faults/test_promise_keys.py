@@ -45,10 +45,10 @@ def test_odd_names(kind: str, prefix: str, make_library: Callable[[str], Library
     library = make_library(kind)
     for origin in (*ORIGINS, *NEIGHBOURS):
         for identifier in IDENTIFIERS if origin == ORIGINS[0] else IDENTIFIERS[:2]:
-            library.place(identifier, origin, size=100)
+            library.write(identifier, origin, size=100)
             library.add_remote_row(origin, identifier, 100)
     for identifier in IDENTIFIERS:
-        library.place(identifier, size=100)
+        library.write(identifier, size=100)
         library.add_row(identifier, 100)
     custody = Custody(library.media_path, s3.buckets / bucket, prefix)
     custody.take_stock()
@@ -79,10 +79,10 @@ def test_random_names(library: Library, engine: Engine, custody: Custody, wire: 
         if any(part in (".", "..") for part in (identifier[:2], identifier[2:4], identifier[4:])):
             continue
         if dice.random() < 0.5:
-            library.place(identifier, origin, size=50)
+            library.write(identifier, origin, size=50)
             library.add_remote_row(origin, identifier, 50)
         else:
-            library.place(identifier, size=50)
+            library.write(identifier, size=50)
             library.add_row(identifier, 50)
     custody.take_stock()
     engine.offload["delete_local"] = False

@@ -128,7 +128,7 @@ def test_config_that_others_can_read(filled: Library, engine: Engine, custody: C
 
 
 def test_the_report(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
-    filled.place("orphanorphan", thumbnails=0)
+    filled.write("orphanorphan", thumbnails=0)
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
     report = outcome.report

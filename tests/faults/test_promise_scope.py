@@ -30,7 +30,7 @@ def test_previews_of_links_are_never_moved(library: Library, engine: Engine, cus
 
 def test_orphans_stay_and_are_counted(library: Library, engine: Engine, custody: Custody) -> None:
     library.add([1000] * 3, thumbnails=0)
-    orphans = [*library.place("orphanorphan", thumbnails=2).paths, *library.place("orphan12", "lost.example").paths]
+    orphans = [*library.write("orphanorphan", thumbnails=2).paths, *library.write("orphan12", "lost.example").paths]
     custody.take_stock()
     outcome = engine.run()
     assert (outcome.status, outcome.skipped("orphan")) == (0, len(orphans)), outcome.errors

@@ -101,7 +101,7 @@ def fill(side: Side) -> list[Item]:
     library.add([700] * 3, thumbnails=1, url_cache="https://example.org/")
     library.put("url_cache/2026-01-01/abcdef", b"preview")
     for number in range(5):
-        library.place(f"orphanorphan{number}", "remote.example" if number % 2 else "")
+        library.write(f"orphanorphan{number}", "remote.example" if number % 2 else "")
         library.add_row(f"gonegonegone{number}", 700)
     for item in items[:3]:
         if len(item.paths) > 1:

@@ -61,7 +61,7 @@ rgw = _fixture_of(Rgw, tls=True)
 rclone = _fixture_of(Rclone)
 
 
-class Place(NamedTuple):
+class Endpoint(NamedTuple):
     """A server and how to reach it."""
 
     store: Store
@@ -70,28 +70,28 @@ class Place(NamedTuple):
 
 # Bytes. So large that the engine always sends it in parts.
 IN_PARTS = 65 * MIB
-# Whether it is reached over TLS.
-PLACES = ("seaweedfs", "juicefs", "juicefs_etags", "rgw", "rgw_tls")
+# Those that end in _tls are reached over TLS.
+ENDPOINTS = ("seaweedfs", "juicefs", "juicefs_etags", "rgw", "rgw_tls")
 
 
-@pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest) -> Place:
-    """Every one in turn, or those that a test names: parametrize("place", [...], indirect=True)."""
+@pytest.fixture(params=ENDPOINTS)
+def endpoint(request: pytest.FixtureRequest) -> Endpoint:
+    """Every one in turn, or those that a test names: parametrize("endpoint", [...], indirect=True)."""
     fixture, _tls, rest = request.param.partition("_tls")
     assert not rest
-    return Place(request.getfixturevalue(fixture), bool(_tls))
+    return Endpoint(request.getfixturevalue(fixture), bool(_tls))
 
 
-class Scene:
+class Host:
     """A host with a library, a bucket of its own, the engine configured for both, and a Custody."""
 
-    def __init__(self, library: Library, place: Place, customer_key: str | None = None, prefix: str = "") -> None:
+    def __init__(self, library: Library, endpoint: Endpoint, customer_key: str | None = None, prefix: str = "") -> None:
         self.library = library
-        self.store = place.store
+        self.store = endpoint.store
         self.bucket = library.bucket
-        self.client = place.store.client(tls=place.tls)
+        self.client = endpoint.store.client(tls=endpoint.tls)
         self.client.create_bucket(Bucket=self.bucket)
-        settings = place.store.connection(self.bucket, tls=place.tls)
+        settings = endpoint.store.connection(self.bucket, tls=endpoint.tls)
         self.engine = Engine(library, {**settings, **({"prefix": prefix} if prefix else {})})
         if customer_key:
             self.engine.s3["sse_customer_key"] = customer_key
@@ -112,34 +112,34 @@ class Scene:
         assert self.custody.on_disk() == self.custody.known
 
 
-MakeScene = Callable[..., Scene]
+MakeHost = Callable[..., Host]
 
 
 @pytest.fixture
-def make_scene(request: pytest.FixtureRequest) -> Iterator[MakeScene]:
-    """make_scene(place, customer_key=None, prefix="") on a new host with rows in SQLite and in a new bucket."""
+def make_host(request: pytest.FixtureRequest) -> Iterator[MakeHost]:
+    """make_host(endpoint, customer_key=None, prefix="") on a new host with rows in SQLite and in a new bucket."""
     with shared_directory() as directory:
 
-        def make(place: Place, customer_key: str | None = None, prefix: str = "") -> Scene:
+        def make(endpoint: Endpoint, customer_key: str | None = None, prefix: str = "") -> Host:
             below = directory / f"host-{next(_host_numbers)}"
             below.mkdir()
             below.chmod(0o755)
             database = SqliteDatabase(below / "homeserver.db")
             library = Library(below, database, f"media-{next(_bucket_numbers)}", request.node.name)
             library.own(below, database.path)
-            return Scene(library, place, customer_key, prefix)
+            return Host(library, endpoint, customer_key, prefix)
 
         yield make
 
 
 @pytest.fixture
-def scene(make_scene: MakeScene, place: Place) -> Scene:
-    return make_scene(place)
+def host(make_host: MakeHost, endpoint: Endpoint) -> Host:
+    return make_host(endpoint)
 
 
 @pytest.fixture
-def wire(scene: Scene) -> Iterator[WireProxy]:
+def wire(host: Host) -> Iterator[WireProxy]:
     """A proxy through which the engine connects from here on; http only."""
-    with WireProxy(scene.engine.s3["endpoint_url"]) as proxy:
-        scene.engine.s3["endpoint_url"] = proxy.endpoint_url
+    with WireProxy(host.engine.s3["endpoint_url"]) as proxy:
+        host.engine.s3["endpoint_url"] = proxy.endpoint_url
         yield proxy

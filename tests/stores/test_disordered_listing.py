@@ -8,18 +8,18 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from conftest import Scene
+from conftest import Host
 
-pytestmark = pytest.mark.parametrize("place", ["seaweedfs"], indirect=True)
+pytestmark = pytest.mark.parametrize("endpoint", ["seaweedfs"], indirect=True)
 # Originals, each with a thumbnail.
 MANY = 520
 FEW = 40
 SIZE = 5000
 
 
-def test_media_that_a_listing_leaves_out(scene: Scene) -> None:
+def test_media_that_a_listing_leaves_out(host: Host) -> None:
     """All of it is in the bucket. 20 empty thumbnails, 20 of the right length, 20 originals without a sha256."""
-    library, custody = scene.library, scene.custody
+    library, custody = host.library, host.custody
     library.add([50] * MANY, origin="example.com", thumbnails=1, with_sha256=False)
     items = library.add([SIZE] * FEW, origin="example.com.au", thumbnails=1, with_sha256=False)
     custody.take_stock()
@@ -28,7 +28,7 @@ def test_media_that_a_listing_leaves_out(scene: Scene) -> None:
     listed = custody.listed()
     assert sorted(listed) == sorted(good)
     assert listed != sorted(listed), "this SeaweedFS lists in the order of keys: the test proves nothing"
-    page = scene.client.list_objects_v2(Bucket=scene.bucket)["Contents"]
+    page = host.client.list_objects_v2(Bucket=host.bucket)["Contents"]
     assert len(page) == 1000 < len(listed)
 
     damaged: dict[str, bytes] = {}
@@ -40,7 +40,7 @@ def test_media_that_a_listing_leaves_out(scene: Scene) -> None:
     for path, content in damaged.items():
         library.rewrite(path, content)
     written = custody.modified()
-    outcome = scene.engine.run()
+    outcome = host.engine.run()
 
     in_bucket = custody.in_bucket()
     overwritten = [path for path in good if in_bucket.get(path) != good[path]]

@@ -64,8 +64,8 @@ def upload(client: Client, facts: dict[str, Any], count: int, remote: int, seed:
         cache = RemoteMediaCache(facts)
         for number in range(remote):
             width, height = SIZES[number % len(SIZES)]
-            placed = cache.place(ORIGINS[number % len(ORIGINS)], f"{seed} remote {number}", width, height)
-            made.append(with_thumbnails(client, {"local": False, **placed}, width, height))
+            added = cache.add(ORIGINS[number % len(ORIGINS)], f"{seed} remote {number}", width, height)
+            made.append(with_thumbnails(client, {"local": False, **added}, width, height))
     return made
 
 

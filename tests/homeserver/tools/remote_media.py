@@ -31,7 +31,7 @@ class RemoteMediaCache:
         self._user = str(facts["user"])
         self._database = psycopg2.connect(**facts["database"])
 
-    def place(self, origin: str, seed: str, width: int, height: int) -> dict[str, Any]:
+    def add(self, origin: str, seed: str, width: int, height: int) -> dict[str, Any]:
         """Write one remote picture and its thumbnails; return the entry for the list of `media.py`."""
         source = random.Random(seed)
         media_id, filesystem_id = random_id(source), random_id(source)
