@@ -120,7 +120,7 @@ def test_killed_again_and_again(
                 done_first = dice.random() < 0.5
                 struck += scene.kill_at_request(wire, dice.randrange(SMALL), Exchange.forward if done_first else None)
             custody.assert_nothing_lost()
-        assert struck == kills, f"only {struck} of {kills} kills struck a run under way"
+        assert struck == kills, f"only {struck} of {kills} kills hit an active run"
         _finish_and_compare(engine.run(), custody)
 
 

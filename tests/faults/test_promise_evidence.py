@@ -371,7 +371,7 @@ def test_a_damaged_large_file_is_aborted_before_it_becomes_an_object(
     assert wire.count("AbortMultipartUpload", re.escape(item.original)) == 1
 
 
-@pytest.mark.parametrize("verifies", [True, False], ids=["verifies", "hands back"])
+@pytest.mark.parametrize("verifies", [True, False], ids=["verifies", "accepts any"])
 def test_a_checksum_replaces_the_md5_only_where_the_server_verifies_it(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, verifies: bool
 ) -> None:
@@ -410,7 +410,7 @@ def test_a_checksum_replaces_the_md5_only_where_the_server_verifies_it(
     custody.assert_all_moved()
 
 
-@pytest.mark.parametrize("damages", [False, True], ids=["takes it", "damages it"])
+@pytest.mark.parametrize("damages", [False, True], ids=["stores it", "damages it"])
 def test_an_upload_whose_checksum_the_server_does_not_return_is_compared_in_other_ways(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, damages: bool
 ) -> None:

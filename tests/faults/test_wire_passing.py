@@ -24,7 +24,7 @@ from wire_proxy import ABORT, COMPLETE, CREATE, GET, HEAD, LIST, PART, PUT, Act,
 
 ON_ANY_REQUEST = {
     "500": refuse(500, "InternalError"),
-    "500 without a word": refuse(500),
+    "500 without a body": refuse(500),
     "502": refuse(502),
     "503 SlowDown": refuse(503, "SlowDown"),
     "504": refuse(504),

@@ -140,7 +140,7 @@ def test_a_response_that_is_too_slow(
     custody.assert_all_moved()
 
 
-def test_a_low_bandwidth_limit_is_no_fault(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_our_low_limit_ends_no_request(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
     """With our own limit a part takes longer than a response may be silent."""
     library.add([3 * MIB] * 2, thumbnails=0)
     custody.take_stock()

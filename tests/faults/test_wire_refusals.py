@@ -25,7 +25,7 @@ def filled(library: Library, custody: Custody) -> Library:
 ONE_OBJECT = {
     "archived": (403, "InvalidObjectState"),
     "denied": (403, "AccessDenied"),
-    "without a word": (403, ""),
+    "no error document": (403, ""),
     "KMS key": (400, "KMS.DisabledException"),
     "setting": (400, "InvalidRequest"),
     "conflict": (409, "SomethingNew"),

@@ -22,7 +22,7 @@ def test_archived_objects_are_no_copies(others: int, host: Host) -> None:
     outcome = host.engine.run()
     on_disk = host.custody.on_disk()
     unlinked = [path for path in archived if path not in on_disk]
-    assert not unlinked, f"{len(unlinked)} of {len(archived)} files went although their objects are archived"
+    assert not unlinked, f"{len(unlinked)} of {len(archived)} files were removed although their objects are archived"
     assert (outcome.status, outcome.failed_paths) == (1, sorted(archived)), outcome.errors
     for path, reason in outcome.failures.items():
         assert "GLACIER" in reason or "DEEP_ARCHIVE" in reason or "archive" in reason, (path, reason)

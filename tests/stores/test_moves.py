@@ -75,7 +75,7 @@ def test_killed_at_random_instants(host: Host) -> None:
         host.custody.assert_nothing_lost()
         if not host.custody.on_disk():
             fill(host, dice, large=())
-    assert struck, f"no kill struck a run under way in {time.monotonic() - began:.1f} s"
+    assert struck, f"no kill hit an active run in {time.monotonic() - began:.1f} s"
     outcome = host.engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
     host.custody.assert_all_moved()
