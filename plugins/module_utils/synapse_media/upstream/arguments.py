@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of the commands `migrate` and `prepare`; their code is imported only when one of them runs."""
+"""The options of the verbs `migrate` and `prepare`; what does the work is imported only where one of them is chosen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser], comm
     migrate = add_verb(verbs, "migrate", command, "move media to the bucket with upstream's script")
     add_output(migrate, progress="show progress bars (default: on a terminal)", progress_default=sys.stderr.isatty())
     migrate.set_defaults(function=_migrate)
-    by_hand = add_verb(verbs, "prepare", command, "create the files that the script needs in the state directory")
+    by_hand = add_verb(verbs, "prepare", command, "make the files that the script needs in the state directory")
     by_hand.set_defaults(function=_prepare)
 
 

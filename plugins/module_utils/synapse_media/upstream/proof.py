@@ -77,7 +77,11 @@ class Prover:
         for batch in in_batches(self._plan.files(ABSENT), _BATCH):
             found = [(file, self._head(file)) for file in batch]
             self._plan.set_states(
-                [(file.path, self._state(file, hit, failures)) for file, hit in found if hit.remote is not None]
+                [
+                    (file.path, self._state(file, response, failures))
+                    for file, response in found
+                    if response.remote is not None
+                ]
             )
         return failures
 
