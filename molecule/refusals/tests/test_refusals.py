@@ -17,7 +17,7 @@ def settings(**values):
 
 WRONG_SETTINGS = {
     "no bucket": (settings(bucket=""), ["synapse_s3_bucket"]),
-    "an endpoint without a scheme": (settings(endpoint_url="127.0.0.1:9000"), ["synapse_s3_endpoint_url", "https://"]),
+    "endpoint without scheme": (settings(endpoint_url="127.0.0.1:9000"), ["synapse_s3_endpoint_url", "https://"]),
     "half a key pair": (settings(secret_access_key=""), ["synapse_s3_access_key_id", "synapse_s3_secret_access_key"]),
     "the other half of a key pair": (
         settings(access_key_id=""),
@@ -27,44 +27,44 @@ WRONG_SETTINGS = {
         settings(access_key_id="", secret_access_key=""),
         ["synapse_s3_access_key_id", "synapse_s3_use_instance_role"],
     ),
-    "a storage class that the provider does not accept": (
+    "a storage class that the provider does not take": (
         settings(storage_class="GLACIER_IR"),
         ["synapse_s3_storage_class", "STANDARD_IA"],
     ),
-    "a storage class that only the script accepts": (
+    "a storage class that only the script takes": (
         settings(storage_class="ONEZONE_IA"),
         ["synapse_s3_storage_class", "STANDARD_IA"],
     ),
-    "an invalid addressing style": (settings(addressing_style="dns"), ["synapse_s3_addressing_style", "virtual"]),
+    "an addressing style that is none": (settings(addressing_style="dns"), ["synapse_s3_addressing_style", "virtual"]),
     "a bucket that does not exist": (settings(bucket="no-such-bucket"), ["synapse_s3_bucket", "no-such-bucket"]),
-    "a wrong secret": (settings(secret_access_key="wrong"), ["synapse_s3_secret_access_key"]),
-    "an unknown key": (settings(access_key_id="nobody"), ["synapse_s3_access_key_id"]),
+    "a secret that is refused": (settings(secret_access_key="wrong"), ["synapse_s3_secret_access_key"]),
+    "a key that is refused": (settings(access_key_id="nobody"), ["synapse_s3_access_key_id"]),
     "keys that may not write": (settings(endpoint_url="http://127.0.0.1:9001"), ["Writing to the bucket", "read-only"]),
-    "an endpoint without a server": (settings(endpoint_url="http://127.0.0.1:9"), ["synapse_s3_endpoint_url"]),
+    "an endpoint where nothing listens": (settings(endpoint_url="http://127.0.0.1:9"), ["synapse_s3_endpoint_url"]),
     "an endpoint that is no S3 server": (settings(endpoint_url="http://127.0.0.1:8008"), ["synapse_s3_endpoint_url"]),
-    "an age that is not a duration": (settings(migrate_older_than="1 day"), ["synapse_s3_migrate_older_than", "1d"]),
-    "a grace period that is not a duration": (settings(migrate_grace="60"), ["synapse_s3_migrate_grace", "1d"]),
-    "a shard group without the host": (
+    "an age that is no duration": (settings(migrate_older_than="1 day"), ["synapse_s3_migrate_older_than", "1d"]),
+    "a grace period that is no duration": (settings(migrate_grace="60"), ["synapse_s3_migrate_grace", "1d"]),
+    "a group that shares the media and lacks the host": (
         settings(migrate_shard_group="no-such-group"),
         ["synapse_s3_migrate_shard_group", "no-such-group"],
     ),
-    "a metrics file that Synapse's user may not write": (
+    "metrics where Synapse's user may not write": (
         settings(migrate_metrics_file="/root/metrics/synapse-s3.prom"),
         ["synapse_s3_migrate_metrics_file", "/root/metrics", "setfacl"],
     ),
-    "a metrics file for upstream's script, which writes none": (
+    "metrics of upstream's script, which has none": (
         settings(migrate_engine="s3_media_upload", migrate_metrics_file="/tmp/synapse-s3.prom"),
         ["synapse_s3_migrate_metrics_file", "media_offload"],
     ),
-    "an invalid systemd schedule": (
+    "a schedule that systemd does not take": (
         settings(migrate_schedule="nightly at five"),
         ["synapse_s3_migrate_schedule"],
     ),
-    "a missing Synapse": (
+    "a Synapse that is not there": (
         settings(synapse_service="no-such-synapse.service"),
         ["synapse_s3_synapse_service"],
     ),
-    "a shared system directory as the configuration directory": (
+    "a configuration directory that is everybody's": (
         settings(config_dir="/etc"),
         ["synapse_s3_config_dir", "top-level"],
     ),
@@ -72,21 +72,21 @@ WRONG_SETTINGS = {
         settings(config_dir="/etc/matrix-synapse"),
         ["synapse_s3_config_dir", "/etc/matrix-synapse/ of Synapse"],
     ),
-    "a home directory as the configuration directory": (
+    "a configuration directory that is somebody's home": (
         settings(config_dir="/home/alice"),
         ["synapse_s3_config_dir"],
     ),
-    "a configuration directory with files of other programs": (
+    "a configuration directory with files of somebody else's": (
         settings(config_dir="/etc/postgresql"),
         ["synapse_s3_config_dir", "not of the collection"],
     ),
-    "a program directory that contains Synapse": (
+    "a directory of the program in which Synapse lies": (
         settings(migrate_install_dir="/opt/synapse"),
         ["synapse_s3_migrate_install_dir", "/opt/synapse/venv/ of Synapse"],
     ),
-    "an instance name that is a path": (settings(instance="../x"), ["synapse_s3_instance", "'blue'"]),
+    "an instance whose name leads elsewhere": (settings(instance="../x"), ["synapse_s3_instance", "'blue'"]),
     "a URL of Synapse without a scheme": (settings(synapse_url="127.0.0.1:8008"), ["synapse_s3_synapse_url", "unix:"]),
-    "a missing media path": (settings(media_path="/no/such/media"), ["synapse_s3_media_path"]),
+    "a media path that is not there": (settings(media_path="/no/such/media"), ["synapse_s3_media_path"]),
 }
 
 OTHER_PROVIDER = """
@@ -98,10 +98,10 @@ media_storage_providers:
 """
 
 WRONG_CONFIGURATIONS = {
-    "a Synapse without local media storage": ("enable_local_media_storage: false\n", ["enable_local_media_storage"]),
+    "media kept in S3 alone": ("enable_local_media_storage: false\n", ["enable_local_media_storage"]),
     "a process without the media repository": ("enable_media_repo: false\n", ["enable_media_repo"]),
     "another bucket in Synapse's configuration": (OTHER_PROVIDER, ["another-bucket", "synapse_s3_bucket"]),
-    "a repeated key": ("media_storage_providers: []\nmedia_storage_providers: []\n", ["media_storage_providers"]),
+    "the key twice": ("media_storage_providers: []\nmedia_storage_providers: []\n", ["media_storage_providers"]),
     "a list on one line": ("media_storage_providers: [{module: some.Module}]\n", ["media_storage_providers"]),
 }
 
