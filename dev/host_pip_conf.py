@@ -15,8 +15,7 @@ PASSED_ON = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout",
 
 
 def host_settings() -> dict[str, str]:
-    """pip's settings without their section; pip lists them in rising precedence, except the environment's, which win.
-    """
+    """pip's settings without section; pip lists them by rising precedence, except the environment's, which win."""
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
     ).stdout

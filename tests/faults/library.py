@@ -47,8 +47,7 @@ class Library(MediaHost):
         url_cache: str | None = None,
         with_sha256: bool = True,
     ) -> list[Item]:
-        """Media of these sizes: files as old as `age_days`, rows last used `used_days` ago (by default the same age).
-        """
+        """Media of these sizes: files as old as `age_days`, rows last used `used_days` ago (default: the same)."""
         items: list[Item] = []
         rows: list[tuple[Any, ...]] = []
         for size in sizes:

@@ -1,5 +1,4 @@
-"""Stopped by a signal, or refused by the lock: the state is consistent, and no unfinished upload is left in the bucket.
-"""
+"""Stopped by a signal, or refused by the lock: the state is consistent, and no unfinished upload is left."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""How long the engine waits: long for a server that throttles, and no longer than necessary for one that always fails.
-"""
+"""How long the engine waits: long for a server that throttles, no longer than necessary for one that always fails."""
 
 from __future__ import annotations
 
@@ -88,9 +87,7 @@ def test_throttling_that_lasts_longer_than_all_attempts(
 
 
 @pytest.mark.usefixtures("filled")
-def test_no_request_is_sent_during_retry_after(
-    engine: Engine, wire: WireProxy, custody: Custody
-) -> None:
+def test_no_request_is_sent_during_retry_after(engine: Engine, wire: WireProxy, custody: Custody) -> None:
     engine.offload["concurrency"] = 4
     throttle = Throttle(0.05, refusal(503, "SlowDown", Retry_After="5"))
     wire.add(PUT, throttle)

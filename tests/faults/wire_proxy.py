@@ -118,8 +118,7 @@ Act = Callable[[Exchange], None]
 
 @dataclass
 class Fault:
-    """Applies to requests of an operation ("" for all) with a matching key: not the first `skip`, and at most `times`.
-    """
+    """Applies to requests of an operation ("" for all) with a matching key: not the first `skip`, at most `times`."""
 
     act: Act
     operation: str = ""

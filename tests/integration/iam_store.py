@@ -1,5 +1,4 @@
-"""moto as an S3 server with users and policies: it checks the signature and permissions of each request, as AWS does.
-"""
+"""moto as an S3 server with users and policies: it checks signature and permissions of each request, as AWS does."""
 
 from __future__ import annotations
 

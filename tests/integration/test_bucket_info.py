@@ -116,9 +116,7 @@ def test_wrong_setting_is_named(
         ({"ca_bundle": "/absent.pem"}, "synapse_s3_ca_bundle"),
     ],
 )
-def test_invalid_setting_is_refused_before_any_request(
-    bucket: str, changes: dict[str, str], setting: str
-) -> None:
+def test_invalid_setting_is_refused_before_any_request(bucket: str, changes: dict[str, str], setting: str) -> None:
     nowhere = {"endpoint_url": "http://127.0.0.1:1", "access_key_id": "id", "secret_access_key": "secret"}
     assert setting in refused("bucket_info", {"bucket": bucket, **nowhere, **changes})["msg"]
 

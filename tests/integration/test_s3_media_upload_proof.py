@@ -206,8 +206,7 @@ def test_etag_that_is_not_a_digest_and_other_bytes(
 
 @pytest.mark.parametrize("part_mib", [8, 5, 7.5], ids=["boto3's parts", "other parts", "unknown parts"])
 def test_multipart_etag(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy, part_mib: float) -> None:
-    """The ETag is computed here as S3 does, since this server gives plain MD5s; for unusual part sizes bytes are read.
-    """
+    """The ETag is computed here as S3 does, since this server gives plain MD5s; unusual part sizes need the bytes."""
     large = sqlite_host.add_local(size=18 * MIB, thumbnails=0).paths[0]
     assert sqlite_host.run("update-db")["rows_synced"] == 1
     assert sqlite_host.upload(s3)["files_uploaded"] == 1

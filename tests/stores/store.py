@@ -1,5 +1,4 @@
-"""What the tests need from every S3 server: start, stop, a bucket, the engine's settings for it, an independent client.
-"""
+"""What tests need from every S3 server: start, stop, a bucket, the engine's settings for it, an independent client."""
 
 from __future__ import annotations
 

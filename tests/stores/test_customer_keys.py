@@ -116,8 +116,7 @@ def test_a_policy_that_demands_a_key(endpoint: Endpoint, make_host: MakeHost) ->
 @pytest.mark.parametrize("endpoint", ["rclone"], indirect=True)
 @pytest.mark.parametrize("size", [19_000, IN_PARTS], ids=["PutObject", "CreateMultipartUpload"])
 def test_a_server_that_ignores_the_key(size: int, host: Host, wire: WireProxy) -> None:
-    """It responds with 200 and stores the content unencrypted; only the missing algorithm in its response shows that.
-    """
+    """It responds with 200 and stores the content unencrypted; only the missing algorithm in its response shows it."""
     host.engine.s3["sse_customer_key"] = KEY
     host.engine.offload["concurrency"] = 4
     host.library.add([size], thumbnails=0)

@@ -38,9 +38,7 @@ def as_if_begun(days_ago: float, but_for: Collection[str] = ()) -> Act:
 
 
 def unfinished(host: Host) -> list[str]:
-    return sorted(
-        upload["Key"] for upload in host.client.list_multipart_uploads(Bucket=host.bucket).get("Uploads", [])
-    )
+    return sorted(upload["Key"] for upload in host.client.list_multipart_uploads(Bucket=host.bucket).get("Uploads", []))
 
 
 def killed_in_an_upload(host: Host, wire: WireProxy) -> str:

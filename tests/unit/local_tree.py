@@ -56,8 +56,7 @@ def file_at(root: Path, key: str) -> LocalFile:
 
 
 def remove_batch(root: str, files: Sequence[tuple[LocalFile, Identity]], grace: float = 0.0) -> list[Removed]:
-    """Return the outcome of each file, in the given order; directories changed by others within `grace` seconds stay.
-    """
+    """Return the outcome of each file, in their order; directories changed by others within `grace` seconds stay."""
     told: dict[str, Removed] = {}
 
     def tell(proven: Proven, outcome: Removed) -> None:
@@ -88,8 +87,7 @@ def open_descriptors() -> int:
 
 @contextmanager
 def store_of_an_ordinary_user() -> Iterator[Path]:
-    """Yield a media store owned by a user other than root, so that file permissions apply; the test runs as that user.
-    """
+    """Yield a media store of a user other than root, so that file permissions apply; the test runs as that user."""
     with tempfile.TemporaryDirectory() as name:
         if os.geteuid() != 0:
             yield Path(name)

@@ -145,9 +145,7 @@ def test_each_kind_of_listener_is_checked(servers: list[Server], tmp_path: Path,
     assert servers[0].asked == ["/health"]
 
 
-def test_behind_a_proxy_without_health_the_client_api_is_checked(
-    servers: list[Server], tmp_path: Path
-) -> None:
+def test_behind_a_proxy_without_health_the_client_api_is_checked(servers: list[Server], tmp_path: Path) -> None:
     servers.append(Server(WITHOUT_HEALTH))
     asked = ask(tmp_path, "http://127.0.0.1:9", servers[0].url)
     assert asked.returncode == 0, asked.stdout

@@ -80,9 +80,7 @@ def test_configured_keys_are_not_looked_up_again(monkeypatch: pytest.MonkeyPatch
     assert len(store.requests) == 1
 
 
-def test_many_refused_objects_look_keys_up_once(
-    monkeypatch: pytest.MonkeyPatch, without_keys: dict[str, str]
-) -> None:
+def test_many_refused_objects_look_keys_up_once(monkeypatch: pytest.MonkeyPatch, without_keys: dict[str, str]) -> None:
     use(monkeypatch, "old", "new", *[f"newer-{number}" for number in range(20)])
 
     async def main(s3: S3, client: Client, loop: Loop) -> None:

@@ -2,8 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Only empty directories that nobody else changed lately are removed, whether this run or an earlier one emptied them.
-"""
+"""Only empty directories that nobody else changed lately are removed, whichever run emptied them."""
 
 from __future__ import annotations
 
@@ -364,9 +363,7 @@ def test_no_concurrent_write_is_lost(tmp_path: Path, loop: Loop, seed: int) -> N
     assert set(outcomes) <= {"deleted", "changed", "vanished"}
 
 
-def test_a_kill_between_unlink_and_rmdir(
-    tmp_path: Path, loop: Loop, removals: Removals
-) -> None:
+def test_a_kill_between_unlink_and_rmdir(tmp_path: Path, loop: Loop, removals: Removals) -> None:
     """An empty directory that we changed a moment ago is left; a later run removes it."""
     put(tmp_path, LOCAL_KEY)
     grow_old(tmp_path)

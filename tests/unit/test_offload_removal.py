@@ -222,9 +222,7 @@ def test_a_directory_that_cannot_be_removed_stays_without_an_error() -> None:
         assert everything(root) == ["local_content/", "local_content/Ab/", "local_content/Ab/Cd/"]
 
 
-def test_a_file_that_is_created_during_directory_removal_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_created_during_directory_removal_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, LOCAL_KEY)
     files = [(file, file.identity) for file in walk_all(tmp_path)[0]]
     prune = removal._Remover.prune

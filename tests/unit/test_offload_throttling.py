@@ -292,9 +292,7 @@ def test_patience_counts_from_the_first_error_after_a_success(loop: Loop, monkey
     assert judge("a") is judge("b") is Outcome.RETRY
 
 
-def test_a_server_that_was_reached_before_is_waited_for(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_was_reached_before_is_waited_for(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     retries = Retries(loop, ("put", "list"), patience=600)
     away = Fault("nobody listens")

@@ -91,9 +91,7 @@ def test_each_shard_has_its_own_empty_directories(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["empty directories", "fifos"])
-def test_a_window_is_bounded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+def test_a_window_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     monkeypatch.setattr(windows, "_MOST_OTHERS", 50)
     for number in range(175):
         directory = tmp_path / f"local_content/{number // 10:02}/{number % 10:02}"

@@ -191,8 +191,7 @@ S3_ENTRIES = [
 
 @st.composite
 def flow_files(draw: st.DrawFn) -> str:
-    """Return a file in braces, or a list in brackets among lines, with comments, anchors, tabs, repeated keys and more.
-    """
+    """Return a file in braces, or a list in brackets among lines, with comments, anchors, tabs, doubled keys, etc."""
     others_there = draw(
         st.lists(st.sampled_from(["{module: one}", '{"module": "two"}', "module: three", "&m {a: b}"]), max_size=3)
     )

@@ -57,8 +57,7 @@ def test_every_picture_can_be_downloaded(homeserver, migrated, manifest):
 
 
 def test_media_that_is_local_again_is_moved_again(homeserver, migrated, before, manifest):
-    """Synapse writes a file again when it needs the original for a thumbnail; upstream's list ignores it from then on.
-    """
+    """Synapse writes a file again when it needs the original for a thumbnail; upstream's list ignores it then."""
     path = sorted(path for path in before if path.startswith("local_content/"))[0]
     media = f"{homeserver.facts['media_store_path']}/{path}"
     stored = homeserver.object_path(f"molecule/{path}")

@@ -1,8 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection's own engine on a host: it repairs objects, makes dry runs, shows progress, writes metrics, and stops.
-"""
+"""The collection's own engine on a host: repairs, dry runs, progress, metrics, and a clean stop."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Off means removed, and nothing else is changed. The scenario has turned the timer off; the rest is turned off here.
-"""
+"""Off means removed; nothing else is changed. The scenario has turned the timer off, the tests turn off the rest."""
 
 from __future__ import annotations
 

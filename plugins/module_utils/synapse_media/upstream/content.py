@@ -32,8 +32,7 @@ class ReadBackError(Exception):
 
 
 def equal(path: str, planned: PlannedFile, remote: RemoteObject, read_back: ReadBack) -> bool:
-    """Raises FileChangedError or OSError if the file cannot be relied on, ReadBackError if the object cannot be read.
-    """
+    """Raises FileChangedError or OSError if the file is not reliable, ReadBackError if the object cannot be read."""
     if remote.size != planned.size:
         return False
     with _open_as_planned(path, planned) as file:

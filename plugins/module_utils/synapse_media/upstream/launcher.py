@@ -128,8 +128,7 @@ def _end_with_parent() -> None:
 
 
 def _keep_directories(root: str) -> None:
-    """Synapse cannot create media_store again if it may not write to the parent directory, so pruning stops below it.
-    """
+    """Synapse cannot create media_store again if it may not write to the parent directory, so removal stops there."""
 
     def removedirs(name: str) -> None:
         directory = Path(name)

@@ -57,8 +57,7 @@ def find_by_head(client: Any, bucket: str, key: str, sse: dict[str, str]) -> Rem
 
 
 def _page_from(client: Any, bucket: str, prefix: str, key: str) -> tuple[dict[str, RemoteObject], str | None]:
-    """Return the objects from a key on, and the last key that they answer for; None if they answer for all later keys.
-    """
+    """Return the objects from a key on, and the last key that they answer for; None if for all later keys."""
     # StartAfter is exclusive, so it is the key without its last character, which sorts before it.
     start_after = key[:-1]
     while True:
