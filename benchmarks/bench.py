@@ -1,4 +1,4 @@
-"""What every figure needs: how many rounds, how large, where; and the parts they share."""
+"""Shared by all figures: the number of rounds, the scale, directories, and running the contenders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ ROUNDS_OF_LONG = 3
 
 @dataclass
 class Bench:
-    """`scale` shrinks every number of files, for a trial of the harness; only 1 gives the figures that have goals."""
+    """`scale` multiplies every number of files, for trying the programs; only 1 gives figures that can be compared with
+    goals.
+    """
 
     rounds: int
     scale: float
@@ -41,9 +43,10 @@ class Bench:
             yield Ground(directory, database)
 
     def interleaved(self, contenders: Sequence[tuple[str, Run]], note: Callable[[str, Cost], None]) -> None:
-        """Each contender once a round, each round begun by another one, so that nobody always runs on a warmer host.
+        """Run each contender once a round, starting each round with another one, so that none always runs on a warmer
+        host.
 
-        Where a round takes longer than LONG_ROUND seconds there are at most ROUNDS_OF_LONG.
+        If a round takes longer than LONG_ROUND seconds there are at most ROUNDS_OF_LONG.
         """
         rounds, number = self.rounds, 0
         while number < rounds:
@@ -69,7 +72,7 @@ class Ground:
         give_to_worker(self.home)
 
     def tree(self, count: int, shape: str = "real") -> Tree:
-        """A new tree, and its rows beside those that are there."""
+        """A new tree, with its rows added to the existing ones."""
         tree = Tree(self.directory / f"{shape}-{count}", count, shape)
         self.database.add(tree.directory)
         return tree
@@ -79,7 +82,7 @@ class Ground:
         return measure(store, command, {**environment(store, self.home), **(settings or {})})[0]
 
     def run_engine(self, store: Store, tree: Path, concurrency: int, limit: int = 1800) -> Cost:
-        """The engine's report is in the cost's notes; a run that reports a failed file is no run."""
+        """Run the engine; its report is in the cost's notes. A run that reports a failed file is an error."""
         command = self.engine.command(store, tree, self.database.section(), concurrency=concurrency)
         cost, output = measure(store, command, {**environment(store, self.home), **self.engine.environment}, limit)
         report: dict[str, Any] = json.loads(output)

@@ -1,4 +1,4 @@
-"""Proves the bench store: right answers to two independent clients, and the CPU time that one request costs it."""
+"""Checks the S3 server of the benchmarks: correct responses to two independent clients, and its CPU time a request."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from places import ACCESS_KEY_ID, AWS, BUCKET, SECRET_ACCESS_KEY, need_tools
 from s3_store import Store, load, running_store
 
 BUDGET_US = 100.0
-LISTING_BUDGET_US = 1000.0  # of a page of 1,000 keys: 1 microsecond a key
+LISTING_BUDGET_US = 1000.0  # for a page of 1,000 keys: 1 microsecond a key
 ODD_KEYS = ["a b", "a+b", "a&<b>\"'", "ünïcode/✓", "a/b/c", "a/b/d", "a/e", "z%2Fz", "tilde~", "new\nline"]
 
 
 def check_objects(s3: Any) -> None:
     content = os.urandom(200_000)
     answer = s3.put_object(Bucket=BUCKET, Key="x", Body=content, Metadata={"mtime": "12"}, ContentType="image/png")
-    same("PUT answers the MD5 as ETag", answer["ETag"], f'"{digest(content)}"')
+    same("PUT returns the MD5 as ETag", answer["ETag"], f'"{digest(content)}"')
     head = s3.head_object(Bucket=BUCKET, Key="x")
     same(
-        "HEAD tells size, ETag, type and metadata",
+        "HEAD returns size, ETag, type and metadata",
         (head["ContentLength"], head["ETag"], head["ContentType"], head["Metadata"]),
         (len(content), answer["ETag"], "image/png", {"mtime": "12"}),
     )
-    same("GET gives the bytes", s3.get_object(Bucket=BUCKET, Key="x")["Body"].read(), content)
+    same("GET returns the bytes", s3.get_object(Bucket=BUCKET, Key="x")["Body"].read(), content)
     for asked, part in (("5-9", content[5:10]), ("199990-", content[-10:]), ("-7", content[-7:])):
         ranged = s3.get_object(Bucket=BUCKET, Key="x", Range=f"bytes={asked}")
         same(f"GET of the range {asked}", (ranged["Body"].read(), ranged["ContentLength"]), (part, len(part)))
@@ -42,12 +42,12 @@ def check_objects(s3: Any) -> None:
     same("CopyObject", s3.get_object(Bucket=BUCKET, Key="copied")["Body"].read(), content)
     wrong = base64.b64encode(bytes(16)).decode()
     same("a wrong Content-MD5 is refused", code_of(s3.put_object, Key="y", Body=b"y", ContentMD5=wrong), "BadDigest")
-    same("HEAD of what is not there", code_of(s3.head_object, Key="y"), "404")
-    same("GET of what is not there", code_of(s3.get_object, Key="y"), "NoSuchKey")
+    same("HEAD of a missing object", code_of(s3.head_object, Key="y"), "404")
+    same("GET of a missing object", code_of(s3.get_object, Key="y"), "NoSuchKey")
     s3.delete_object(Bucket=BUCKET, Key="copied")
     s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "x"}, {"Key": "empty"}, {"Key": "none"}]})
     same("DELETE and DeleteObjects", s3.list_objects_v2(Bucket=BUCKET)["KeyCount"], 0)
-    same("the bucket is there", [entry["Name"] for entry in s3.list_buckets()["Buckets"]], [BUCKET])
+    same("the bucket exists", [entry["Name"] for entry in s3.list_buckets()["Buckets"]], [BUCKET])
     s3.head_bucket(Bucket=BUCKET)
     s3.get_bucket_location(Bucket=BUCKET)
 
@@ -82,7 +82,7 @@ def check_multipart(s3: Any) -> None:
     upload = s3.create_multipart_upload(Bucket=BUCKET, Key="parts", Metadata={"a": "b"})["UploadId"]
     place = {"Bucket": BUCKET, "Key": "parts", "UploadId": upload}
     tags = [s3.upload_part(**place, PartNumber=n, Body=part)["ETag"] for n, part in enumerate(parts, 1)]
-    same("UploadPart answers the MD5 as ETag", tags, [f'"{digest(part)}"' for part in parts])
+    same("UploadPart returns the MD5 as ETag", tags, [f'"{digest(part)}"' for part in parts])
     named = [{"PartNumber": n, "ETag": tag} for n, tag in enumerate(tags, 1)]
     wrong = [named[0], {"PartNumber": 2, "ETag": tags[0]}, named[2]]
     same(
@@ -92,7 +92,7 @@ def check_multipart(s3: Any) -> None:
     )
     done = s3.complete_multipart_upload(**place, MultipartUpload={"Parts": named})
     composed = digest(b"".join(bytes.fromhex(digest(part)) for part in parts)) + "-3"
-    same("CompleteMultipartUpload answers the composed ETag", done["ETag"], f'"{composed}"')
+    same("CompleteMultipartUpload returns the composed ETag", done["ETag"], f'"{composed}"')
     read = s3.get_object(Bucket=BUCKET, Key="parts")
     same("its bytes and metadata", (read["Body"].read(), read["Metadata"]), (b"".join(parts), {"a": "b"}))
     upload = s3.create_multipart_upload(Bucket=BUCKET, Key="small")["UploadId"]
@@ -113,12 +113,12 @@ def check_multipart(s3: Any) -> None:
 def check_conditions(s3: Any) -> None:
     once = {"Key": "once", "IfNoneMatch": "*"}
     s3.put_object(Bucket=BUCKET, **once, Body=b"first")
-    same("PUT with If-None-Match: * of what is there", code_of(s3.put_object, **once, Body=b"2"), "PreconditionFailed")
-    same("what was there stays", s3.get_object(Bucket=BUCKET, Key="once")["Body"].read(), b"first")
+    same("PUT with If-None-Match: * of an object", code_of(s3.put_object, **once, Body=b"2"), "PreconditionFailed")
+    same("the existing object stays", s3.get_object(Bucket=BUCKET, Key="once")["Body"].read(), b"first")
     upload = s3.create_multipart_upload(Bucket=BUCKET, Key="once")["UploadId"]
     tag = s3.upload_part(Bucket=BUCKET, Key="once", UploadId=upload, PartNumber=1, Body=b"2")["ETag"]
     complete = {**once, "UploadId": upload, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": tag}]}}
-    same("Complete with it, too", code_of(s3.complete_multipart_upload, **complete), "PreconditionFailed")
+    same("CompleteMultipartUpload, too", code_of(s3.complete_multipart_upload, **complete), "PreconditionFailed")
     s3.abort_multipart_upload(Bucket=BUCKET, Key="once", UploadId=upload)
     s3.delete_object(Bucket=BUCKET, Key="once")
     s3.put_object(Bucket=BUCKET, **once, Body=b"third")
@@ -164,14 +164,14 @@ def check_aws_command(store: Store) -> None:
         (directory / "tree" / "deep" / "small").write_bytes(b"small")
         (directory / "tree" / "large").write_bytes(os.urandom(20 << 20))
         for path in ("deep/small", "large"):
-            # S3 tells whole seconds, so a file of this second would count as newer than its object.
+            # S3 has whole seconds, so a file of this second would count as newer than its object.
             os.utime(directory / "tree" / path, (1767225600, 1767225600))
         aws("sync", str(directory / "tree"), f"s3://{BUCKET}/tree")
         same("aws s3 sync a second time moves nothing", aws("sync", str(directory / "tree"), f"s3://{BUCKET}/tree"), "")
         aws("cp", "--recursive", f"s3://{BUCKET}/tree", str(directory / "back"))
         for path in ("deep/small", "large"):
             back = (directory / "back" / path).read_bytes()
-            same(f"aws s3 cp there and back: {path}", back == (directory / "tree" / path).read_bytes(), True)
+            same(f"aws s3 cp up and down: {path}", back == (directory / "tree" / path).read_bytes(), True)
         aws("rm", "--recursive", f"s3://{BUCKET}/tree")
     same("aws s3 rm", store.listing("tree"), {})
 
@@ -180,7 +180,7 @@ def check_history() -> None:
     wanted = [key for media in history.media(5003) for key in history.keys(*media)]
     with running_store(history=5003) as store:
         found = store.listing()
-        same("the history's names, as history.py has them, in byte order", list(found), sorted(wanted))
+        same("the history's names, equal to history.py's, in byte order", list(found), sorted(wanted))
         same("the history's sizes", {kept.size for kept in found.values()}, {history.SIZE})
 
 

@@ -1,4 +1,4 @@
-"""Proves the bench store's x-amz-checksum-*: kept, composed, combined, and refused where they are wrong."""
+"""Checks x-amz-checksum-* in the S3 server of the benchmarks: stored, composed, combined, and refused if wrong."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMBINATIONS = [
     ("CRC64NVME", "FULL_OBJECT"),
     ("SHA256", "COMPOSITE"),
 ]
-LONG = 2 << 20  # more than the store verifies by itself
+LONG = 2 << 20  # more than the server verifies by default
 
 
 def encoded(name: str, content: bytes) -> str:
@@ -40,7 +40,7 @@ def encoded(name: str, content: bytes) -> str:
 
 
 def check_checksums(s3: Any) -> None:
-    """Against a store with --verify-checksums."""
+    """With a server started with --verify-checksums."""
     for name in COMPUTED:
         _check_put(s3, name)
     for name, kind in COMBINATIONS:
@@ -59,17 +59,17 @@ def _check_put(s3: Any, name: str) -> None:
     field, content = f"Checksum{name}", os.urandom(LONG + 13)
     right = encoded(name, content)
     answer = s3.put_object(Bucket=BUCKET, Key="x", Body=content, ChecksumAlgorithm=name)
-    same(f"PUT answers the {name}", (answer[field], answer["ChecksumType"]), (right, "FULL_OBJECT"))
+    same(f"PUT returns the {name}", (answer[field], answer["ChecksumType"]), (right, "FULL_OBJECT"))
     head = s3.head_object(Bucket=BUCKET, Key="x", ChecksumMode="ENABLED")
-    same(f"HEAD tells the {name} to who asks", (head[field], head["ChecksumType"]), (right, "FULL_OBJECT"))
-    same("and to nobody else", s3.head_object(Bucket=BUCKET, Key="x").get(field), None)
+    same(f"HEAD returns the {name} if requested", (head[field], head["ChecksumType"]), (right, "FULL_OBJECT"))
+    same("and not otherwise", s3.head_object(Bucket=BUCKET, Key="x").get(field), None)
     same(
         f"GET, compared by its {name}",
         s3.get_object(Bucket=BUCKET, Key="x", ChecksumMode="ENABLED")["Body"].read(),
         content,
     )
     (entry,) = s3.list_objects_v2(Bucket=BUCKET, Prefix="x")["Contents"]
-    same("the listing tells which it is", (entry["ChecksumAlgorithm"], entry["ChecksumType"]), ([name], "FULL_OBJECT"))
+    same("the listing names it", (entry["ChecksumAlgorithm"], entry["ChecksumType"]), ([name], "FULL_OBJECT"))
     s3.copy_object(Bucket=BUCKET, Key="copied", CopySource={"Bucket": BUCKET, "Key": "x"})
     copied = s3.head_object(Bucket=BUCKET, Key="copied", ChecksumMode="ENABLED")
     same("a copy keeps it", copied[field], right)
@@ -91,33 +91,33 @@ def _check_multipart(s3: Any, name: str, kind: str) -> None:
     parts = [os.urandom(5 << 20), os.urandom((5 << 20) + 7), b"the rest"]
     whole, sums = b"".join(parts), [encoded(name, part) for part in parts]
     created = s3.create_multipart_upload(Bucket=BUCKET, Key="x", ChecksumAlgorithm=name, ChecksumType=kind)
-    same(f"{what}: Create echoes it", (created["ChecksumAlgorithm"], created["ChecksumType"]), (name, kind))
+    same(f"{what}: Create returns it", (created["ChecksumAlgorithm"], created["ChecksumType"]), (name, kind))
     place = {"Key": "x", "UploadId": created["UploadId"]}
     named = []
     for number, (part, right) in enumerate(zip(parts, sums, strict=True), 1):
         answer = s3.upload_part(Bucket=BUCKET, **place, PartNumber=number, Body=part, ChecksumAlgorithm=name)
-        same(f"{what}: UploadPart echoes it", answer[field], right)
+        same(f"{what}: UploadPart returns it", answer[field], right)
         named.append({"PartNumber": number, "ETag": answer["ETag"], field: right})
     code = code_of(s3.upload_part, **place, PartNumber=3, Body=b"the rest", **{field: sums[0]})
-    same(f"{what}: a wrong one of a part is refused", code, "BadDigest")
+    same(f"{what}: a wrong one for a part is refused", code, "BadDigest")
     wrong = [named[0], {**named[1], field: sums[0]}, named[2]]
-    same(f"{what}: so is a wrong one in Complete", _code_of_complete(s3, place, wrong), "InvalidPart")
+    same(f"{what}: a wrong one in Complete is refused", _code_of_complete(s3, place, wrong), "InvalidPart")
     if kind == "COMPOSITE":
         bare = [{key: part[key] for key in ("PartNumber", "ETag")} for part in named]
-        same(f"{what}: so is none in Complete", _code_of_complete(s3, place, bare), "InvalidRequest")
+        same(f"{what}: none in Complete is refused", _code_of_complete(s3, place, bare), "InvalidRequest")
         right = base64.b64encode(COMPUTED[name](b"".join(COMPUTED[name](part) for part in parts))).decode() + "-3"
         told = {}
     else:
         right = encoded(name, whole)
         told = {field: right, "ChecksumType": kind, "MpuObjectSize": len(whole)}
         code = _code_of_complete(s3, place, named, **{**told, field: sums[0]})
-        same(f"{what}: so is a wrong one of the whole", code, "BadDigest")
+        same(f"{what}: a wrong one for the object is refused", code, "BadDigest")
         code = _code_of_complete(s3, place, named, **{**told, "MpuObjectSize": 1})
-        same(f"{what}: so is a wrong size", code, "InvalidRequest")
+        same(f"{what}: a wrong size is refused", code, "InvalidRequest")
     done = s3.complete_multipart_upload(Bucket=BUCKET, **place, MultipartUpload={"Parts": named}, **told)
-    same(f"{what}: Complete answers it", (done[field], done["ChecksumType"]), (right, kind))
+    same(f"{what}: Complete returns it", (done[field], done["ChecksumType"]), (right, kind))
     head = s3.head_object(Bucket=BUCKET, Key="x", ChecksumMode="ENABLED")
-    same(f"{what}: so does HEAD", (head[field], head["ChecksumType"]), (right, kind))
+    same(f"{what}: HEAD returns it", (head[field], head["ChecksumType"]), (right, kind))
     s3.delete_object(Bucket=BUCKET, Key="x")
 
 
@@ -126,7 +126,9 @@ def _code_of_complete(s3: Any, place: dict[str, Any], parts: list[dict[str, Any]
 
 
 def check_words() -> None:
-    """Without --verify-checksums: up to 1 MiB each is verified, a longer body's is kept as the client says it."""
+    """Without --verify-checksums bodies up to 1 MiB are verified; a longer one's checksum is stored as the client sent
+    it.
+    """
     with running_store() as store:
         s3 = client(store)
         for name in COMPUTED:
@@ -134,13 +136,13 @@ def check_words() -> None:
             wrong = encoded(name, b"")
             s3.put_object(Bucket=BUCKET, Key="x", Body=bytes(LONG), **{f"Checksum{name}": wrong})
             head = s3.head_object(Bucket=BUCKET, Key="x", ChecksumMode="ENABLED")
-            same(f"{name} of a longer body: the client's word is kept", head[f"Checksum{name}"], wrong)
+            same(f"{name} of a longer body: the client's checksum is stored", head[f"Checksum{name}"], wrong)
             s3.delete_object(Bucket=BUCKET, Key="x")
-        # As who asks whether the store verifies parts would find out.
+        # A client that tests whether the server verifies parts would do the same.
         upload = s3.create_multipart_upload(Bucket=BUCKET, Key="x", ChecksumAlgorithm="CRC64NVME")["UploadId"]
         part = {"Key": "x", "UploadId": upload, "PartNumber": 1, "Body": b"small"}
         code = code_of(s3.upload_part, **part, ChecksumCRC64NVME=encoded("CRC64NVME", b"other"))
-        same("a wrong one of a small part is refused", code, "BadDigest")
+        same("a wrong one for a small part is refused", code, "BadDigest")
         tags = [
             s3.upload_part(
                 Bucket=BUCKET,
@@ -183,7 +185,7 @@ def _put_with_trailer(store: Store, key: str, content: bytes, trailer: str) -> t
 
 
 def check_trailers() -> None:
-    """Over TLS boto3 and the aws command send their checksums as trailers."""
+    """Over TLS, boto3 and the aws command send their checksums as trailers."""
     if not has_tls():
         print("  trailers of boto3 and the aws command are not checked: built without TLS (Debian: libssl-dev)")
         return

@@ -1,4 +1,4 @@
-"""Proves the slow file system: it takes its time, lets many open at once, and loses nothing on the way."""
+"""Checks the slow file system: it delays opens, permits many at once, and loses nothing."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def check_slow_files() -> None:
         (source / "below" / "file").write_bytes(content)
         with slow_files(source, mountpoint, OPEN_MS, OPEN_MS):
             _check(source, mountpoint, content)
-        same("it is gone", list(mountpoint.iterdir()), [])
-        same("what was done in it stays", sorted(path.name for path in source.iterdir()), ["below", "many"])
+        same("it is unmounted", list(mountpoint.iterdir()), [])
+        same("changes made through it stay", sorted(path.name for path in source.iterdir()), ["below", "many"])
 
 
 def _check(source: Path, slow: Path, content: bytes) -> None:
@@ -50,7 +50,7 @@ def _check(source: Path, slow: Path, content: bytes) -> None:
     made = source / "many" / "renamed"
     owner = (source.stat().st_uid, 0o600, "words\n")
     same(
-        "the worker writes, renames and removes in it",
+        "the worker can write, rename and remove files",
         (made.stat().st_uid, made.stat().st_mode & 0o777, made.read_text()),
         owner,
     )
@@ -61,11 +61,11 @@ def _check(source: Path, slow: Path, content: bytes) -> None:
     same(f"an open takes {OPEN_MS:g} ms", time.monotonic() - began >= OPEN_MS / 1000, True)
     began = time.monotonic()
     names = os.listdir(slow / "many")  # noqa: PTH208 - one open of the directory
-    same("so does one of a directory", time.monotonic() - began >= OPEN_MS / 1000, True)
-    same("the names in it", len(names), 4 * THREADS + 1)
+    same("an open of a directory takes as long", time.monotonic() - began >= OPEN_MS / 1000, True)
+    same("the names in a directory", len(names), 4 * THREADS + 1)
     began = time.monotonic()
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(lambda name: (slow / "many" / name).open().close(), names))
     took, alone = time.monotonic() - began, len(names) * OPEN_MS / 1000
-    # Not a 64th, because the host may be busy.
+    # Not a 64th of the time, because the host may be busy.
     same(f"{THREADS} threads open at once", alone / THREADS <= took < alone / 4, True)

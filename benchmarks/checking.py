@@ -1,4 +1,4 @@
-"""What the checks of the bench store share."""
+"""Shared by the checks of the benchmarks' S3 server."""
 
 from __future__ import annotations
 

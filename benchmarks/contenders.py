@@ -1,4 +1,4 @@
-"""The commands that are compared: the engine, its peers with their best flags, and upstream's script."""
+"""The compared commands: the engine, its peers with their best flags, and upstream's script."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from places import (
 )
 from s3_store import Store
 
-# What the figure peer-flags found to be the quickest; by default rclone asks for each object before and after sending.
+# The fastest flags by the figure peer-flags; by default rclone sends a HEAD before and after each upload.
 RCLONE_MOVE = ("--no-check-dest", "--s3-no-head", "--s3-no-check-bucket")
 RCLONE_CHECK = ("--fast-list",)
-# What the collection sets for upstream's script. The aws command saves work by it, too.
+# As the collection sets it for upstream's script. The aws command saves work by it, too.
 WITHOUT_CHECKSUMS = {
     "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
     "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
@@ -34,7 +34,7 @@ WITHOUT_CHECKSUMS = {
 
 
 def environment(store: Store, home: Path) -> dict[str, str]:
-    """All that a contender is told of the host it runs on."""
+    """All environment variables of a contender."""
     words = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),
@@ -74,7 +74,7 @@ def aws(store: Store, *words: str) -> list[str]:
 
 
 class Engine:
-    """The collection's own, from a copy that nobody edits meanwhile, compiled as an installed package is."""
+    """The collection's own engine, from a copy that does not change meanwhile, compiled like an installed package."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -86,7 +86,7 @@ class Engine:
     def command(
         self, store: Store, tree: Path, database: dict[str, Any], *, concurrency: int = 64, older_than: str = "1d"
     ) -> list[str]:
-        """Writes the configuration, and gives the command that reads it."""
+        """Write the configuration, and return the command that reads it."""
         state = self._directory / "state"
         shutil.rmtree(state, ignore_errors=True)
         state.mkdir()

@@ -29,19 +29,19 @@ class Database:
         self._database = PostgresqlDatabase(cluster, "synapse")
 
     def section(self) -> dict[str, Any]:
-        """As homeserver.yaml has it."""
+        """The `database` section of homeserver.yaml."""
         return self._database.section()
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """As the file database.yaml of upstream's script has it."""
+        """The file database.yaml of upstream's script."""
         return self._arguments
 
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         return self._database.execute(sql, values)
 
     def add(self, directory: Path) -> None:
-        """The rows of a tree."""
+        """Add the rows of a tree."""
         for table, name, columns in (
             ("local_media_repository", "local.tsv", LOCAL_COLUMNS),
             ("remote_media_cache", "remote.tsv", REMOTE_COLUMNS),
@@ -51,7 +51,7 @@ class Database:
         self.settle()
 
     def add_history(self, count: int) -> None:
-        """A row for each media of the store's history, last used half a year ago."""
+        """Add a row for each media of the server's history, last used half a year ago."""
         used = int((time.time() - 180 * 86400) * 1000)
         local, remote = io.StringIO(), io.StringIO()
         for origin, name in history.media(count):
@@ -68,7 +68,7 @@ class Database:
         self.settle()
 
     def settle(self) -> None:
-        """As autovacuum leaves a table in which not much happens."""
+        """Vacuum and analyze, as autovacuum does in a table with few changes."""
         self.execute("VACUUM ANALYZE local_media_repository")
         self.execute("VACUUM ANALYZE remote_media_cache")
 
@@ -76,7 +76,7 @@ class Database:
         self.execute("SELECT pg_stat_statements_reset()")
 
     def sent(self) -> int:
-        """Rows that clients got since forget_sent(), fetched from cursors or at once."""
+        """Return the number of rows sent to clients since forget_sent(), by cursors or at once."""
         found = self.execute(
             "SELECT COALESCE(sum(rows), 0)::bigint FROM pg_stat_statements WHERE query NOT ILIKE '%pg_stat_statements%'"
         )
@@ -91,7 +91,7 @@ class Database:
 @contextmanager
 def running_database() -> Iterator[Database]:
     with running_cluster() as cluster:
-        # What the server has sent, by statement; it is counted from the next start on.
+        # Counts the rows sent, by statement; active from the next start on.
         cluster.execute("postgres", "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
         data, log = str(cluster.directory / "data"), str(cluster.directory / "log")
         cluster._run("pg_ctl", "-D", data, "-l", log, "-w", "restart")
@@ -100,6 +100,6 @@ def running_database() -> Iterator[Database]:
             database.execute("CREATE EXTENSION pg_stat_statements")
             yield database
         except BaseException:
-            # The cluster is only stopped where all went well, and is removed in any case.
+            # The cluster is stopped only if all went well, and removed in any case.
             cluster.stop()
             raise

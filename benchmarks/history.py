@@ -1,4 +1,4 @@
-"""The history's media, named as store/history.c names them, so that the database has a row for each."""
+"""The history's media, with the same names as in store/history.c, so that the database has a row for each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _media_id(index: int, position: int, count: int) -> str:
 
 
 def media(count: int) -> Iterator[tuple[str, str]]:
-    """(origin, filesystem id) of each; the origin of local media is empty."""
+    """Yield (origin, filesystem id) of each media; the origin of local media is empty."""
     local = count // 2
     for index in range(local):
         yield "", _media_id(index, index, local)
@@ -47,7 +47,7 @@ def media(count: int) -> Iterator[tuple[str, str]]:
 
 
 def keys(origin: str, filesystem_id: str) -> tuple[str, str]:
-    """The original's and the thumbnail's."""
+    """Yield the keys of the original and the thumbnail."""
     path = f"{filesystem_id[:2]}/{filesystem_id[2:4]}/{filesystem_id[4:]}"
     if origin:
         return f"remote_content/{origin}/{path}", f"remote_thumbnail/{origin}/{path}/{THUMBNAIL}"

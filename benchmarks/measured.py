@@ -1,4 +1,4 @@
-"""What one run of one contender cost: the client's time, CPU and memory, and the requests that the store counted."""
+"""The cost of one run of one contender: the client's time, CPU and memory, and the requests that the server counted."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Cost:
 
 
 def measure(store: Store, command: list[str], environment: dict[str, str], limit: int = 1800) -> tuple[Cost, str]:
-    """The cost, and what the command wrote to standard output. `limit` in seconds; then it is killed."""
+    """Return the cost and the command's standard output. After `limit` seconds it is killed."""
     with tempfile.TemporaryDirectory(prefix="synapse-s3-bench-") as directory:
         report, errors = Path(directory) / "report", Path(directory) / "errors"
         before = store.zero()
@@ -78,7 +78,7 @@ def _run(command: list[str], environment: dict[str, str], errors: IO[str]) -> tu
     try:
         output = process.communicate()[0]
     except BaseException:
-        # Not killed: it takes what it measures with it.
+        # SIGTERM instead of SIGKILL: it ends the command that it measures, too.
         process.terminate()
         process.wait()
         raise
@@ -86,7 +86,7 @@ def _run(command: list[str], environment: dict[str, str], errors: IO[str]) -> tu
 
 
 def middle(costs: list[Cost]) -> Cost:
-    """The medians, each figure by itself; requests and notes of the last run."""
+    """Return the median of each figure by itself; requests and notes are those of the last run."""
     return Cost(
         seconds=median(cost.seconds for cost in costs),
         cpu_seconds=median(cost.cpu_seconds for cost in costs),

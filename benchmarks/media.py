@@ -1,4 +1,4 @@
-"""A media tree as the figures use it: made once, laid out for each run, and compared with what the store holds."""
+"""A media tree for the figures: made once, copied for each run, and compared with the bucket's content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from s3_store import Kept, Store
 
 
 class Tree:
-    """Below `directory`: the master tree, the rows as PostgreSQL's COPY reads them, and `work`, which a run empties."""
+    """Below `directory`: the master tree, the rows for PostgreSQL's COPY, and `work`, which a run moves."""
 
     def __init__(self, directory: Path, count: int, shape: str) -> None:
         self.directory = directory
@@ -33,7 +33,7 @@ class Tree:
         return self.directory / "media_store"
 
     def lay_out(self) -> None:
-        """A copy: Synapse's files have one name each, and a file with several costs the engine more."""
+        """Copy the master: Synapse's files have one name each, and hard links would cost the engine more."""
         self.remove()
         subprocess.run(as_worker(["mkdir", str(self.work.parent)]), check=True)
         subprocess.run(as_worker(["cp", "-a", str(self.master), str(self.work)]), check=True)
@@ -49,7 +49,7 @@ class Tree:
         return {path: Kept(int(size), md5) for path, size, md5 in lines}
 
     def need_in(self, store: Store, who: str) -> None:
-        """Every file is in the bucket with its size, and up to 1 MiB with its MD5 as the ETag."""
+        """Every file must be in the bucket with its size, and up to 1 MiB with its MD5 as the ETag."""
         held = {}
         for first in ("local_content", "local_thumbnails", "remote_content", "remote_thumbnail"):
             held.update(store.listing(f"{first}/"))
@@ -66,13 +66,13 @@ class Tree:
 
 
 def _is_there(held: Kept | None, wanted: Kept) -> bool:
-    """A longer one may have come in parts, or without its MD5."""
+    """A longer one may have been sent in parts, or without its MD5."""
     return held is not None and held.size == wanted.size and (held.etag == wanted.etag or held.size > 1 << 20)
 
 
 @contextmanager
 def work_directory(below: Path) -> Iterator[Path]:
-    """A directory of the worker's; it and all in it go in the end."""
+    """A directory of the worker's, which is removed with its content in the end."""
     directory = Path(tempfile.mkdtemp(prefix="synapse-s3-bench-", dir=below))
     directory.chmod(0o755)
     give_to_worker(directory)

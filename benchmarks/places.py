@@ -1,4 +1,4 @@
-"""Where the benchmarks' parts are, and the user who runs what is measured."""
+"""Paths of the benchmarks' parts, and the user who runs the measured programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STORE = CACHE / "store"
 LOAD = CACHE / "load"
 MEASURE = CACHE / "measure"
 FILES = CACHE / "files"
-# Only where libfuse3 was there to build it with.
+# Only if libfuse3 was available to build it.
 SLOW_FILES = CACHE / "slow-files"
 PYTHON = CACHE / "venv" / "bin" / "python"
 AWS = CACHE / "venv" / "bin" / "aws"
@@ -26,11 +26,11 @@ AWSCRT = CACHE / "awscrt"
 SCRIPT = CACHE / "venv" / "bin" / "s3_media_upload"
 
 BUCKET = "bench"
-# The store does not check them.
+# The server does not check them.
 ACCESS_KEY_ID = "bench"
 SECRET_ACCESS_KEY = "bench-secret"  # noqa: S105 - of a store on loopback that checks none
 
-# A root-owned media store is refused by the engine, so nothing that is measured runs as root.
+# The engine refuses a media store of root's, so the measured programs run as another user.
 WORKER = "nobody"
 
 

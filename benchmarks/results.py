@@ -1,4 +1,4 @@
-"""What a figure found: a table to read, the goals it is held against, and a JSON file with every single run."""
+"""The result of a figure: a table, its goals, and a JSON file with every single run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Goal:
 
 @dataclass
 class Figure:
-    """Costs by contender, in the order in which they ran."""
+    """Costs by contender, in the order of the runs."""
 
     name: str
     words: str
@@ -44,7 +44,7 @@ class Figure:
     costs: dict[str, list[Cost]] = field(default_factory=dict)
     goals: list[Goal] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    # Raw seconds of contenders at other sizes would mislead in the table, so this says what they stand for.
+    # Raw seconds of contenders with other sizes would mislead in the table, so a note explains them.
     scaled: dict[str, str] = field(default_factory=dict)
 
     def add(self, contender: str, cost: Cost) -> None:
@@ -97,5 +97,5 @@ class Figure:
 
 
 def _beside() -> dict[str, str]:
-    """What only the engine is given."""
+    """Return the versions of the packages that only the engine can import."""
     return {found.name: found.version for found in distributions(path=[str(AWSCRT)])}

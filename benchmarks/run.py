@@ -1,4 +1,4 @@
-"""The figures: run.py [--rounds N] [--scale X] [FIGURE...], all of them where none is named."""
+"""The figures: run.py [--rounds N] [--scale X] [FIGURE...], all of them if none is given."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BY_NAME_ONLY = ("peer-flags",)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What the engine and its peers cost, side by side.")
+    parser = argparse.ArgumentParser(description="Compare the cost of the engine and its peers.")
     parser.add_argument(
         "figures",
         nargs="*",
@@ -47,20 +47,20 @@ def main() -> None:
         help=f"of {', '.join(FIGURES)}; default: all but {', '.join(BY_NAME_ONLY)}",
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--scale", type=float, default=1.0, help="of all numbers of files: 0.02 tries the harness")
-    parser.add_argument("--delay-ms", type=float, default=22.0, help="by which every answer of the store is held back")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor of all numbers of files; 0.02 only tries it")
+    parser.add_argument("--delay-ms", type=float, default=22.0, help="delay of every response of the S3 server")
     parser.add_argument(
         "--directory",
         type=Path,
         default=Path("/dev/shm"),  # noqa: S108 - in memory, so that no contender waits for a disk
-        help="below it the media lie; in memory by default",
+        help="directory of the media; in memory by default",
     )
     wanted = parser.parse_args()
     unknown = [name for name in wanted.figures if name not in FIGURES]
     if unknown:
-        parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
+        parser.error(f"unknown figures: {', '.join(unknown)}; known are {', '.join(FIGURES)}")
     need_tools()
-    # So that what was started and laid out is removed again.
+    # So that all processes and files are removed again.
     signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))
     bench = Bench(wanted.rounds, wanted.scale, wanted.delay_ms, wanted.directory)
     found: list[Figure] = []

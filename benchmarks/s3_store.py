@@ -1,4 +1,4 @@
-"""The bench store as a running server: its address, its counters, and what it holds."""
+"""The S3 server of the benchmarks as a process: its address, its counters, and its objects."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Store:
         self.endpoint_url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
 
     def statistics(self) -> dict[str, Any]:
-        """Counters since zero(): requests by kind, and the CPU seconds of the store's whole life."""
+        """Counters since zero(): requests by kind, and the CPU seconds of the server's whole life."""
         return self._control("statistics")
 
     def zero(self) -> dict[str, Any]:
         return self._control("zero")
 
     def clear(self) -> None:
-        """No objects but the history's."""
+        """Remove all objects except the history's."""
         self._control("clear")
 
     def delay(self, milliseconds: float) -> None:
@@ -69,7 +69,7 @@ class Store:
         finally:
             connection.close()
         if answer.status != 200:
-            raise RuntimeError(f"The bench store answered {answer.status} to {path}: {body[:300]!r}")
+            raise RuntimeError(f"The S3 server responded with {answer.status} to {path}: {body[:300]!r}")
         return body
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -80,7 +80,7 @@ class Store:
 
 
 def has_tls() -> bool:
-    """Whether the store was built with OpenSSL."""
+    """Whether the server was built with OpenSSL."""
     return subprocess.run([str(STORE), "--has-tls"], check=False).returncode == 0
 
 
@@ -100,7 +100,7 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
 
 
 def load(store: Store, kind: str, connections: int, count: int, size: int = 19_000) -> dict[str, float]:
-    """Requests of the load generator, with bodies of `size` bytes: how many, and its seconds of wall and CPU time."""
+    """Send requests of the load generator, with bodies of `size` bytes; return their number, wall and CPU seconds."""
     command = [str(LOAD), str(store.port), BUCKET, kind, str(connections), str(count), str(size)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result: dict[str, float] = json.loads(said)
@@ -115,7 +115,7 @@ def running_store(
     options: tuple[str, ...] = (),
     certificate: tuple[Path, Path] | None = None,
 ) -> Iterator[Store]:
-    """A store on a free port of loopback; it ends with this process, whatever happens."""
+    """A server on a free port of loopback; it ends with this process in any case."""
     command = [str(STORE), "--bucket", BUCKET, "--delay-ms", str(delay_ms), "--history", str(history), *options]
     if certificate:
         command += ["--certificate", str(certificate[0]), "--key", str(certificate[1])]
@@ -124,7 +124,7 @@ def running_store(
         assert process.stdout is not None
         port = process.stdout.readline().strip()
         if not port:
-            raise RuntimeError("The bench store did not start; what it said is above.")
+            raise RuntimeError("The S3 server did not start; its output is above.")
         yield Store(int(port), certificate[0] if certificate else None)
     finally:
         process.terminate()

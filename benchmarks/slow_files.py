@@ -1,4 +1,4 @@
-"""The slow file system, mounted for as long as a run takes."""
+"""The slow file system, mounted for the duration of a run."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from places import SLOW_FILES
 
-# More than any contender opens at once, so that the file system does not become the bound.
+# More than any contender opens at once, so that the threads are not the limit.
 THREADS = 512
 
 
 class NotMounted(Exception):
-    """The kernel, or the container, did not allow it."""
+    """The kernel or the container did not permit it."""
 
 
 def reason_against() -> str:
-    """Why it cannot be mounted here; empty where it can."""
+    """Return why it cannot be mounted here, or an empty text."""
     if not SLOW_FILES.exists():
         return "it was not built, because libfuse3's headers are missing (Debian: libfuse3-dev)"
     if not Path("/dev/fuse").exists():
@@ -40,13 +40,13 @@ def reason_against() -> str:
 
 @contextmanager
 def slow_files(source: Path, mountpoint: Path, open_ms: float, opendir_ms: float) -> Iterator[None]:
-    """`source` at `mountpoint`. Nothing else may change `source` meanwhile: names are cached."""
+    """Mount `source` at `mountpoint`. Nothing else may change `source` meanwhile: names are cached."""
     command = [str(SLOW_FILES), str(source), str(mountpoint), str(open_ms), str(opendir_ms), str(THREADS)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         if process.stdout.readline().strip() != "mounted":
-            raise NotMounted(f"The slow file system was not mounted on {mountpoint}; what it said is above.")
+            raise NotMounted(f"The slow file system was not mounted on {mountpoint}; its output is above.")
         yield
     finally:
         process.terminate()

@@ -23,7 +23,7 @@ from pathlib import Path
 MEAN = 19_000
 VIDEO = 20 << 20
 CONTENTS = 100
-ORIGINS = 20  # of the hundred that the history has
+ORIGINS = 20  # of the history's hundred origins
 AGE = 30 * 86400
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 THUMBNAILS = ("32-32-image-png-crop", "320-240-image-jpeg-scale")
@@ -38,7 +38,7 @@ def media_id(index: int) -> str:
 
 
 def places(count: int) -> Iterator[float]:
-    """Of 0 to 1, each from its own slice of that, in no order."""
+    """Numbers from 0 to 1, each from its own interval, in random order."""
     step = int(count * 0.618) | 1
     while math.gcd(step, count) != 1:
         step += 2
@@ -47,17 +47,17 @@ def places(count: int) -> Iterator[float]:
 
 
 def exponential(count: int) -> Iterator[int]:
-    """MEAN within a percent."""
+    """With the mean MEAN within a percent."""
     return (max(1, round(-MEAN * math.log(1 - place))) for place in places(count))
 
 
 def between(low: int, high: int, count: int) -> Iterator[int]:
-    """Evenly by the logarithm."""
+    """Evenly distributed by the logarithm."""
     return (round(low * (high / low) ** place) for place in places(count))
 
 
 def names(count: int, thumbnails: bool) -> Iterator[tuple[str, str, str, bool]]:
-    """(path, origin, filesystem id, whether it is an original) of each file."""
+    """Yield (path, origin, filesystem id, whether it is an original) of each file."""
     size = 5 if thumbnails else 2
     for index in range(-(-count // size)):
         local, remote = media_id(2 * index), media_id(2 * index + 1)
@@ -73,7 +73,7 @@ def names(count: int, thumbnails: bool) -> Iterator[tuple[str, str, str, bool]]:
 
 
 def mixed(count: int) -> Iterator[tuple[str, str, str, bool, int]]:
-    """Originals are two in five: every fourth of them is above 100 KB, and every tenth of those above 5 MB."""
+    """Two of five files are originals: every fourth of them is above 100 KB, and every tenth of those above 5 MB."""
     originals = 2 * (count // 5) + sum(index in (0, 3) for index in range(count % 5))
     larger = -(-originals // 4)
     largest = -(-larger // 10)
@@ -90,7 +90,7 @@ def mixed(count: int) -> Iterator[tuple[str, str, str, bool, int]]:
 
 
 def files(count: int, shape: str) -> Iterator[tuple[str, str, str, bool, int]]:
-    """names(), and the size of each."""
+    """Yield names() with the size of each."""
     if shape == "mixed":
         yield from mixed(count)
         return

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole job on real parts: a homeserver with media on its disk; the collection; the media in the bucket; every picture
-# downloaded again and compared. What it does is what an operator does, with inventory.example/ as it stands.
+# Shows the whole job with real programs: a homeserver with media on its disk, the collection, the media in the bucket;
+# every picture is downloaded again and compared. It uses inventory.example/ unchanged, as an operator would.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../dev/common.sh"
@@ -10,7 +10,7 @@ source "$ROOT/dev/container.sh"
 source "$ROOT/demo/ports.sh"
 cd "$ROOT"
 
-# The host that inventory.example/hosts.yml names.
+# The host in inventory.example/hosts.yml.
 container=synapse-s3-demo
 results=$CACHE/demo
 mkdir -p "$results"
@@ -27,17 +27,17 @@ docker run --detach --name "$container" --hostname "$container" "${CONTAINER_OPT
   synapse-s3-test/homeserver:latest "$CONTAINER_COMMAND" >/dev/null
 wait_for_systemd "$container"
 
-say "demo: PostgreSQL, Synapse, an S3 server and two users are being set up"
-# Published ports reach the container from outside its loopback.
+say "demo: setting up PostgreSQL, Synapse, an S3 server and two users"
+# Connections to published ports do not come from the container's loopback.
 provision "$container" --extra-vars '{"homeserver_bind_addresses": ["0.0.0.0"], "s3_server_address": "0.0.0.0"}'
 
-say "demo: alice uploads pictures and asks for their thumbnails; pictures of other homeservers are there too; all unused for a month"
+say "demo: alice uploads pictures and requests their thumbnails; pictures from other homeservers are added; all unused for a month"
 media upload /root/media.json --count 15 --remote 10 --age-days 30 >"$results/uploaded.json"
 media count >"$results/before.json"
 
 say "demo: ansible-playbook -i inventory.example matrix_ops.synapse_s3.site"
 playbook site
-say "demo: alice uploads two more pictures, which Synapse now stores in the bucket too"
+say "demo: alice uploads two more pictures, which Synapse now also stores in the bucket"
 media upload /root/media.json --count 2 >>"$results/uploaded.json"
 media count >"$results/site.json"
 

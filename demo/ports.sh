@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced: where on this machine's loopback the demo can be reached.
+# Finds free ports on this machine's loopback for the demo. Sourced.
 
 # free_port WANTED - the first port from WANTED on that is free.
 free_port() {

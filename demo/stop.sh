@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Removes the demo's container and all that is in it.
+# Removes the demo's container and its data.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../dev/common.sh"

@@ -1,4 +1,4 @@
-"""Prints what `media.py count` said at several moments as one table.
+"""Prints the results of `media.py count` at several moments as one table.
 
 table.py 'before=FILE' 'after the migration=FILE' ...
 """

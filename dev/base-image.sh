@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the image synapse-s3-test/base:bookworm: Debian 12 with systemd as its init and Python for Ansible.
-# From the registry's debian:12, or, where no registry answers, with debootstrap.
+# Makes the image synapse-s3-test/base:bookworm: Debian 12 with systemd as its init and Python for Ansible. It uses the
+# registry's debian:12, or debootstrap if no registry can be reached.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -10,7 +10,7 @@ packages=(systemd systemd-sysv dbus python3 ca-certificates)
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 if docker image inspect "$image" >/dev/null 2>&1; then
-  say "base image: $image is there"
+  say "base image: $image exists"
   exit 0
 fi
 
@@ -41,7 +41,7 @@ debootstrap_and_import() {
     fail "debootstrap could not make Debian 12 from $mirror (DEBIAN_MIRROR chooses another); the whole output is in $CACHE/debootstrap.log"
   }
   printf 'deb %s %s main\n' "$mirror" bookworm "$mirror" bookworm-updates >"$tree/etc/apt/sources.list"
-  # debootstrap leaves what identifies this machine and what can be fetched again.
+  # Remove what identifies this machine and what can be downloaded again.
   rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/*
   : >"$tree/etc/machine-id"
   tar --create --numeric-owner --one-file-system --directory "$tree" . |

@@ -1,6 +1,6 @@
-"""Stands in for the get-pip.py that ansible-test downloads: makes pip out of what Python itself carries.
+"""Replaces the get-pip.py that ansible-test downloads: installs the pip that is bundled with Python.
 
-ansible-test hands over pip's own options, which pip's bundled version does not need to know.
+ansible-test passes pip's own options, which the bundled version does not need.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Removes what set-up, demo and tests have made: containers, images, .venv, .cache, and a Docker engine that dev/docker-engine.sh
-# has started. Installed system packages stay.
+# Removes what set-up, demo and tests have made: containers, images, .venv, .cache, and a Docker engine that
+# dev/docker-engine.sh has started. Installed system packages stay.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -12,7 +12,7 @@ if docker info >/dev/null 2>&1; then
   [[ ${#images[@]} -eq 0 ]] || docker rmi "${images[@]}" >/dev/null
 fi
 if [[ -f $CACHE/dockerd.pid ]] && [[ $(ps -o comm= -p "$(<"$CACHE/dockerd.pid")") == dockerd ]]; then
-  say "clean: stopping the Docker engine that the set-up has started"
+  say "clean: stopping the Docker engine that dev/docker-engine.sh has started"
   kill "$(<"$CACHE/dockerd.pid")"
 fi
 rm -rf "$ROOT/.venv" "$CACHE" "$ROOT/.ansible"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the collection as a release is built, and installs that file beside the collections it is used with, where a source
-# has changed since. Playbooks then run what a user would install, not the checkout.
+# Builds the collection as for a release, and installs the archive beside the collections it needs, if a source has
+# changed. Playbooks then run the same files as a user would install, not the checkout.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Puts the collections of requirements-dev.yml into .cache/collections: from Galaxy, or, where Galaxy does not answer, out of
-# the `ansible` package of PyPI. Instant where they are there.
+# Installs the collections of requirements-dev.yml in .cache/collections: from Galaxy, or from PyPI's `ansible` package
+# if Galaxy cannot be reached. Does nothing if they are current.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# Carries the versions that requirements-dev.yml names, for the Python and ansible-core of requirements-dev.txt.
+# Has the versions of requirements-dev.yml, for the Python and ansible-core of requirements-dev.txt.
 package=ansible==12.3.0
 destination=$CACHE/collections
 stamp=$destination/.stamp
@@ -20,7 +20,7 @@ say "collections: asking Galaxy"
 mkdir -p "$destination"
 if ! timeout 180 ansible-galaxy collection install --force --no-deps --timeout 20 \
   --requirements-file "$ROOT/requirements-dev.yml" --collections-path "$destination" >"$CACHE/galaxy.log" 2>&1; then
-  say "collections: Galaxy did not answer (.cache/galaxy.log); taking them out of PyPI's $package"
+  say "collections: Galaxy cannot be reached (.cache/galaxy.log); taking them from PyPI's $package"
   scratch=$(mktemp --directory "$CACHE/wheel.XXXXXX")
   trap 'rm -rf "$scratch"' EXIT
   pip download --quiet --disable-pip-version-check --no-deps --dest "$scratch" "$package"

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What every script in dev/ shares. Sourced, never run.
+# Shared by the scripts in dev/. Sourced, never run.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=$ROOT/.cache
-# Ansible's tools find a collection only below a folder of this form; dev/source-tree.sh puts the sources there.
+# Ansible's tools find a collection only below a folder of this form; dev/source-tree.sh copies the sources there.
 TREE=$CACHE/tree/ansible_collections/matrix_ops/synapse_s3
-# What requirements-dev.yml names, and this collection as built and installed.
+# The collections of requirements-dev.yml, and this collection as built and installed.
 export ANSIBLE_COLLECTIONS_PATH=$CACHE/collections
 # The virtualenv of the tools; dev/test-matrix.sh runs the same scripts with those of other releases of ansible-core.
 VENV=${TOOLS_VENV:-$ROOT/.venv}
@@ -21,7 +21,7 @@ fail() {
   exit 1
 }
 
-# hash_of FILE... - one hash over names and contents, to tell whether something made from these files is still current.
+# hash_of FILE... - one hash over names and contents, to tell whether something made from these files is current.
 hash_of() { (cd "$ROOT" && sha256sum -- "$@") | sha256sum | cut -c1-16; }
 
 # interpreter_of VERSION - prints the path of a Python such as 3.12 that can make virtualenvs; fails where there is none.
@@ -37,7 +37,7 @@ interpreter_of() {
   return 1
 }
 
-# The files of the project, null-separated, relative to $ROOT: not what set-up and tests make (see .gitignore), nor git's own.
+# The files of the project, null-separated, relative to $ROOT, without git's own and those that .gitignore names.
 source_files() {
   (cd "$ROOT" && find . \( -path ./.git -o -path ./.venv -o -path ./.cache -o -path ./.ansible -o -path ./tests/output \
     -o -name __pycache__ -o -name '.*_cache' \) -prune -o -type f ! -name '*.pyc' ! -path './*.tar.gz' -print0 | sort -z)

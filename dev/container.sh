@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The one place that says how a container with systemd as its init is started, unprivileged. Sourced by whatever calls
-# `docker run`; molecule/*/molecule.yml says the same in Molecule's words:
+# The options of an unprivileged container with systemd as its init. Sourced by the scripts that call `docker run`;
+# molecule/*/molecule.yml has the same options in Molecule's form:
 #
 #   image: synapse-s3-test/homeserver:latest
 #   pre_build_image: true
@@ -12,8 +12,7 @@
 #   cgroupns_mode: host
 #   tmpfs: [/run, /run/lock]
 #
-# Nothing of the host's certificates or pip settings is mounted: where a container needs them, dev/image.sh has put them into
-# the image.
+# The host's certificates and pip settings are not mounted: dev/image.sh has copied them into the image if needed.
 
 # shellcheck disable=SC2034  # used by those who source this
 CONTAINER_OPTIONS=(
@@ -27,30 +26,30 @@ CONTAINER_OPTIONS=(
   --stop-signal SIGRTMIN+3
 )
 CONTAINER_COMMAND=/sbin/init
-# How Ansible reaches it.
+# How Ansible connects to it.
 CONTAINER_CONNECTION='{"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}'
 
-# remove_container CONTAINER - where it is there; an older `docker rm --force` fails where it is not.
+# remove_container CONTAINER - if it exists; an older `docker rm --force` fails otherwise.
 remove_container() {
   if docker container inspect "$1" >/dev/null 2>&1; then
     docker rm --force --volumes "$1" >/dev/null
   fi
 }
 
-# wait_for_systemd CONTAINER - until it has booted; fails with what failed.
+# wait_for_systemd CONTAINER - until it has booted; on failure prints the failed units.
 wait_for_systemd() {
   local state=""
   for _ in $(seq 60); do
-    # Until systemd has made its socket, and while it boots, this fails with words that are no error yet.
+    # This fails until systemd has created its socket and has booted, which is no error yet.
     state=$(docker exec "$1" systemctl is-system-running 2>/dev/null) && return
     [[ $state != degraded ]] || break
     sleep 1
   done
   docker exec "$1" systemctl --failed --no-pager >&2
-  fail "systemd in the container $1 is '${state:-not there}'"
+  fail "systemd in the container $1 is '${state:-not running}'"
 }
 
-# start_container CONTAINER IMAGE - a fresh one, booted, with nothing configured.
+# start_container CONTAINER IMAGE - a new container, booted, with nothing configured.
 start_container() {
   remove_container "$1"
   docker run --detach --name "$1" "${CONTAINER_OPTIONS[@]}" "$2" "$CONTAINER_COMMAND" >/dev/null
@@ -59,7 +58,7 @@ start_container() {
 
 start_homeserver() { start_container "$1" synapse-s3-test/homeserver:latest; }
 
-# pytest_in CONTAINER ARGUMENT... - runs pytest there, with the image's test tools, over the project's files as they are now.
+# pytest_in CONTAINER ARGUMENT... - runs pytest there, with the image's test tools, on the project's current files.
 pytest_in() {
   local container=$1 above=/opt/collections
   shift
@@ -77,6 +76,6 @@ provision() {
   shift
   ANSIBLE_PIPELINING=true ansible-playbook --inventory "$container," --extra-vars "$CONTAINER_CONNECTION" "$@" "$ROOT/tests/homeserver/provision.yml" >"$log" 2>&1 || {
     grep --after-context 20 --max-count 1 '^fatal' "$log" >&2 || tail -n 20 "$log" >&2
-    fail "the container $container could not be made a homeserver; the whole output is in $log"
+    fail "the container $container could not be provisioned; the whole output is in $log"
   }
 }

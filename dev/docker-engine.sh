@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to it that a Docker engine answers. One that runs is left as it is.
+# Starts a Docker engine if none responds.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -15,23 +15,23 @@ wait_for_engine() { # wait_for_engine PID-or-empty COMMAND-THAT-SHOWS-ITS-LOG...
     sleep 1
   done
   "$@" >&2
-  fail "the Docker engine did not come up within $second s; the end of its log is above"
+  fail "the Docker engine did not start within $second s; the end of its log is above"
 }
 
 if answers; then
-  say "Docker engine: answers"
+  say "Docker engine: runs"
   exit 0
 fi
-[[ $(id -u) -eq 0 ]] || fail "no Docker engine answers this user; start one or run this through make, which calls sudo"
+[[ $(id -u) -eq 0 ]] || fail "this user reaches no Docker engine; start one or use make, which calls sudo"
 
 if [[ -d /run/systemd/system ]]; then
   say "Docker engine: starting docker.service"
   systemctl start docker.service
   wait_for_engine "" journalctl --unit docker.service --no-pager --lines 20
 else
-  # A container or a sandbox without an init system: nobody else will start the engine.
+  # In a container or a sandbox without an init system nothing else starts the engine.
   say "Docker engine: starting dockerd (log in .cache/dockerd.log, pid in .cache/dockerd.pid)"
-  # In a session of its own: whoever ends this make must not end the containers.
+  # In a session of its own, so that the containers survive the end of this make.
   setsid nohup dockerd >"$CACHE/dockerd.log" 2>&1 </dev/null &
   printf '%s\n' "$!" >"$CACHE/dockerd.pid"
   wait_for_engine "$!" tail -n 20 "$CACHE/dockerd.log"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The fault tests alone, in a container of the homeserver image: as dev/integration.sh has them, or longer with FAULT_KILLS=200.
-# FAULT_SEED repeats the dice of an earlier run, which names it where a test fails. Arguments go to pytest.
+# The fault tests alone, in a container of the homeserver image: as in dev/integration.sh, or longer with
+# FAULT_KILLS=200. FAULT_SEED repeats the random numbers of an earlier run, which prints it when a test fails. Arguments
+# go to pytest.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

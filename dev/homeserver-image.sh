@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the image synapse-s3-test/homeserver from the base image: PostgreSQL, Synapse and the test tools installed, nothing
-# configured.
+# Makes the image synapse-s3-test/homeserver from the base image: PostgreSQL, Synapse and the test tools installed,
+# nothing configured.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -1,7 +1,8 @@
-"""Prints a pip.conf for containers of the tests: the host's pip settings that a container needs too, or nothing.
+"""Prints a pip.conf for the test containers, with those of the host's pip settings that a container needs, or nothing.
 
 A machine may reach PyPI only through a mirror, a proxy, or with a private CA. Settings that name local paths other than
-the CA bundle are left out; they mean nothing in a container. The first argument is where the container has the bundle.
+the CA bundle are left out, because the paths do not exist in a container. The first argument is the path of the bundle
+in the container.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ PASSED_ON = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout",
 
 
 def host_settings() -> dict[str, str]:
-    """pip's settings by their bare name; pip lists them in rising precedence but for the environment's, which win."""
+    """pip's settings without section; pip lists them by rising precedence, except the environment's, which win."""
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
     ).stdout

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# How an image of the tests is made from another one. Sourced by dev/*-image.sh, after dev/common.sh.
-# By run, exec and commit rather than a build, so that it works with the plainest engine and can be handed the host's private CA.
+# Makes an image of the tests from another one. Sourced by dev/*-image.sh, after dev/common.sh. It uses run, exec and
+# commit instead of a build, so that it works with the simplest engine and can use the host's private CA.
 
 _bundle_in_container=/etc/ssl/certs/host-ca-bundle.crt
 
-# The CA bundle to hand in: pip's own on this host, else the system's where somebody added a CA to it.
+# The CA bundle to copy into the image: pip's own on this host, else the system's if it has an added CA.
 _host_bundle() {
   local configured
   configured=$("$ROOT/.venv/bin/pip" config get :env:.cert 2>/dev/null || "$ROOT/.venv/bin/pip" config get global.cert 2>/dev/null || :)
@@ -15,9 +15,9 @@ _host_bundle() {
   fi
 }
 
-# make_image NAME BASE CONTENTS FILE... - runs an install.sh in a container of BASE, and commits that as NAME.
-# FILEs, relative to the project, are beside install.sh by their names in there; install.sh is the first. The image is tagged with
-# a hash of everything it is made from, and :latest, and is not made again where that tag exists. CONTENTS is for the message.
+# make_image NAME BASE CONTENTS FILE... - runs an install.sh in a container of BASE, and commits the result as NAME.
+# FILEs, relative to the project, are copied beside install.sh; install.sh is the first. The image is tagged with a hash
+# of everything it is made from, and :latest, and is not made again if that tag exists. CONTENTS is for the message.
 make_image() {
   local name=$1 base=$2 contents=$3 kind=${1##*/} bundle pip_conf made_from container variable file proxies=()
   shift 3
@@ -32,7 +32,7 @@ make_image() {
 
   if docker image inspect "$name:$made_from" >/dev/null 2>&1; then
     docker tag "$name:$made_from" "$name:latest"
-    say "$kind image: $name:$made_from is there"
+    say "$kind image: $name:$made_from exists"
     return
   fi
 
@@ -41,7 +41,7 @@ make_image() {
     [[ -z ${!variable:-} ]] || proxies+=(--env "$variable")
   done
   container=$(docker run --detach "$base" sleep infinity)
-  # Expanded now: the variable is gone when the trap runs.
+  # Expanded now, because the variable is unset when the trap runs.
   # shellcheck disable=SC2064
   trap "docker rm --force '$container' >/dev/null" EXIT
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The integration and the fault tests, inside a container of the homeserver image with everything provisioned: the real script,
-# PostgreSQL, Synapse and S3 servers, all on that container's own loopback. Arguments go to pytest.
+# The integration and the fault tests, in a container of the homeserver image with everything provisioned: the real
+# script, PostgreSQL, Synapse and S3 servers, all on the container's own loopback. Arguments go to pytest.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -12,7 +12,7 @@ say "integration: starting the container $container"
 trap 'remove_container "$container"' EXIT
 start_homeserver "$container"
 
-say "integration: provisioning it"
+say "integration: provisioning the container"
 provision "$container"
 
 say "integration: pytest tests/integration tests/faults"

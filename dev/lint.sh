@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every check of form that needs no container. All of them run, so that one call names all there is to mend.
+# All static checks. Each one runs, so that one call shows all problems.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -11,7 +11,7 @@ check() {
   "$@" || failed+=("$(basename "$1")")
 }
 
-# Templates of scripts are no scripts yet.
+# Templates of scripts are not valid shell before they are rendered.
 mapfile -d '' scripts < <(source_files | grep --null-data --invert-match '\.j2$' |
   xargs -0 grep --files-with-matches --null --max-count 1 --extended-regexp '^(#!.*\b(ba)?sh\b|# shellcheck shell=)' --)
 
@@ -25,4 +25,4 @@ check antsibull-changelog lint
 dev/source-tree.sh
 check reuse --root "$TREE" lint --lines
 
-[[ ${#failed[@]} -eq 0 ]] || fail "lint: these found something: ${failed[*]}"
+[[ ${#failed[@]} -eq 0 ]] || fail "lint: these checks failed: ${failed[*]}"

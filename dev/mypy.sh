@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mypy over all Python, each folder in the way its files import each other.
+# Runs mypy on all Python files, each folder with the import path that its files use.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 "$ROOT/dev/source-tree.sh"
 status=0
 check() { mypy --config-file "$ROOT/pyproject.toml" --cache-dir "$CACHE/mypy" --no-error-summary "$@" || status=1; }
-# pytest hands fixtures to tests by name, so an annotation there proves nothing; what tests call is checked all the same.
+# pytest passes fixtures by name, so mypy cannot check annotations of test functions; their calls are checked anyway.
 tests=(--allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --no-warn-return-any)
 
 # The plugins and their unit tests import the collection by its full name, from above ansible_collections.
@@ -16,14 +16,13 @@ collection=ansible_collections/matrix_ops/synapse_s3
 check "$collection/plugins"
 check "${tests[@]}" "$collection/tests/unit"
 
-# These folders hold programs and tests whose files import their neighbours by bare name.
+# Programs and tests in these folders import their neighbours by bare name.
 export MYPYPATH=$CACHE/tree
 for folder in dev demo tests/homeserver/tools; do
   cd "$TREE/$folder"
   check .
 done
-# The figures run on the database of the integration tests, and the fault tests and those of
-# other stores on their servers too.
+# The figures use the database of the integration tests; the tests in faults and stores use their servers too.
 cd "$TREE/benchmarks"
 MYPYPATH=$CACHE/tree:$TREE/tests/integration check .
 cd "$TREE/tests/faults"

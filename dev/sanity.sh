@@ -13,12 +13,12 @@ if [[ -n ${SANITY_PYTHON-} ]]; then
   PATH=$VENV/bin:$(dirname "$interpreter"):$PATH
 fi
 
-# ansible-test keeps its virtualenvs below the home directory, and downloads get-pip.py to there. A home of its own leaves the
-# user's alone and holds a stand-in, so that no download is needed.
+# ansible-test keeps its virtualenvs below the home directory, and downloads get-pip.py there. A home of its own leaves
+# the user's unchanged and has a replacement of get-pip.py, so that no download is needed.
 test_home=${TOOLS_VENV:-$CACHE}/ansible-test
 mkdir -p "$test_home/.ansible/test/cache"
 pip_version=$(sed -nE "s/^ +pip='([0-9.]+)',$/\1/p" "$(python -c 'import ansible_test; print(*ansible_test.__path__)')/_internal/python_requirements.py")
-[[ $pip_version =~ ^[0-9.]+$ ]] || fail "cannot tell from ansible-test which get-pip.py it wants; found: '$pip_version'"
+[[ $pip_version =~ ^[0-9.]+$ ]] || fail "cannot read from ansible-test which get-pip.py it needs; found: '$pip_version'"
 cp "$ROOT/dev/bootstrap_pip.py" "$test_home/.ansible/test/cache/get_pip_${pip_version//./_}.py"
 pip_settings=()
 for file in "${XDG_CONFIG_HOME:-$HOME/.config}/pip/pip.conf" "$HOME/.pip/pip.conf"; do

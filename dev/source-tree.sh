@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Copies the project's files to .cache/tree/ansible_collections/matrix_ops/synapse_s3, anew where one has changed. Python
-# imports the collection by that path, and ansible-test wants the real folder there, not a link.
+# Copies the project's files to .cache/tree/ansible_collections/matrix_ops/synapse_s3 if one has changed. Python imports
+# the collection by that path, and ansible-test requires a real folder there, not a link.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -13,6 +13,6 @@ fi
 rm -rf "$TREE" "$stamp"
 mkdir -p "$TREE"
 source_files | tar --create --directory "$ROOT" --null --files-from - | tar --extract --directory "$TREE"
-# Else ansible-test asks the checkout's git, which ignores all of .cache.
+# Otherwise ansible-test lists files by the checkout's git, which ignores all of .cache.
 git init --quiet "$TREE"
 printf '%s' "$wanted" >"$stamp"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The engine against real S3 servers other than rclone, in a container of the stores image, all on its own loopback.
+# Tests the engine with real S3 servers other than rclone, in a container of the stores image, all on its own loopback.
 # FAULT_SEED repeats the random numbers of an earlier run. Arguments go to pytest.
 set -euo pipefail
 # shellcheck source=dev/common.sh

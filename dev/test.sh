@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Every check and test there is, the quick ones first; stops at the first that fails, and says how long each took.
-# The integration tests and those of other stores have containers of their own and run, one after the other, beside molecule and
-# the demo: two cores, two streams.
+# Runs all checks and tests, the quick ones first; stops at the first that fails, and prints how long each took. The
+# integration tests and those of other S3 servers use containers of their own and run one after the other, in parallel
+# to molecule and the demo, because two cores can run two of them.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -21,7 +21,7 @@ step dev/unit.sh
 step dev/benchmarks.sh
 
 log=$CACHE/integration.log
-say "dev/integration.sh, then dev/stores.sh: started beside the rest; their output follows at the end (until then in $log)"
+say "dev/integration.sh, then dev/stores.sh: started in the background; their output follows at the end (until then in $log)"
 began=$SECONDS
 (
   trap 'kill "${script_pid:-}" 2>/dev/null || :; exit 1' TERM
@@ -41,8 +41,8 @@ status=0
 wait "$beside" || status=$?
 trap - EXIT
 cat "$log"
-[[ $status -eq 0 ]] || fail "make test: dev/integration.sh or dev/stores.sh failed, as told above"
-took+=("$(printf '%-20s %4d s, beside molecule and demo' 'integration, stores' $((SECONDS - began)))")
+[[ $status -eq 0 ]] || fail "make test: dev/integration.sh or dev/stores.sh failed, see above"
+took+=("$(printf '%-20s %4d s, in parallel to molecule and demo' 'integration, stores' $((SECONDS - began)))")
 
 say "make test: everything passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 printf '      %s\n' "${took[@]}"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of every scenario share: the host, what is on its disk and in its bucket, and plays run against it."""
+"""Shared by the tests of all scenarios: the host, its disk and bucket, and playbooks run on it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import testinfra.utils.ansible_runner
 from testinfra.host import Host
 
 INVENTORY = os.environ["MOLECULE_INVENTORY_FILE"]
-# A play's verbosity is the test's to choose, not that of the run of molecule around it.
+# A test chooses the verbosity of its playbooks; that of the surrounding molecule run does not apply.
 NOT_PASSED_ON = ("ANSIBLE_VERBOSITY", "ANSIBLE_FORCE_COLOR")
 testinfra_hosts = testinfra.utils.ansible_runner.AnsibleRunner(INVENTORY).get_hosts("synapse")
 
 
 @dataclass(frozen=True)
 class Play:
-    """How a run of ansible-playbook ended."""
+    """The result of a run of ansible-playbook."""
 
     status: int
     output: str
@@ -36,7 +36,7 @@ class Play:
 
 @dataclass(frozen=True)
 class Homeserver:
-    """The host under test, through the tools that tests/homeserver has put there."""
+    """The host under test, accessed through the tools of tests/homeserver."""
 
     host: Host
     facts: dict[str, Any]
@@ -61,7 +61,7 @@ class Homeserver:
 
     @property
     def media(self) -> dict[str, int]:
-        """What of the disk may be moved: media and thumbnails, not previews of URLs, not the collection's own mark."""
+        """The files that may be moved: media and thumbnails, without previews of URLs and the collection's own mark."""
         kinds = ("local_content/", "local_thumbnails/", "remote_content/", "remote_thumbnail/")
         return {path: size for path, size in self.disk.items() if path.startswith(kinds)}
 
@@ -70,7 +70,7 @@ class Homeserver:
         return self.files_below(self.object_path(""))
 
     def object_path(self, key: str) -> str:
-        """Where the S3 server keeps an object, as a plain file."""
+        """Return the path where the S3 server stores an object as a plain file."""
         return f"{self.facts['s3']['directory']}/{self.facts['s3']['bucket']}/{key}"
 
 
@@ -84,7 +84,7 @@ def homeserver(host: Host) -> Homeserver:
 @pytest.fixture(scope="session")
 def play() -> Any:
     def run(playbook: str, *arguments: str) -> Play:
-        """Runs a playbook of the collection the way an operator does; never raises, the caller looks at the status."""
+        """Run a playbook of the collection as an operator does; never raises, the caller checks the status."""
         command = ["ansible-playbook", "-i", INVENTORY, playbook, *arguments]
         environment = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
         pipe = subprocess.PIPE

@@ -1,4 +1,4 @@
-"""store: what the store costs and how far it goes. peer-flags: which flags make the peers quickest."""
+"""store: cost and limits of the S3 server. peer-flags: the fastest flags of the peers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLAG_FILES = 3000
 
 FlagSets = tuple[tuple[str, ...], ...]
 
-# Beside what contenders.py uses.
+# In addition to those in contenders.py.
 FLAGS: FlagSets = (
     (),
     ("--no-traverse", *RCLONE_MOVE[1:]),
@@ -34,7 +34,7 @@ FLAGS: FlagSets = (
     (*RCLONE_MOVE, "--s3-provider", "AWS", "--s3-force-path-style=true"),
 )
 S5CMD: FlagSets = (("--concurrency", "1"),)
-# By themselves rclone sends up to 200 MiB, and s5cmd up to 50 MiB, in one request.
+# By default rclone sends up to 200 MiB, and s5cmd up to 50 MiB, in one request.
 FLAGS_OF_LARGE: FlagSets = (
     (),
     (*RCLONE_MOVE, "--s3-upload-cutoff", "8M", "--s3-chunk-size", "8M", "--s3-upload-concurrency", "4"),
@@ -53,7 +53,7 @@ S5CMD_OF_LARGE: FlagSets = (
 
 
 def store(bench: Bench) -> list[Figure]:
-    """The load generator's seconds are the least that any client can need: they are the delay, and nothing else."""
+    """The load generator's seconds are the minimum of any client: the delay, and nothing else."""
     count = bench.count(FILES)
     figure = Figure(
         "store",
@@ -74,12 +74,12 @@ def store(bench: Bench) -> list[Figure]:
     for in_flight in (64, 256):
         floor = -(-count // in_flight) * bench.delay_ms / 1000
         found = figure.median(f"put, {in_flight} in flight").seconds
-        figure.remarks.append(f"{in_flight} in flight: {found:.2f} s where the delay alone makes {floor:.2f} s")
+        figure.remarks.append(f"{in_flight} in flight: {found:.2f} s where the delay alone takes {floor:.2f} s")
     return [figure]
 
 
 def peer_flags(bench: Bench) -> list[Figure]:
-    """Whether contenders.py has the best flags: it has, as long as no line is quicker than those marked as used."""
+    """Check that contenders.py has the best flags: no line may be faster than those marked as used."""
     figures = []
     with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as target:
         for shape, files, in_flight in (("videos", VIDEOS, 64), ("mixed", MIXED_FILES, 64)):

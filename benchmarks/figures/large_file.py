@@ -18,7 +18,7 @@ from s3_store import Store, running_store
 SIZE = 5_000_000_000
 MEDIA_ID = "LargeFileLargeFileLargeF"
 NAME = f"local_content/{MEDIA_ID[:2]}/{MEDIA_ID[2:4]}/{MEDIA_ID[4:]}"
-# Mostly holes, which tmpfs reads as zeros without keeping them; nobody's hashing or sending is quicker for it.
+# Mostly holes, which tmpfs reads as zeros without storing them; no contender hashes or sends them faster.
 MAKE = """
 import os, sys
 path, size = sys.argv[1], int(sys.argv[2])
@@ -48,7 +48,7 @@ def large_file(bench: Bench) -> list[Figure]:
         bench.interleaved(_contenders(ground, store, master, size, digest), figure.add)
     ratio = figure.median("engine").seconds / figure.median("aws s3 cp").seconds
     figure.goals = [Goal("wall: engine / aws s3 cp", ratio, 1.0)]
-    figure.remarks = ["the goal compares the engine and aws s3 cp as they are; the other lines are for information"]
+    figure.remarks = ["the goal is about the engine and aws s3 cp with their defaults; the other lines are additional"]
     return [figure]
 
 
@@ -98,7 +98,7 @@ def _lay_out(root: Path, master: Path) -> Path:
 
 
 def _row(ground: Ground, sha256: str | None) -> None:
-    """Without a length: Synapse's column is an integer of 32 bits."""
+    """Without a length: Synapse's column is a 32-bit integer."""
     ground.database.execute("TRUNCATE local_media_repository")
     ground.database.execute(
         "INSERT INTO local_media_repository (media_id, media_type, created_ts, last_access_ts, sha256)"

@@ -1,4 +1,4 @@
-"""A tree that moves into an empty bucket: the engine beside s5cmd mv and rclone move."""
+"""A tree that is moved into an empty bucket: the engine beside s5cmd mv and rclone move."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def movers(ground: Ground, store: Store, tree: Tree, in_flight: int) -> list[tup
 
 
 def wire(store: Store, kind: str, connections: int, count: int, size: int = 19_000) -> Cost:
-    """The load generator puts as many: no client needs less."""
+    """The load generator sends as many PUTs: no client can be faster."""
     before = store.zero()
     said = load(store, kind, connections, count, size)
     after = store.statistics()

@@ -1,4 +1,4 @@
-"""nightly: little on the disk, much behind it. memory: how large the process grows with what is on the disk."""
+"""nightly: few new files, a large history. memory: the growth of the process with the number of files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def nightly(bench: Bench) -> list[Figure]:
             return cost
 
         bench.interleaved([("engine", engine)], figure.add)
-        # Once: it takes over a minute, and is not close.
+        # Only once: it takes over a minute, and the difference is large.
         figure.add(SCRIPT, upstream())
         engines, scripts = figure.median("engine"), figure.median(SCRIPT)
         figure.remarks = [
@@ -67,14 +67,14 @@ def nightly(bench: Bench) -> list[Figure]:
         figure.goals = [
             Goal("rows sent to the engine, for each file on the disk", engines.notes["rows_sent"] / tree.count, 1),
             Goal("list requests of the engine", engines.requests.get("list", 0), pages),
-            # Each is asked for, sent, and asked for again; a tenth more for pages that answered for too few.
+            # Each file needs a HEAD, an upload, and a second look-up; a tenth more for pages with too few of the keys.
             Goal("requests of the engine, for each file on the disk", engines.all_requests / tree.count, 3.3),
         ]
     return [figure]
 
 
 def _know_history(_cost: Cost, script: Script) -> None:
-    """Leaves the script's cache as its first, long run does: all of the history known, and known to have left."""
+    """Leave the script's cache as after its long first run: the whole history listed and marked as deleted."""
     with closing(sqlite3.connect(script.directory / "cache.db")) as cache:
         cache.execute("UPDATE media SET known_deleted = 1")
         cache.commit()

@@ -1,4 +1,4 @@
-"""first-offload and tls: nothing is in the bucket yet. already-there: everything is."""
+"""first-offload and tls: the bucket is empty. already-there: the bucket has every file."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def already_there(bench: Bench) -> list[Figure]:
             cost = ground.run_engine(store, tree.work, 64)
             tree.need_moved(store, "The engine")
             if cost.notes["verified"]["files"] != tree.count:
-                raise RunFailed(f"The engine sent files that were there: {cost.notes}")
+                raise RunFailed(f"The engine sent files that were in the bucket: {cost.notes}")
             return cost
 
         def check() -> Cost:
@@ -94,7 +94,7 @@ def already_there(bench: Bench) -> list[Figure]:
 
 
 def _against_script(bench: Bench, ground: Ground, store: Store, large: Tree, figures: list[Figure]) -> None:
-    """The script takes minutes for as many, so it is given fewer, and only its upload is timed: both in its favour."""
+    """The script takes minutes for as many files, so it gets fewer, and only its upload is timed: both favour it."""
     ground.database.execute("TRUNCATE local_media_repository, remote_media_cache")
     tree = ground.tree(bench.count(SCRIPT_FILES))
     script = Script(ground.directory, ground.database.arguments)

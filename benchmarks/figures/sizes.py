@@ -1,4 +1,4 @@
-"""videos: files of 20 MiB. mixed: small and large ones, as real stores have. few-files: a run with little to do."""
+"""videos: files of 20 MiB. mixed: small and large files, as in real media stores. few-files: a short run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""slow-opens: a file system that takes 5 ms to open a file or a directory."""
+"""slow-opens: a file system on which opening a file or a directory takes 5 ms."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _already_there(bench: Bench, ground: Ground, store: Store, tree: Tree, mount
             cost = ground.run_engine(store, mountpoint, IN_FLIGHT)
         tree.need_moved(store, "The engine")
         if cost.notes["verified"]["files"] != tree.count:
-            raise RunFailed(f"The engine sent files that were there: {cost.notes}")
+            raise RunFailed(f"The engine sent files that were in the bucket: {cost.notes}")
         return cost
 
     bench.interleaved([(ENGINE, engine), (OPENS, partial(_opens, tree, mountpoint))], figure.add)
@@ -128,7 +128,7 @@ def _said(command: list[str]) -> dict[str, float]:
 
 
 def _goal(figure: Figure, tree: Tree, bounds: tuple[str, ...]) -> None:
-    """Four fifths of what bounds every client: the files' opens by themselves, all that is opened, and the wire."""
+    """Four fifths of the limits of every client: the files' opens alone, all opens, and the uploads alone."""
     rates = {name: tree.count / figure.median(name).seconds for name in (ENGINE, *bounds)}
     rates["the files' opens alone"] = IN_FLIGHT / OPEN_MS * 1000
     figure.remarks = [f"{name}: {rate:.0f} files/s" for name, rate in rates.items()]

@@ -1,5 +1,5 @@
-// What a file system gives at best: files DIRECTORY THREADS opens, reads and unlinks every file below the directory, in as many
-// threads, and prints one JSON object. Directories are left as they are.
+// The limit of a file system: files DIRECTORY THREADS opens, reads and unlinks every file below the directory, with as
+// many threads, and prints one JSON object. Directories stay.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <err.h>
@@ -91,7 +91,7 @@ static void *work(void *nothing)
         files += found;
         at_work--;
     }
-    // The last one found nothing left, so nobody will.
+    // This thread found nothing left, so no thread will.
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
     return NULL;

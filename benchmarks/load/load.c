@@ -1,5 +1,5 @@
-// Load on the store from a client that costs next to nothing: what one request costs the store, and the wire's floor.
-// load PORT BUCKET KIND CONNECTIONS REQUESTS SIZE; prints one JSON object.
+// Load on the S3 server from a client with almost no cost of its own: the server's cost a request, and the minimum time
+// of any client. load PORT BUCKET KIND CONNECTIONS REQUESTS SIZE; prints one JSON object.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <err.h>
@@ -74,14 +74,14 @@ static void next_request(struct client *client)
     send_more(client);
 }
 
-// True where an answer is complete.
+// True if a response is complete.
 static bool receive(struct client *client)
 {
     while (!client->in_body) {
         ssize_t got = recv(client->descriptor, client->answer + client->answer_length,
                            sizeof client->answer - 1 - client->answer_length, 0);
         if (got == 0)
-            errx(1, "the store closed a connection");
+            errx(1, "the server closed a connection");
         if (got < 0)
             return false;
         client->answer_length += (size_t)got;
@@ -90,7 +90,7 @@ static bool receive(struct client *client)
         if (!end)
             continue;
         if (strncmp(client->answer, "HTTP/1.1 20", 11) != 0)
-            errx(1, "the store refused: %.200s", client->answer);
+            errx(1, "the server refused: %.200s", client->answer);
         size_t behind = client->answer_length - (size_t)(end + 4 - client->answer);
         bool empty = strcmp(kind, "head") == 0 || !length;
         client->left = empty ? 0 : strtoul(length + 17, NULL, 10) - behind;
@@ -137,7 +137,7 @@ int main(int count, char **arguments)
         struct epoll_event events[256];
         int ready = epoll_wait(poll, events, 256, 30000);
         if (ready == 0)
-            errx(1, "no answer for 30 seconds");
+            errx(1, "no response for 30 seconds");
         for (int i = 0; i < ready; i++) {
             struct client *client = events[i].data.ptr;
             send_more(client);

@@ -1,6 +1,7 @@
-// Runs a command and says what it cost: measure REPORT SECONDS COMMAND... writes {"status", "seconds", "cpu_seconds",
-// "peak_rss_kib"} to REPORT. Times and memory are of the command and of all descendants that were waited for; the memory is the
-// largest process's. A small parent matters: Linux counts its size into the child's peak. After SECONDS everything is killed.
+// Runs a command and reports its cost: measure REPORT SECONDS COMMAND... writes {"status", "seconds", "cpu_seconds",
+// "peak_rss_kib"} to REPORT. Times and memory are those of the command and all descendants that were waited for; the
+// memory is that of the largest process. This parent is small, because Linux counts a parent's size into the child's
+// peak. After SECONDS everything is killed.
 #define _GNU_SOURCE
 #include <err.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
-// A file system that shows a directory as it is, but takes a while to open a file or a directory, as one on the network does:
-// slow-files DIRECTORY MOUNTPOINT OPEN_MS OPENDIR_MS THREADS. Attributes and names are cached as NFS does it by default. Prints
-// "mounted", and unmounts on SIGTERM.
+// A file system that shows a directory unchanged, but delays each open of a file or a directory, like a network file
+// system: slow-files DIRECTORY MOUNTPOINT OPEN_MS OPENDIR_MS THREADS. Attributes and names are cached as NFS does by
+// default. Prints "mounted", and unmounts on SIGTERM.
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 312
 #include <dirent.h>
@@ -35,7 +35,7 @@ static int outcome(int result)
     return result < 0 ? -errno : 0;
 }
 
-// What root made belongs to who asked for it.
+// Files created by root belong to the caller.
 static int owned(const char *path, int result)
 {
     struct fuse_context *caller = fuse_get_context();
@@ -121,7 +121,7 @@ static int slow_opendir(const char *path, struct fuse_file_info *file)
     return 0;
 }
 
-// All entries at once, with their attributes where the kernel asks for them (as NFS's READDIRPLUS gives them).
+// All entries at once, with their attributes if the kernel asks for them (like NFS's READDIRPLUS).
 static int slow_readdir(const char *path, void *into, fuse_fill_dir_t fill, off_t offset, struct fuse_file_info *file,
                         enum fuse_readdir_flags flags)
 {
@@ -232,7 +232,8 @@ static struct timespec milliseconds(const char *words)
     return (struct timespec){(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
 }
 
-// As many requests at once as there are threads; by itself libfuse 3.12 takes ten, and earlier ones set no bound.
+// As many requests at once as there are threads; by default libfuse 3.12 permits ten, and earlier versions have no
+// limit.
 static int serve(struct fuse *fuse, unsigned threads)
 {
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 12)
@@ -258,9 +259,9 @@ int main(int count, char **arguments)
     open_delay = milliseconds(arguments[3]);
     opendir_delay = milliseconds(arguments[4]);
     umask(0);
-    // A sleep ends within a microsecond of its time, not within fifty.
+    // Makes a sleep end within a microsecond of its time instead of fifty.
     prctl(PR_SET_TIMERSLACK, 1000);
-    // Whoever started it may die first; it must not stay behind.
+    // The process that started this one may die first; this one must end then.
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     struct fuse_args options = FUSE_ARGS_INIT(0, NULL);
     fuse_opt_add_arg(&options, arguments[0]);

@@ -76,7 +76,7 @@ char *body_place(struct body *body, char *scratch, size_t room, size_t *most)
     return !framed && body->keeps && exchange->body ? exchange->body->bytes + exchange->size : scratch;
 }
 
-// With a trailer the checksum follows the body, but a header tells in front of it which one.
+// With a trailer the checksum follows the body, but a header names its algorithm before.
 static void expect_checksum(struct body *body, bool is_put, uint64_t size)
 {
     static const char prefix[] = "x-amz-checksum-";
@@ -154,7 +154,7 @@ bool body_end(struct body *body)
     if (body->in_trailer)
         body->found_checksum = trailer_checksum(body->inner.trailers, body->inner.kept, &body->told_checksum);
     exchange->checksum = body->told_checksum;
-    if (!body->hashes && !body->has_md5) {  // an ETag that is no MD5, as of SSE-KMS
+    if (!body->hashes && !body->has_md5) {  // an ETag that is not an MD5, as with SSE-KMS
         md5_add(&body->sum, &exchange->size, sizeof exchange->size);
         md5_add(&body->sum, exchange->checksum.value, sizeof exchange->checksum.value);
     }

@@ -1,4 +1,5 @@
-// A request's body on its way in: unframed, kept where it is short enough, hashed, and compared with what the client says of it.
+// Receives a request's body: decodes its framing, keeps it if it is short enough, hashes it, and compares it with the
+// client's digests.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +12,7 @@
 
 struct body {
     struct exchange *exchange;
-    uint64_t wire_left;  // where it is not chunked
+    uint64_t wire_left;  // unless it is chunked
     bool chunked, in_aws_chunks, keeps, hashes, has_md5;
     struct chunks outer, inner;
     struct md5 sum;
@@ -19,23 +20,23 @@ struct body {
     bool in_trailer;
     int found_checksum;
     struct checksum told_checksum;
-    struct checksum_sum checksum_sum;  // of NO_CHECKSUM where it is not verified
-    struct text growing;               // a body whose length is not known
+    struct checksum_sum checksum_sum;  // or NO_CHECKSUM if it is not verified
+    struct text growing;               // a body of unknown length
 };
 
-// Whether a header's value, or NULL, begins so.
+// Whether a header's value, or NULL, starts with this text.
 bool header_is(const char *value, const char *word);
 
-// What the head says of the body that follows it.
+// Reads from the head what follows as the body.
 void body_expect(struct body *body, struct exchange *exchange);
-// Takes bytes off the wire; gives how many were the body's.
+// Takes bytes from the connection; returns how many belonged to the body.
 size_t body_take(struct body *body, const char *bytes, size_t length);
 bool body_is_whole(const struct body *body);
-// The whole body is the exchange's; false where it is refused, and answered.
+// The whole body belongs to the exchange; false if it is refused, with a response.
 bool body_end(struct body *body);
 
-// Nothing is done with its bytes but to count them, as body_dropped does.
+// The bytes are only counted, as body_dropped does.
 bool body_is_dropped(const struct body *body);
 void body_dropped(struct body *body, size_t length);
-// Where the next bytes are to be received, and how many at most: their last place, or else the scratch room.
+// Where the next bytes are to be received, and how many at most: in their final place, or in the scratch buffer.
 char *body_place(struct body *body, char *scratch, size_t room, size_t *most);

@@ -6,7 +6,7 @@
 static const struct {
     const char *upper, *lower;
     size_t size;
-    uint64_t polynomial;  // bits reversed, as all three CRCs are; 0: no CRC
+    uint64_t polynomial;  // bits reversed, as in all three CRCs; 0: no CRC
 } KNOWN[ALGORITHMS] = {
     [NO_CHECKSUM] = {"", "", 0, 0},
     [CRC32] = {"CRC32", "crc32", 4, 0xedb88320},
@@ -15,10 +15,10 @@ static const struct {
     [SHA256] = {"SHA256", "sha256", 32, 0},
 };
 
-// tables[algorithm][k][b]: what the byte b contributes with k bytes behind it. Eight bytes are taken at a time.
+// tables[algorithm][k][b]: the contribution of the byte b with k bytes after it. Eight bytes are processed at a time.
 static uint64_t tables[CRC64NVME + 1][8][256];
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "eight bytes are read as they lie in memory");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "eight bytes are read in memory order");
 
 static uint64_t all_ones(enum algorithm algorithm)
 {
@@ -94,7 +94,7 @@ void checksum_end(struct checksum_sum *sum, struct checksum *checksum)
         set_crc(checksum, sum->crc ^ all_ones(sum->algorithm));
 }
 
-// Product of two polynomials modulo the CRC's; the highest bit stands for 1, the one below it for x.
+// Product of two polynomials modulo the CRC's; the highest bit represents 1, the one below it x.
 static uint64_t multiply(enum algorithm algorithm, uint64_t left, uint64_t right)
 {
     uint64_t product = 0;
@@ -112,7 +112,7 @@ void checksum_append(struct checksum *first, const struct checksum *second, uint
 {
     enum algorithm algorithm = first->algorithm;
     uint64_t one = all_ones(algorithm) ^ all_ones(algorithm) >> 1;
-    // x^(8 * length): each byte behind multiplies what is in front of it by x^8.
+    // x^(8 * length): each byte multiplies what is before it by x^8.
     uint64_t power = one, square = one >> 8;
     for (; length; length >>= 1) {
         if (length & 1)

@@ -1,4 +1,4 @@
-// Checksums as S3's headers, trailers and documents have them.
+// Checksums in S3's headers, trailers and documents.
 #define _GNU_SOURCE
 #include <string.h>
 #include <strings.h>
@@ -7,7 +7,7 @@
 
 static const char PREFIX[] = "x-amz-checksum-";
 
-// What one line, "NAME: VALUE" with its end at `end`, says.
+// Parses one line, "NAME: VALUE", that ends at `end`.
 static int from_line(const char *line, const char *end, struct checksum *checksum)
 {
     static const char *const others[] = {"algorithm", "type", "mode"};
@@ -27,7 +27,7 @@ static int from_line(const char *line, const char *end, struct checksum *checksu
     const char *value = colon + 1;
     while (value < end && *value == ' ')
         value++;
-    // A composed one has "-N" behind it.
+    // A composed one ends in "-N".
     const char *stop = memchr(value, '-', (size_t)(end - value));
     if (!base64_decode(value, (size_t)((stop ? stop : end) - value), checksum->value, checksum_size(algorithm))) {
         memset(checksum, 0, sizeof *checksum);
@@ -66,7 +66,7 @@ bool refuse_checksum(struct exchange *exchange, int found)
     if (found == CHECKSUM_MALFORMED)
         fail(exchange, 400, "InvalidRequest", "The value of the x-amz-checksum header is invalid.");
     else if (found == CHECKSUM_UNKNOWN)
-        fail(exchange, 501, "NotImplemented", "This store knows the checksums CRC32, CRC32C, CRC64NVME and SHA256.");
+        fail(exchange, 501, "NotImplemented", "Supported checksums: CRC32, CRC32C, CRC64NVME and SHA256.");
     return found == CHECKSUM_MALFORMED || found == CHECKSUM_UNKNOWN;
 }
 

@@ -8,10 +8,10 @@ struct chunks {
     enum { CHUNK_SIZE, CHUNK_EXTENSION, CHUNK_DATA, CHUNK_END, TRAILER, CHUNKS_DONE } state;
     uint64_t left;
     size_t trailer_length, kept;
-    char trailers[512];  // the trailers' lines, each ended by a line feed; what is beyond is dropped
+    char trailers[512];  // the trailers' lines, each with a line feed; more are dropped
 };
 
 typedef void chunk_sink(void *to, const char *bytes, size_t length);
 
-// Takes bytes off the wire, hands on the content; gives how many it took (all, but for what follows the last trailer).
+// Takes bytes from the connection and passes on the content; returns how many it took (all up to the last trailer).
 size_t chunks_feed(struct chunks *chunks, const char *bytes, size_t length, chunk_sink *sink, void *to);

@@ -15,7 +15,7 @@ enum { IN_ROOM = 64 * 1024, SCRATCH = 256 * 1024 };
 struct connection {
     struct wire wire;
     enum { READING_HEAD, READING_BODY, HOLDING, SENDING, CLOSED } state;
-    uint64_t serial;  // of the request; never used twice, so that a late timer finds out that it is late
+    uint64_t serial;  // of the request; never used twice, so that a late timer can detect that it is late
     struct connection *next_free;
 
     size_t in_length, head_length;
@@ -24,7 +24,7 @@ struct connection {
     struct text head, path;
 
     struct body body;
-    bool ends;  // with this answer
+    bool ends;  // with this response
 
     struct text out;
     size_t sent;
@@ -83,7 +83,7 @@ static void perform(struct connection *connection)
     exchange_compose(exchange, &connection->out, connection->serial, connection->ends);
 }
 
-// False where the connection was closed.
+// False if the connection was closed.
 static bool send_out(struct connection *connection)
 {
     struct exchange *exchange = &connection->exchange;
@@ -116,7 +116,7 @@ static bool send_now(struct connection *connection)
     return send_out(connection);
 }
 
-// What is in the buffer is worked off as far as it goes; false where the connection was closed.
+// Processes the buffer as far as possible; false if the connection was closed.
 static bool work_off(struct connection *connection)
 {
     struct exchange *exchange = &connection->exchange;
@@ -138,7 +138,7 @@ static bool work_off(struct connection *connection)
         end[4] = first_of_body;
         size_t taken = body_take(&connection->body, connection->in + connection->head_length,
                                  connection->in_length - connection->head_length);
-        // The head stays where it is until the answer is made; what follows this request is kept behind it.
+        // The head stays in place until the response is made; bytes after this request are kept behind it.
         size_t used = connection->head_length + taken;
         connection->in_length -= used;
         memmove(connection->in + connection->head_length, connection->in + used, connection->in_length);
@@ -195,7 +195,7 @@ bool connection_ready(struct connection *connection)
             return true;
         if (!work_off(connection))
             return false;
-        // A short count from a socket means that it is empty: the next bytes will be told.
+        // A short count from a socket means that it is empty: an event will announce the next bytes.
         if (!connection->wire.session && (size_t)got < asked && serial == connection->serial)
             return true;
     }
@@ -215,7 +215,7 @@ bool connection_due(struct connection *connection, uint64_t serial, bool go_on)
     }
     if (!send_now(connection))
         return false;
-    // A next request may have come in behind this one, and its bytes have been told already.
+    // The next request may have arrived with this one, so that no event announces it.
     if (connection->state == READING_HEAD && connection->in_length && !work_off(connection))
         return false;
     return connection_ready(connection);

@@ -1,4 +1,4 @@
-// What the benchmarks ask of the store beside S3, in a bucket named "-": counters, and an empty bucket.
+// Requests of the benchmarks beside S3, in a bucket named "-": counters, and emptying the bucket.
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -45,7 +45,7 @@ void control_answer(struct exchange *exchange, const char *verb)
         memset(&counters, 0, sizeof counters);
         counters.connections = counters.most_connections = connections;
     } else if (strcmp(verb, "statistics") != 0) {
-        fail(exchange, 404, "NoSuchKey", "statistics, clear, zero and delay?ms=N are known.");
+        fail(exchange, 404, "NoSuchKey", "Known requests: statistics, clear, zero and delay?ms=N.");
     }
     if (exchange->status == 200)
         statistics(&exchange->content);

@@ -1,4 +1,4 @@
-// One request and its answer, between the wire (server.c) and what S3 makes of it (s3.c).
+// One request and its response, between the connection (server.c) and S3's operations (s3.c).
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,8 +16,8 @@ enum kind {
 struct options {
     const char *bucket;
     uint64_t delay_ns;
-    uint64_t keep;  // the longest body whose bytes are kept; of longer ones size and digest remain
-    uint64_t hash;  // the longest body that is hashed where the client sent no Content-MD5
+    uint64_t keep;  // the longest body whose bytes are kept; of longer ones only size and digest
+    uint64_t hash;  // the longest body that is hashed if the client sent no Content-MD5
     uint64_t verify;  // the longest body whose x-amz-checksum is compared with its content
     bool check_md5;
     uint64_t history;
@@ -31,36 +31,38 @@ struct exchange {
     // The request: its head ends in a NUL.
     char *head;
     const char *method;
-    const char *query;  // raw, "" where there is none
+    const char *query;  // raw, "" if there is none
     char *path;         // decoded, without the leading slash: "bucket/key"
     size_t path_length;
-    struct blob *body;  // NULL where it was dropped
+    struct blob *body;  // NULL if it was dropped
     uint64_t size;      // of the decoded body
     unsigned char md5[16];
-    struct checksum checksum;  // that came with a body that is put
+    struct checksum checksum;  // sent with a PUT
 
-    // The answer.
+    // The response.
     enum kind kind;
     int status;
     struct text headers, content;
-    struct blob *blob;  // sent from `from` on instead of content, where it is there
+    struct blob *blob;  // sent from `from` on instead of content, if set
     uint64_t from, length;
-    bool length_only;  // HEAD: the length is told, nothing is sent
+    bool length_only;  // HEAD: the length is sent, but no body
 };
 
 extern struct options options;
 extern struct counters counters;
 
-// Cuts a request's head into its words; `path` holds the decoded path. False where it is no HTTP.
+// Splits a request's head into its parts; `path` is the decoded path. False if it is not HTTP.
 bool exchange_parse(struct exchange *exchange, char *head, struct text *path);
-// The answer's head, and its content where that is no blob, behind what is in `out`; holds the blob. last: of its connection.
+// Appends the response's head, and its content unless that is a blob, to `out`; keeps a reference to the blob. last: on
+// its connection.
 void exchange_compose(struct exchange *exchange, struct text *out, uint64_t id, bool last);
 
-// A header's value, or NULL; names are given in lower case.
+// A header's value, or NULL; names are in lower case.
 const char *exchange_header(const struct exchange *exchange, const char *name, size_t *length);
-// A decoded query parameter appended to `into`; false where it is missing. An empty value is there.
+// Appends a decoded query parameter to `into`; false if it is missing. An empty value counts as present.
 bool exchange_parameter(const struct exchange *exchange, const char *name, struct text *into);
-// What S3 gives back with the object: its metadata, type and storage class, as header lines; NULL where there is none.
+// Headers that S3 returns with the object: its metadata, type and storage class, as header lines; NULL if there are
+// none.
 char *headers_to_keep(const struct exchange *exchange);
 
 void fail(struct exchange *exchange, int status, const char *code, const char *message);
@@ -69,7 +71,7 @@ void s3_answer(struct exchange *exchange);
 void list_answer(struct exchange *exchange);
 void control_answer(struct exchange *exchange, const char *verb);
 
-// Answers "If-None-Match: *" where the key is there; false where there is nothing to refuse.
+// Responds to "If-None-Match: *" if the key exists; false if there is nothing to refuse.
 bool refuse_present(struct exchange *exchange, const char *key, size_t length);
 
 // checksum_headers.c: x-amz-checksum-NAME, of a body or of an object.
@@ -77,11 +79,11 @@ enum { CHECKSUM_ABSENT, CHECKSUM_THERE, CHECKSUM_MALFORMED, CHECKSUM_UNKNOWN };
 int exchange_checksum(const struct exchange *exchange, struct checksum *checksum);
 // Among the trailers of an aws-chunked body.
 int trailer_checksum(const char *trailers, size_t length, struct checksum *checksum);
-// Answers what is malformed or unknown; false where there is nothing to refuse.
+// Responds to a malformed or unknown checksum; false if there is nothing to refuse.
 bool refuse_checksum(struct exchange *exchange, int found);
-// A header line of the answer, and the type where the checksum is an object's.
+// A header line of the response, and the type if the checksum is an object's.
 void tell_checksum(struct exchange *exchange, const struct checksum *checksum, bool of_object);
-// In base64, with the number of parts where it is composed.
+// In base64, with the number of parts if it is composed.
 void say_checksum(struct text *text, const struct checksum *checksum);
 const char *checksum_type(const struct checksum *checksum);
 

@@ -7,7 +7,7 @@ static const char LETTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 
 enum {
     ID_LENGTH = 24,
-    ORDERED = 6,  // leading letters that ascend with the index; the others are noise
+    ORDERED = 6,  // leading letters that ascend with the index; the others are random
 };
 
 static uint64_t mixed(uint64_t value)
@@ -38,7 +38,7 @@ static char *append(char *to, const char *from, size_t length)
     return to + length;
 }
 
-// Writes the origin, and gives the id: the positions are shared out so that all origins hold the same number, or one less.
+// Writes the origin and the id: the positions are distributed so that all origins have the same number, or one less.
 static char *remote_media(char *to, uint64_t media, uint64_t position, uint64_t count, char id[ID_LENGTH])
 {
     uint64_t origin = position * HISTORY_ORIGINS / count;

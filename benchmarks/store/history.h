@@ -1,4 +1,4 @@
-// What a server has offloaded before: any number of media, spread evenly over Synapse's keys, computed from their index.
+// Media that a server has moved before: any number, spread evenly over Synapse's keys, computed from their index.
 // history.py computes the same names for the rows in the database.
 #pragma once
 #include <stddef.h>
@@ -11,7 +11,8 @@ enum {
     HISTORY_KEY_ROOM = 96,
 };
 
-// The key of object `index`, and its length, where `count` media have two objects each: an original and a thumbnail. Half of
-// the media are local. Keys ascend with the index: local originals, local thumbnails, remote originals, remote thumbnails.
+// The key of object `index`, and its length, if `count` media have two objects each: an original and a thumbnail. Half
+// of the media are local. Keys ascend with the index: local originals, local thumbnails, remote originals, remote
+// thumbnails.
 size_t history_key(uint64_t index, uint64_t count, char key[HISTORY_KEY_ROOM]);
 void history_digest(uint64_t index, unsigned char digest[16]);

@@ -50,7 +50,7 @@ static bool begins_with(const char *key, size_t length, const struct text *start
     return length >= start->length && (!start->length || memcmp(key, start->bytes, start->length) == 0);
 }
 
-// The length of the part of the key that the delimiter folds into one common prefix, or 0.
+// The length of the part of the key that the delimiter reduces to one common prefix, or 0.
 static size_t folded(const struct listing *listing, const char *key, size_t length)
 {
     if (!listing->delimiter.length || length < listing->prefix.length)
@@ -61,7 +61,7 @@ static size_t folded(const struct listing *listing, const char *key, size_t leng
     return 0;
 }
 
-// To behind every key that begins so; no key has the byte 255, because keys are UTF-8.
+// Moves behind every key with this prefix; no key has the byte 255, because keys are UTF-8.
 static struct cursor behind(const char *start, size_t length)
 {
     struct text bound = {0};
@@ -75,7 +75,7 @@ static struct cursor behind(const char *start, size_t length)
 static struct cursor begin(const struct listing *listing)
 {
     const struct text *after = &listing->after;
-    // Where a page ended with a common prefix, the next begins behind all it stands for.
+    // After a page that ended with a common prefix, the next begins behind all of its keys.
     if (after->length && after->length == folded(listing, after->bytes, after->length))
         return behind(after->bytes, after->length);
     const struct text *prefix = &listing->prefix;
@@ -85,7 +85,7 @@ static struct cursor begin(const struct listing *listing)
     return objects_seek(after->bytes, after->length, false);
 }
 
-// Writes a page's entries; `last` gets the name it ended with. True where there are more.
+// Writes a page's entries; `last` is the name it ended with. True if there are more.
 static bool entries(struct listing *listing, struct text *out, struct text *last)
 {
     struct cursor cursor = begin(listing);
@@ -109,7 +109,7 @@ static bool entries(struct listing *listing, struct text *out, struct text *last
     return false;
 }
 
-// A token is the last name in hex: it must pass through XML and a query unharmed.
+// A token is the last name in hex, so that it is valid in XML and in a query.
 static void token_decode(const struct text *token, struct text *after)
 {
     after->length = 0;

@@ -24,7 +24,7 @@ static bool begins_with(const struct upload *upload, const struct text *prefix)
     return upload->key_length >= prefix->length && memcmp(upload->key, prefix->bytes, prefix->length) == 0;
 }
 
-// Whether it comes behind the page that ended with this key and, where it is given, this upload of it.
+// Whether it comes after the page that ended with this key and, if given, this upload of it.
 static bool is_behind(const struct upload *upload, const struct text *key, const struct text *id)
 {
     int by_key = key_order(upload, key->bytes, key->length);
@@ -51,9 +51,9 @@ void list_uploads_answer(struct exchange *exchange)
     exchange->kind = LIST_UPLOADS;
     if (exchange_parameter(exchange, "delimiter", &prefix)) {
         free(prefix.bytes);
-        return fail(exchange, 501, "NotImplemented", "This store lists uploads without a delimiter.");
+        return fail(exchange, 501, "NotImplemented", "This server lists uploads without a delimiter only.");
     }
-    // So that none is NULL.
+    // So that neither is NULL.
     text_room(&prefix, 1);
     text_room(&key_marker, 1);
     text_room(&id_marker, 1);

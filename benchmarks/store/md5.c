@@ -58,7 +58,7 @@ static void one_block(uint32_t state[4], const unsigned char *block)
     state[3] += d;
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are read as they lie in memory");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are read in memory order");
 
 void md5_start(struct md5 *sum)
 {

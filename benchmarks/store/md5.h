@@ -1,4 +1,4 @@
-// MD5 (RFC 1321), so that the store needs no library.
+// MD5 (RFC 1321), so that the server needs no library.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-// Multipart uploads: the parts' sizes, digests, checksums and, where they are kept, bytes, until they are one object.
+// Multipart uploads: the parts' sizes, digests, checksums and, if kept, bytes, until they become one object.
 #define _GNU_SOURCE
 #include "multipart.h"
 
@@ -13,7 +13,7 @@
 struct upload *uploads;
 static size_t made, open_uploads;
 
-// What the parts that the client names add up to.
+// Totals of the parts that the client names.
 struct sum {
     int count;
     uint64_t size;
@@ -59,7 +59,7 @@ static void unknown(struct exchange *exchange)
     fail(exchange, 404, "NoSuchUpload", "The upload does not exist.");
 }
 
-// Which checksum the object is to have; false where that is refused, and answered.
+// The checksum that the object is to have; false if it is refused, with a response.
 static bool wanted_checksum(struct exchange *exchange, enum algorithm *algorithm, bool *composite)
 {
     size_t length;
@@ -112,7 +112,7 @@ void multipart_part(struct exchange *exchange, const char *id, unsigned number)
         return unknown(exchange);
     if (number < 1 || number > MOST_PARTS)
         return fail(exchange, 400, "InvalidArgument", "Part numbers are 1 to 10000.");
-    // AWS would compute what is missing; this store does not read long bodies.
+    // AWS would compute a missing one; this server does not read long bodies.
     if (upload->algorithm != NO_CHECKSUM && upload->algorithm != exchange->checksum.algorithm)
         return fail(exchange, 400, "InvalidRequest", "The part has another checksum algorithm than its upload, or none.");
     struct part *part = &upload->parts[number];
@@ -131,7 +131,7 @@ void multipart_part(struct exchange *exchange, const char *id, unsigned number)
     tell_checksum(exchange, &part->checksum, false);
 }
 
-// The text between <NAME> and </NAME> in front of `end`; NULL where there is none.
+// The text between <NAME> and </NAME> before `end`; NULL if there is none.
 static const char *element(const char *xml, const char *end, const char *name, size_t *length)
 {
     char open[40], close[40];
@@ -155,7 +155,7 @@ static bool same_checksum(const struct part *part, const char *value, size_t len
     return same;
 }
 
-// The part that one <Part> element names, with the ETag and the checksum that it has; NULL where that is refused, and answered.
+// The part that one <Part> element names, with its ETag and checksum; NULL if it is refused, with a response.
 static const struct part *named(struct exchange *exchange, const struct upload *upload, const char *xml, const char *end,
                                 int *last)
 {
@@ -180,7 +180,7 @@ static const struct part *named(struct exchange *exchange, const struct upload *
     return part;
 }
 
-// The parts that the client names, added up; false where that is refused, and answered.
+// Adds up the parts that the client names; false if they are refused, with a response.
 static bool add_up(struct exchange *exchange, const struct upload *upload, const char *xml, struct sum *sum,
                    const struct part *chosen[])
 {
@@ -218,7 +218,7 @@ static bool add_up(struct exchange *exchange, const struct upload *upload, const
     return true;
 }
 
-// What the client says of the whole object; false where it is refused, and answered.
+// The client's checksum and size of the whole object; false if they are refused, with a response.
 static bool whole_is_right(struct exchange *exchange, const struct sum *sum)
 {
     struct checksum told = {0};

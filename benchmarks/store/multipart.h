@@ -24,7 +24,7 @@ struct upload {
     time_t initiated;
     struct upload *next;
     char *headers;
-    enum algorithm algorithm;  // of the object's checksum; NO_CHECKSUM: none is kept
+    enum algorithm algorithm;  // of the object's checksum; NO_CHECKSUM: none is stored
     bool composite;            // it is one over the parts' checksums
     int last;                  // the highest part number
     size_t key_length;

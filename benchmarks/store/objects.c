@@ -77,7 +77,7 @@ static int compare(const char *a, size_t a_length, const char *b, size_t b_lengt
     return order ? order : (a_length > b_length) - (a_length < b_length);
 }
 
-// The last object before the key on each level; gives the one that follows.
+// The last object before the key on each level; returns the one that follows.
 static struct object *locate(const char *key, size_t length, struct object *before[LEVELS])
 {
     struct object *at = head;
@@ -210,7 +210,7 @@ bool objects_next(struct cursor *cursor, struct entry *entry)
             cursor->index++;
         if (order < 0)
             return true;
-        // Equal: an object that was put over one of the history hides it.
+        // Equal: an object that was stored over one of the history hides it.
     }
     if (!object)
         return false;

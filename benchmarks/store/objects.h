@@ -1,4 +1,4 @@
-// The bucket's contents: objects in the byte order of their keys, and a history that takes no memory.
+// The bucket's contents: objects in the byte order of their keys, and a history that needs no memory.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include "checksum.h"
 #include "history.h"
 
-// Bytes shared by an object and the answers that are still being sent from it.
+// Bytes shared by an object and the responses that are still being sent from it.
 struct blob {
     int holders;
     size_t size;
@@ -17,18 +17,18 @@ struct blob {
 
 struct object {
     uint64_t size;
-    unsigned char md5[16];  // of the content, or of its parts' digests where parts > 0
+    unsigned char md5[16];  // of the content, or of its parts' digests if parts > 0
     int parts;
     time_t modified;
-    struct blob *content;  // NULL where only size and digest are kept
-    char *headers;         // header lines to give back, or NULL
-    struct checksum *checksum;  // the x-amz-checksum that is kept, or NULL
+    struct blob *content;  // NULL if only size and digest are kept
+    char *headers;         // header lines to return, or NULL
+    struct checksum *checksum;  // the stored x-amz-checksum, or NULL
     size_t key_length;
     char *key;
     struct object *next[];
 };
 
-// One entry of a listing: a stored object, or one of the history that is computed when it is looked at.
+// One entry of a listing: a stored object, or one of the history, computed when it is read.
 struct entry {
     const char *key;
     size_t key_length;
@@ -44,24 +44,24 @@ struct blob *blob_new(size_t size);
 void blob_hold(struct blob *blob);
 void blob_drop(struct blob *blob);
 
-// With a history of so many media, two objects each.
+// With a history of this many media, two objects each.
 void objects_start(uint64_t media);
 uint64_t objects_count(void);
 void objects_clear(void);
 
-// The object to fill in: a new one, or the present one emptied.
+// The object to fill in: a new one, or the existing one emptied.
 struct object *objects_put(const char *key, size_t length);
 void objects_keep_checksum(struct object *object, const struct checksum *checksum);
 bool objects_find(const char *key, size_t length, struct entry *entry);
 bool objects_delete(const char *key, size_t length);
 
-// A place in the listing. It is good until the next put or delete.
+// A position in the listing, valid until the next put or delete.
 struct cursor {
     const struct object *object;
     uint64_t index;  // in the history
 };
 
-// To the first key that is not before the given one (or, exclusive, comes after it).
+// Moves to the first key that is not before the given one (or, exclusive, comes after it).
 struct cursor objects_seek(const char *key, size_t length, bool inclusive);
-// The entry there, and on to the one behind it; false at the end.
+// Returns the entry there and moves behind it; false at the end.
 bool objects_next(struct cursor *cursor, struct entry *entry);

@@ -34,7 +34,7 @@ bool refuse_present(struct exchange *exchange, const char *key, size_t length)
     const char *value = exchange_header(exchange, "if-none-match", &value_length);
     if (!value || *value != '*' || !objects_find(key, length, &entry))
         return false;
-    fail(exchange, 412, "PreconditionFailed", "The key is there.");
+    fail(exchange, 412, "PreconditionFailed", "The key exists.");
     return true;
 }
 
@@ -96,7 +96,7 @@ static void copy(struct exchange *exchange, const char *source, size_t source_le
     free(from.bytes);
 }
 
-// The range asked for, cut to the object's size; false where it begins behind its end.
+// The requested range, cut to the object's size; false if it begins after the end.
 static bool range(const char *value, uint64_t size, uint64_t *from, uint64_t *length)
 {
     char *end;
@@ -133,7 +133,7 @@ static void get(struct exchange *exchange, const char *key, size_t length, bool 
     const char *value = exchange_header(exchange, "range", &value_length);
     if (value) {
         if (!range(value, entry.size, &from, &wanted)) {
-            fail(exchange, 416, "InvalidRange", "The range lies behind the end of the object.");
+            fail(exchange, 416, "InvalidRange", "The range begins after the end of the object.");
             exchange->length_only = head;
             return;
         }
@@ -142,7 +142,7 @@ static void get(struct exchange *exchange, const char *key, size_t length, bool 
                     (unsigned long long)(from + wanted - 1), (unsigned long long)entry.size);
     }
     if (!head && entry.size && !(object && object->content)) {
-        fail(exchange, 501, "NotImplemented", "This store keeps the size and digest of this object, not its bytes.");
+        fail(exchange, 501, "NotImplemented", "This server keeps the size and digest of this object, not its bytes.");
         return;
     }
     text_say(&exchange->headers, "ETag: \"");
@@ -195,7 +195,7 @@ static void bucket(struct exchange *exchange)
     if (strcmp(exchange->method, "POST") == 0 && exchange_parameter(exchange, "delete", &ignored) && exchange->body) {
         delete_objects(exchange);
     } else if (strcmp(exchange->method, "GET") != 0) {
-        // HEAD, or PUT of a bucket that is there: fine.
+        // HEAD, or PUT of the existing bucket: success.
         exchange->kind = BUCKET;
         text_say(&exchange->headers, "x-amz-bucket-region: us-east-1\r\n");
     } else if (exchange_parameter(exchange, "location", &ignored)) {
@@ -239,7 +239,7 @@ static void object(struct exchange *exchange, const char *key, size_t length)
     } else if (!in_parts && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0))
         get(exchange, key, length, *method == 'H');
     else
-        fail(exchange, 501, "NotImplemented", "This store does not know this operation.");
+        fail(exchange, 501, "NotImplemented", "This server does not support this operation.");
     free(id.bytes);
     free(number.bytes);
 }

@@ -1,4 +1,4 @@
-// An S3 store for benchmarks: one bucket in memory, one thread, every answer held back by a fixed time.
+// An S3 server for benchmarks: one bucket in memory, one thread, every response delayed by a fixed time.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <err.h>
@@ -26,7 +26,7 @@ struct held {
     bool go_on;
 };
 
-// All are held equally long, so what was held first is due first: a ring is enough.
+// All delays are equal, so the first delayed response is due first: a ring buffer is enough.
 static struct {
     struct held *ring;
     size_t room, from, count;
@@ -163,7 +163,7 @@ int main(int count, char **arguments)
     if (certificate && (!key || !wire_use_tls(certificate, key)))
         errx(2, "TLS needs --certificate and --key, and a build with OpenSSL's headers (libssl-dev)");
     signal(SIGPIPE, SIG_IGN);
-    // Whoever started it may die first; it must not stay behind.
+    // The process that started this one may die first; this one must end then.
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     objects_start(options.history);
     serve(listen_on(port));

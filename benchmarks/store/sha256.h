@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4), so that the store needs no library.
+// SHA-256 (FIPS 180-4), so that the server needs no library.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -10,7 +10,7 @@ struct text {
     size_t length, room;
 };
 
-char *text_room(struct text *text, size_t more);  // at least so many bytes behind what is there
+char *text_room(struct text *text, size_t more);  // at least this many free bytes
 void text_add(struct text *text, const void *bytes, size_t length);
 void text_say(struct text *text, const char *words);
 void text_number(struct text *text, uint64_t number);
@@ -22,8 +22,8 @@ void text_xml(struct text *text, const char *bytes, size_t length);
 void text_iso_time(struct text *text, time_t moment);
 void text_http_time(struct text *text, time_t moment);
 
-// Decode in place of `to`, which has room for `length` bytes; give the length.
+// Decodes in place of `to`, which has room for `length` bytes; returns the length.
 size_t percent_decode(const char *from, size_t length, char *to, bool plus_is_space);
 size_t xml_decode(const char *from, size_t length, char *to);
-// Exactly `wanted` bytes into `to`; false where it is no base64 or another number of bytes.
+// Decodes exactly `wanted` bytes into `to`; false if it is no base64 or another number of bytes.
 bool base64_decode(const char *from, size_t length, unsigned char *to, size_t wanted);

@@ -1,4 +1,4 @@
-// A connection's bytes, plain or in TLS.
+// A connection's bytes, plain or with TLS.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,10 +13,10 @@ enum { WIRE_WAIT = 0, WIRE_CLOSED = -1 };
 
 // Whether TLS was compiled in.
 bool wire_has_tls(void);
-// Loads the certificate; false where that fails, or TLS was not compiled in.
+// Loads the certificate; false if that fails, or TLS was not compiled in.
 bool wire_use_tls(const char *certificate, const char *key);
 void wire_start(struct wire *wire, int descriptor);
 void wire_stop(struct wire *wire);
-// Bytes moved, WIRE_WAIT or WIRE_CLOSED. A NULL buffer: received bytes are dropped, in plain connections only.
+// Bytes moved, WIRE_WAIT or WIRE_CLOSED. With a NULL buffer received bytes are dropped, in plain connections only.
 long wire_receive(struct wire *wire, void *buffer, size_t room);
 long wire_send(struct wire *wire, struct iovec *parts, int count);

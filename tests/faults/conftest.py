@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests. They need PostgreSQL's programs, rclone, and a user other than root to work as."""
+"""Fixtures of the fault tests. They need PostgreSQL's programs, rclone, and a user other than root to run as."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# What the fault tests share with the integration tests stays there: servers, databases, hosts, proxies.
+# Servers, databases, hosts and proxies that the fault tests share with the integration tests are defined there.
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
 from custody import Custody
@@ -27,14 +27,14 @@ _database_numbers = count(1)
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """One server for all tests; each has a bucket of its own."""
+    """One server for all tests; each test has its own bucket."""
     with S3Server(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 
 @pytest.fixture(scope="session", autouse=True)
 def stalled(s3: S3Server) -> Iterator[Stalled]:
-    """Begins with the first test; the one that is about it comes late."""
+    """Started with the first test, because its result takes a minute; its test is one of the last."""
     with stalled_run(s3) as running:
         yield running
 
@@ -77,7 +77,7 @@ def make_library(bucket: str, request: pytest.FixtureRequest) -> Iterator[Callab
 
 @pytest.fixture
 def library(make_library: Callable[[str], Library]) -> Library:
-    """With rows in SQLite, for all that does not depend on the database."""
+    """With rows in SQLite, for all tests that do not depend on the kind of database."""
     return make_library("sqlite")
 
 
@@ -93,7 +93,7 @@ def custody(library: Library, s3: S3Server, bucket: str) -> Custody:
 
 @pytest.fixture
 def wire(s3: S3Server, engine: Engine) -> Iterator[WireProxy]:
-    """A proxy that the engine goes through from here on."""
+    """A proxy through which the engine connects from here on."""
     with WireProxy(s3.endpoint_url) as proxy:
         engine.s3["endpoint_url"] = proxy.endpoint_url
         yield proxy

@@ -1,4 +1,4 @@
-"""The one question behind every test here: is each media whole on disk, or whole in the bucket?"""
+"""Checks what every test here is about: is each media whole on disk, or whole in the bucket?"""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import botocore.exceptions
 from offload_engine import Outcome
 from s3_server import S3Server
 
-# The mark that the other engine leaves in a media store, and where the test server collects what is being uploaded.
+# The mark file of the other engine in a media store, and the folder where the test server keeps unfinished uploads.
 _NO_MEDIA = (".synapse-s3", ".rclone_temp_")
 
 
 class Custody:
-    """Remembers by digest what it saw on disk, and finds it again on either side; reads the store's own files.
+    """Records the digests of all files on disk, and looks for them on disk and in the bucket's own files.
 
     `bucket` is a folder of tests/integration/s3_server.py; all keys in it begin with `prefix`.
     """
@@ -27,14 +27,14 @@ class Custody:
         self.known: dict[str, str] = {}
 
     def take_stock(self) -> None:
-        """From now on whatever lies in the media store must never be lost."""
+        """From now on, no file that is in the media store may be lost."""
         self.known.update(self.on_disk())
 
     def on_disk(self) -> dict[str, str]:
         return {path: _digest(self.media_path / path) for path in sorted(_files(self.media_path))}
 
     def in_bucket(self) -> dict[str, str]:
-        """By path: the key without the prefix. A key outside the prefix keeps its whole length."""
+        """Digests by path, which is the key without the prefix. A key outside the prefix keeps its whole length."""
         found = {}
         for key in sorted(_files(self.bucket)):
             inside = key.startswith(self.prefix)
@@ -42,23 +42,23 @@ class Custody:
         return found
 
     def lost(self) -> list[str]:
-        """What is whole in neither place."""
+        """Return the files that are whole neither on disk nor in the bucket."""
         disk, bucket = self.on_disk(), self.in_bucket()
         return [path for path, digest in self.known.items() if digest not in (disk.get(path), bucket.get(path))]
 
     def assert_nothing_lost(self) -> None:
         lost = self.lost()
-        assert not lost, f"{len(lost)} of {len(self.known)} media are whole in neither place, such as {lost[:5]}"
+        assert not lost, f"{len(lost)} of {len(self.known)} media are lost, such as {lost[:5]}"
 
     def assert_all_moved(self) -> None:
         self.assert_nothing_lost()
         assert self.on_disk() == {}
         bucket = self.in_bucket()
         strange = sorted(path for path in bucket if bucket[path] != self.known.get(path))
-        assert not strange, f"the bucket holds what nobody put there, such as {strange[:5]}"
+        assert not strange, f"the bucket has unexpected objects, such as {strange[:5]}"
 
-    def assert_told_truly(self, outcome: Outcome) -> None:
-        """Nothing lost; and whatever is still here is named, or the error that ended the run is."""
+    def assert_reported(self, outcome: Outcome) -> None:
+        """Nothing is lost; each file that is still on disk is named, or the error that ended the run is."""
         self.assert_nothing_lost()
         remaining = [path for path in self.known if path in self.on_disk()]
         if outcome.status == 0:
@@ -71,11 +71,11 @@ class Custody:
 
 
 def unfinished_uploads(s3: S3Server, bucket: str) -> list[str]:
-    """Keys of multipart uploads that were begun, and neither completed nor aborted."""
+    """Keys of multipart uploads that were started, and neither completed nor aborted."""
     try:
         return [upload["Key"] for upload in s3.client().list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
     except botocore.exceptions.ClientError as error:
-        # This server's way to say that there has never been any in this bucket.
+        # This server's response where there has never been any upload in this bucket.
         assert error.response["Error"]["Code"] == "NoSuchUpload", error
         return []
 

@@ -1,4 +1,4 @@
-"""A media store full of media as Synapse makes it, with its rows, from one seeded source of randomness."""
+"""A media store as Synapse writes it, with its rows, from one seeded random generator."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Library(MediaHost):
         url_cache: str | None = None,
         with_sha256: bool = True,
     ) -> list[Item]:
-        """Media of these sizes: files as old as `age_days`, rows last used `used_days` ago (as long, unless given)."""
+        """Media of these sizes: files as old as `age_days`, rows last used `used_days` ago (default: the same)."""
         items: list[Item] = []
         rows: list[tuple[Any, ...]] = []
         for size in sizes:
             media_id, filesystem_id = self._identifier(), self._identifier()
-            item = self.place(media_id if not origin else filesystem_id, origin, size, thumbnails, age_days)
+            item = self.write(media_id if not origin else filesystem_id, origin, size, thumbnails, age_days)
             content = (self.media_path / item.original).read_bytes()
             sha256 = hashlib.sha256(content).hexdigest() if with_sha256 else None
             last_used = age_ms(age_days if used_days is None else used_days)
@@ -64,10 +64,10 @@ class Library(MediaHost):
         self._insert(rows, remote=bool(origin))
         return items
 
-    def place(
+    def write(
         self, filesystem_id: str, origin: str = "", size: int = 1000, thumbnails: int = 1, age_days: float = 30
     ) -> Item:
-        """The files alone, without a row."""
+        """Write only the files, without a row."""
         folder = "/".join([*([origin] if origin else []), *_levels(filesystem_id)])
         first, second = ("remote_content", "remote_thumbnail") if origin else ("local_content", "local_thumbnails")
         paths = [f"{first}/{folder}"]
@@ -83,7 +83,7 @@ class Library(MediaHost):
         self._insert([(origin, self._identifier(), age_ms(30), size, filesystem_id, None, None)], remote=True)
 
     def add_thumbnail_row(self, item: Item, length: int) -> None:
-        """What Synapse's own tables say of one thumbnail's length; they are made with the first one."""
+        """Add Synapse's row about one thumbnail's length; the first call creates the tables."""
         columns = "media_id text, thumbnail_length integer"
         self.database.execute(f"CREATE TABLE IF NOT EXISTS local_media_repository_thumbnails ({columns})")
         self.database.execute(
@@ -98,7 +98,7 @@ class Library(MediaHost):
             self.database.execute("INSERT INTO local_media_repository_thumbnails VALUES (%s, %s)", local)
 
     def rewrite(self, relative: str, content: bytes, age_days: float = 30) -> None:
-        """A new file in the place of another, as a program does that writes beside and renames."""
+        """Replace a file as a program does that writes a temporary file and renames it."""
         path = self.media_path / relative
         beside = path.with_name("beside")
         beside.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The engine as the host's script runs it: a process of its own, one config file, one JSON object."""
+"""The engine as the host's script runs it: a process of its own, one configuration file, one JSON object."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from media_host import synapse_config
 
 PACKAGE = Path(__file__).absolute().parents[2] / "plugins" / "module_utils"
 TIMEOUT = 180.0
-# Compiled once for all runs, for that takes longer than most of them; and not beside the sources.
+# Compiled once for all runs, since that takes longer than most of them, and outside of the source tree.
 _COMPILED = tempfile.TemporaryDirectory(prefix="compiled-")
 Path(_COMPILED.name).chmod(0o755)
 _ENVIRONMENT = {
@@ -32,7 +32,7 @@ _ENVIRONMENT = {
 @dataclass
 class Outcome:
     status: int
-    # Empty where the run was refused or killed before it could report.
+    # Empty if the run was refused or killed before it could report.
     report: dict[str, Any]
     output: str
     errors: str
@@ -54,7 +54,7 @@ class Outcome:
 
 
 class Engine:
-    """Its settings are as few as can be; a test changes `offload` and `s3` as it needs before it runs."""
+    """Runs the engine with minimal settings; a test changes `offload` and `s3` as it needs before a run."""
 
     def __init__(self, library: Library, connection: dict[str, Any]) -> None:
         self.library = library
@@ -68,10 +68,10 @@ class Engine:
         self.database: dict[str, Any] = library.database.section()
         self.media_path = library.media_path
         self.content: dict[str, Any] = {}
-        # The configuration of a Synapse that fetches from where the engine puts media, unless a test writes another.
+        # The configuration of a Synapse that reads from the same location, unless a test writes another.
         self.synapse = library.directory / "synapse.yaml"
         self.synapse_config: dict[str, Any] | None = None
-        # Python that runs the command in place of the command itself, for what no signal could time.
+        # Python code to run instead of the command, for faults that no signal could time.
         self.code = ""
 
     def write(self) -> Path:

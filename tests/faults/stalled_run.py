@@ -1,4 +1,4 @@
-"""A run against a store that says nothing for a minute, beside all other tests: to wait for it would take as long."""
+"""A run against a server that sends nothing for a minute, started beside all other tests because it takes so long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from s3_server import S3Server
 from wire_faults import stall
 from wire_proxy import PUT, Fault, WireProxy
 
-# Longer than any client should wait for an answer.
+# Longer than any client should wait for a response.
 SILENCE = 100.0
 _BUCKET = "stalled"
 

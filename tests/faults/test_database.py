@@ -1,4 +1,4 @@
-"""A database that is gone, empty, or says things that no Synapse would."""
+"""A database that is missing, empty, or has rows that Synapse would never write."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from s3_server import S3Server
 from wire_faults import meanwhile
 from wire_proxy import LIST, PUT, WireProxy
 
-# More than one batch of rows: the database is needed again after the first files have gone.
-# More than two windows: the second is read while the store is asked about the first.
+# More than one batch of rows, so that the database is needed again after the first files were removed; and more than
+# two windows, so that the second is read while the first is looked up in the bucket.
 MANY = 3200
 Wide = tuple[Engine, Custody, WireProxy]
 
@@ -46,14 +46,14 @@ def name_of(engine: Engine) -> str:
     return database.name
 
 
-def test_database_gone_in_the_middle(wide: Wide, cluster: Cluster) -> None:
+def test_database_becomes_unavailable_during_a_run(wide: Wide, cluster: Cluster) -> None:
     engine, custody, wire = wide
     name = name_of(engine)
     gone = wire.add(LIST, meanwhile(lambda: disconnect(cluster, name, for_good=True)), times=1)
     outcome = engine.run()
     assert (outcome.status, gone.struck) in ((1, 1), (2, 1)), outcome.errors
     assert outcome.report["error"] and len(outcome.errors.strip().splitlines()) == 1, outcome.errors
-    # 2 would say that nothing was done.
+    # Status 2 would mean that nothing was done.
     assert outcome.status == 1 or not outcome.report["changed"]
     assert custody.on_disk()
     custody.assert_nothing_lost()
@@ -62,8 +62,8 @@ def test_database_gone_in_the_middle(wide: Wide, cluster: Cluster) -> None:
     custody.assert_all_moved()
 
 
-def test_connection_lost_in_the_middle(wide: Wide, cluster: Cluster) -> None:
-    """A restart of PostgreSQL is no reason to leave the rest for tomorrow."""
+def test_connection_is_lost_during_a_run(wide: Wide, cluster: Cluster) -> None:
+    """After a restart of PostgreSQL the run continues."""
     engine, custody, wire = wide
     name = name_of(engine)
     lost = wire.add(LIST, meanwhile(lambda: disconnect(cluster, name, for_good=False)), times=1)
@@ -72,8 +72,8 @@ def test_connection_lost_in_the_middle(wide: Wide, cluster: Cluster) -> None:
     custody.assert_all_moved()
 
 
-def test_nothing_is_written_to_the_database(make_library: Callable[[str], Library], s3: S3Server, bucket: str) -> None:
-    """Neither a row nor an index."""
+def test_the_database_is_never_written(make_library: Callable[[str], Library], s3: S3Server, bucket: str) -> None:
+    """Neither a row nor an index changes."""
     library = make_library("postgresql")
     library.add([100] * 300, thumbnails=0)
     custody = Custody(library.media_path, s3.buckets / bucket)
@@ -90,10 +90,10 @@ def test_nothing_is_written_to_the_database(make_library: Callable[[str], Librar
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_rows_in_proportion_to_the_disk(
+def test_rows_read_are_proportional_to_the_files(
     kind: str, make_library: Callable[[str], Library], s3: S3Server, bucket: str
 ) -> None:
-    """History has rows too, and none of them is sent."""
+    """The history has rows too, and none of them is sent."""
     library = make_library(kind)
     library.add([100] * 20, thumbnails=2)
     library.add([100] * 10, origin="remote.example", thumbnails=2)
@@ -110,7 +110,7 @@ def test_rows_in_proportion_to_the_disk(
     custody.assert_all_moved()
 
 
-def test_sqlite_file_gone(library: Library, engine: Engine, custody: Custody) -> None:
+def test_sqlite_file_is_missing(library: Library, engine: Engine, custody: Custody) -> None:
     library.add([1000] * 3)
     custody.take_stock()
     path = Path(engine.database["args"]["database"])
@@ -125,10 +125,10 @@ def test_sqlite_file_gone(library: Library, engine: Engine, custody: Custody) ->
 def test_empty_database_beside_a_full_disk(
     kind: str, make_library: Callable[[str], Library], s3: S3Server, bucket: str
 ) -> None:
-    """A wrong database, most likely: refused, rather than a thousand orphans."""
+    """Most likely the wrong database: the run is refused instead of reporting a thousand orphans."""
     library = make_library(kind)
     for number in range(5):
-        library.place(f"abcdefgh{number}")
+        library.write(f"abcdefgh{number}")
     custody = Custody(library.media_path, s3.buckets / bucket)
     custody.take_stock()
     outcome = Engine(library, s3.connection(bucket)).run()
@@ -156,8 +156,8 @@ ODD_ROWS = [
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_rows_that_point_outside(kind: str, make_library: Callable[[str], Library], s3: S3Server, bucket: str) -> None:
-    """Whatever a federated server got into the database: nothing but the media store's own files is touched."""
+def test_rows_with_outside_paths(kind: str, make_library: Callable[[str], Library], s3: S3Server, bucket: str) -> None:
+    """Whatever a federated server got into the database, only the media store's own files are touched."""
     library = make_library(kind)
     library.add([1000] * 3)
     custody = Custody(library.media_path, s3.buckets / bucket)

@@ -1,4 +1,4 @@
-"""What unlinking does to directories and to other names of a file, and what is told of it when a run ends early."""
+"""What unlinking does to directories and hard links, and what is reported when a run ends early."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wire_faults import refuse
 from wire_proxy import PUT, WireProxy
 
 LONG_AGO = (1_700_000_000, 1_700_000_000)
-# Imported by every Python that starts with its directory on its path.
+# Imported by every Python process that has its directory on its path.
 SLOW_UNLINKS = """
 import os, time
 unlink = os.unlink
@@ -38,7 +38,7 @@ def slow_unlinks(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def directories(media_path: Path) -> list[str]:
-    """Those below the first level."""
+    """Return all directories below the top level."""
     return sorted(
         str(path.relative_to(media_path)) for path in media_path.glob("*/**/") if path.parent != media_path != path
     )
@@ -57,7 +57,7 @@ def make_empty_directories(library: Library, count: int) -> list[str]:
     return directories(library.media_path)
 
 
-def assert_all_unlinks_are_told(custody: Custody, outcome: Outcome) -> None:
+def assert_all_unlinks_are_reported(custody: Custody, outcome: Outcome) -> None:
     custody.assert_nothing_lost()
     gone = len(custody.known) - len(custody.on_disk())
     assert outcome.files("deleted") == gone
@@ -65,7 +65,7 @@ def assert_all_unlinks_are_told(custody: Custody, outcome: Outcome) -> None:
 
 
 def in_the_bucket(engine: Engine, library: Library, custody: Custody, count: int) -> None:
-    """So many files, of which the next run has only to prove that they are there."""
+    """This many files that are in the bucket already, so that the next run only has to prove them."""
     library.add([2000] * count, thumbnails=0)
     custody.take_stock()
     engine.offload["delete_local"] = False
@@ -87,7 +87,7 @@ def test_a_signal_while_files_are_unlinked(
     outcome = finish(process)
     assert outcome.status == 128 + number, outcome.errors
     assert 0 < len(custody.on_disk()) < 400
-    assert_all_unlinks_are_told(custody, outcome)
+    assert_all_unlinks_are_reported(custody, outcome)
     assert engine.run().status == 0
     custody.assert_all_moved()
 
@@ -96,19 +96,19 @@ def test_a_signal_while_files_are_unlinked(
 def test_a_refusal_while_files_are_unlinked(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy
 ) -> None:
-    """One window is being unlinked while the uploads of the next one are refused."""
+    """The files of one window are unlinked while the uploads of the next are refused."""
     in_the_bucket(engine, library, custody, 1100)
     library.add([2000] * 100, thumbnails=0)
     custody.take_stock()
     wire.add(PUT, refuse(403, "InvalidAccessKeyId"))
     outcome = engine.run()
     assert outcome.status in (1, 2), outcome.errors
-    assert_all_unlinks_are_told(custody, outcome)
+    assert_all_unlinks_are_reported(custody, outcome)
     if outcome.files("deleted"):
         assert outcome.status == 1, outcome.errors
 
 
-def test_all_names_of_a_file_are_moved_in_one_run(library: Library, engine: Engine, custody: Custody) -> None:
+def test_all_hard_links_of_a_file_are_moved_in_one_run(library: Library, engine: Engine, custody: Custody) -> None:
     for item in library.add([3000] * 60, thumbnails=0, with_sha256=False):
         original = library.media_path / item.original
         for number in range(3):
@@ -134,14 +134,14 @@ def test_a_directory_that_was_changed_lately_stays(library: Library, engine: Eng
     custody.assert_all_moved()
     assert not (library.media_path / old.original).parent.exists()
     assert directory.is_dir()
-    # Once it is old, it goes with a later run.
+    # Once it is old, a later run removes it.
     for path in (directory, directory.parent):
         os.utime(path, LONG_AGO)
     assert engine.run().status == 0
     assert directories(library.media_path) == []
 
 
-def test_old_empty_directories_of_earlier_runs_go(library: Library, engine: Engine, custody: Custody) -> None:
+def test_empty_directories_of_earlier_runs_are_removed(library: Library, engine: Engine, custody: Custody) -> None:
     library.add([1000] * 2)
     custody.take_stock()
     made = make_empty_directories(library, 300)
@@ -163,7 +163,7 @@ def test_old_empty_directories_of_earlier_runs_go(library: Library, engine: Engi
     ]
 
 
-def test_killed_while_files_and_directories_go(
+def test_killed_while_files_and_directories_are_removed(
     library: Library, engine: Engine, custody: Custody, slow_unlinks: None
 ) -> None:
     in_the_bucket(engine, library, custody, 60)

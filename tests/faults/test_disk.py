@@ -1,4 +1,4 @@
-"""A disk that does not play along: full, read-only, files that cannot be read or removed, things that are no files."""
+"""Disk errors: full, read-only, files that cannot be read or removed, and special files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from library import MIB, Library
 from offload_engine import Engine
 from wire_proxy import WireProxy
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount and give files away")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount and change the owner of files")
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def fill_up(directory: Path) -> None:
 
 @as_root
 def test_state_directory_on_a_full_disk(filled: Library, engine: Engine, custody: Custody) -> None:
-    """Refused with nothing done, or done: but never half, and never without a word."""
+    """The run is refused with nothing done, or completes; never half, and never without a message."""
     with mounted(filled.state_dir, "-t", "tmpfs", "-o", "size=64k,mode=0700", "none"):
         filled.own(filled.state_dir)
         fill_up(filled.state_dir)
@@ -67,8 +67,8 @@ def test_state_directory_on_a_full_disk(filled: Library, engine: Engine, custody
 
 
 @as_root
-def test_disk_that_fills_up_after_the_first_run(filled: Library, engine: Engine, custody: Custody) -> None:
-    """The very moment an operator needs the run: it frees the disk instead of asking for room on it."""
+def test_disk_that_becomes_full_after_the_first_run(filled: Library, engine: Engine, custody: Custody) -> None:
+    """Exactly when an operator needs the run: it frees the disk instead of requiring free space."""
     with mounted(filled.state_dir, "-t", "tmpfs", "-o", "size=64k,mode=0700", "none"):
         filled.own(filled.state_dir)
         assert engine.run().status == 0
@@ -90,11 +90,11 @@ def test_no_file_may_grow(filled: Library, engine: Engine, custody: Custody) -> 
 
     outcome = engine.run(before=nothing_to_write)
     assert outcome.status in (0, 1, 2), outcome.errors
-    custody.assert_told_truly(outcome)
+    custody.assert_reported(outcome)
 
 
 @as_root
-def test_state_directory_of_somebody_else(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_state_directory_of_another_user(filled: Library, engine: Engine, custody: Custody) -> None:
     filled.state_dir.mkdir(mode=0o700)
     (filled.state_dir / "lock").touch(mode=0o600)
     filled.state_dir.chmod(0o555)
@@ -107,7 +107,7 @@ def test_state_directory_of_somebody_else(filled: Library, engine: Engine, custo
 
 @as_root
 def test_read_only_media_store(filled: Library, engine: Engine, custody: Custody) -> None:
-    """Everything gets into the bucket and each file is named; nothing else may happen on a mount that is read-only."""
+    """All files are uploaded and each is named; nothing else can happen on a read-only mount."""
     path = str(filled.media_path)
     subprocess.run(["mount", "--bind", path, path], capture_output=True, check=False)
     try:
@@ -133,7 +133,7 @@ def test_files_that_cannot_be_removed(filled: Library, engine: Engine, custody: 
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, [victim]), outcome.errors
     assert sorted(custody.on_disk()) == [victim] and custody.in_bucket() == custody.known
-    # Named again, not forgotten; and nothing is uploaded a second time.
+    # They are named again, and nothing is uploaded a second time.
     again = engine.run()
     assert (again.status, again.failed_paths, again.files("uploaded")) == (1, [victim], 0)
     directory.chmod(0o755)
@@ -160,7 +160,7 @@ def test_files_that_cannot_be_read(filled: Library, engine: Engine, custody: Cus
 
 @as_root
 def test_directories_that_cannot_be_read(filled: Library, engine: Engine, custody: Custody) -> None:
-    """What nobody can see cannot be moved, and must not look as if it had been."""
+    """Files that cannot be seen cannot be moved, and must not be reported as moved."""
     directory = filled.media_path / sorted(custody.known)[0].rpartition("/")[0]
     os.chown(directory, 0, 0)
     directory.chmod(0o700)
@@ -182,7 +182,7 @@ def test_media_store_that_cannot_be_entered(filled: Library, engine: Engine, cus
 
 
 def test_links_are_never_followed(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
-    """To a file, to a directory at every level, to nothing; in the place of media that the database knows."""
+    """Links to a file, to a directory at every level, and to nothing, in place of media with rows."""
     outside = filled.directory / "outside"
     (outside / "cd").mkdir(parents=True)
     (outside / "cd" / "efghij").write_bytes(b"not Synapse's")
@@ -213,12 +213,12 @@ def test_links_are_never_followed(filled: Library, engine: Engine, custody: Cust
     assert wire.count(key="link|efghij") == 0
 
 
-def test_things_that_are_no_files(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_special_files(filled: Library, engine: Engine, custody: Custody) -> None:
     folder = filled.media_path / "local_content" / "aa" / "bb"
     folder.mkdir(parents=True)
     filled.own(folder, folder.parent)
     os.mkfifo(folder / "a-pipe")
-    # Bound from inside: a path this long is more than a socket's address takes.
+    # Bound by a relative path, because the absolute one is longer than a socket's address may be.
     here = Path.cwd()
     with socket.socket(socket.AF_UNIX) as unix:
         os.chdir(folder)
@@ -232,8 +232,8 @@ def test_things_that_are_no_files(filled: Library, engine: Engine, custody: Cust
     assert custody.in_bucket() == custody.known
 
 
-def test_a_directory_where_a_file_belongs(filled: Library, engine: Engine, custody: Custody) -> None:
-    """At the wrong depth, too: nothing that Synapse would not have made is touched."""
+def test_a_directory_in_place_of_a_file(filled: Library, engine: Engine, custody: Custody) -> None:
+    """At the wrong depth, too: only what Synapse would have written is touched."""
     odd = [
         "local_content/aa/bb/directory/file",
         "local_content/file-too-high",

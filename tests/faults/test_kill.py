@@ -1,6 +1,7 @@
 """Killed at any instant, the engine leaves each media whole on disk or whole in the bucket, and a later run finishes.
 
-FAULT_KILLS says how often (20), FAULT_SEED repeats a run: it is printed, and pytest shows it where a test fails.
+FAULT_KILLS sets the number of kills (20), FAULT_SEED repeats a run: it is printed, and pytest shows it when a test
+fails.
 """
 
 from __future__ import annotations
@@ -24,32 +25,32 @@ BOUNDED = 20
 KILLS = int(os.environ.get("FAULT_KILLS") or BOUNDED)
 SEED = int(os.environ.get("FAULT_SEED") or time.time_ns() % 2**32)
 KILLS_A_ROUND = 10
-# More than one part of a multipart upload; small ones of every kind.
+# More than one upload part, and small files of every kind.
 LARGE = (17 * MIB, 33 * MIB)
 SMALL = 160
-# Python itself takes so long to start: nothing of the engine's is at work before.
+# Python's own start takes at least this long, before the engine does anything.
 START_UP = 0.1
 
 
 def rounds() -> list[tuple[int, int]]:
-    """The number of each round, and the kills in it."""
+    """The number of each round, and of the kills in it."""
     whole, rest = divmod(KILLS, KILLS_A_ROUND)
     return list(enumerate([KILLS_A_ROUND] * whole + ([rest] if rest else [])))
 
 
 class Round:
-    """One library that shrinks and grows while the engine is killed over it again and again."""
+    """One library, whose files are moved and added, while the engine is killed repeatedly."""
 
     def __init__(self, library: Library, engine: Engine, custody: Custody, dice: random.Random) -> None:
         self.library = library
         self.engine = engine
         self.custody = custody
         self.dice = dice
-        # How long an undisturbed run over a full library takes: kills spread over all of it.
+        # The duration of an undisturbed run over a full library: kills are spread over all of it.
         self.span = 1.0
 
     def fill(self) -> None:
-        """As Synapse would between two runs."""
+        """Add files as Synapse would between two runs."""
         self.library.add(self.dice.choices(LARGE, k=1), with_sha256=self.dice.random() < 0.5)
         for origin in ("", "remote.example", "xn--mnchen-3ya.example:8448"):
             sizes = [self.dice.choice((0, 1, 500, 19_000, 60_000, 1_100_000)) for dummy in range(SMALL // 6)]
@@ -63,7 +64,7 @@ class Round:
         self.span = time.monotonic() - began
 
     def kill_after(self, seconds: float) -> bool:
-        """Whether it struck a run that was still under way."""
+        """Return whether the run was still active when it was killed."""
         process = self.engine.start()
         time.sleep(seconds)
         process.kill()
@@ -71,7 +72,7 @@ class Round:
         return process.returncode == -signal.SIGKILL
 
     def kill_at_request(self, wire: WireProxy, number: int, act: Callable[[Exchange], object] | None) -> bool:
-        """In the middle of a request: before the store has it (None), or after it has done it."""
+        """Kill during a request: before the server receives it (None), or after it was processed."""
         wire.faults.clear()
         process: list[subprocess.Popen[str]] = []
         ready = threading.Event()
@@ -119,7 +120,7 @@ def test_killed_again_and_again(
                 done_first = dice.random() < 0.5
                 struck += scene.kill_at_request(wire, dice.randrange(SMALL), Exchange.forward if done_first else None)
             custody.assert_nothing_lost()
-        assert struck == kills, f"only {struck} of {kills} kills struck a run under way"
+        assert struck == kills, f"only {struck} of {kills} kills hit an active run"
         _finish_and_compare(engine.run(), custody)
 
 
@@ -129,7 +130,7 @@ def _finish_and_compare(outcome: Outcome, custody: Custody) -> None:
 
 
 def test_killed_while_synapse_adds_media(library: Library, engine: Engine, custody: Custody) -> None:
-    """Media that appears while a run is under way, which is then killed, is as safe as all other."""
+    """Media that is added during a run that is then killed is as safe as any other."""
     dice = random.Random(f"{SEED}/live")
     print(f"FAULT_SEED={SEED}")
     engine.offload["grace"] = "0s"
@@ -142,14 +143,14 @@ def test_killed_while_synapse_adds_media(library: Library, engine: Engine, custo
             library.add([20_000] * 3, thumbnails=1)
         process.kill()
         process.communicate()
-        # What was added above and went at once is in the bucket; what is left on disk must never be lost from here on.
+        # Files that were added and moved at once are in the bucket; those still on disk must not be lost from here on.
         custody.known.update(custody.in_bucket())
         custody.take_stock()
         custody.assert_nothing_lost()
     _finish_and_compare(engine.run(), custody)
 
 
-def test_the_lock_of_a_killed_run_is_free(engine: Engine, library: Library, custody: Custody) -> None:
+def test_the_lock_of_a_killed_run_is_released(engine: Engine, library: Library, custody: Custody) -> None:
     library.add([1000] * 3)
     custody.take_stock()
     process = engine.start("--progress")

@@ -1,4 +1,4 @@
-"""Synapse at work while the engine is: files replaced, appended to, removed and made under its hands."""
+"""Synapse writes while the engine runs: files are replaced, appended to, removed and created."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def overwrite(library: Library, path: str) -> None:
 
 
 def replace(library: Library, path: str) -> None:
-    """Of the same size and the same time: only the inode tells."""
+    """Replace by a file of the same size and time: only the inode differs."""
     before = (library.media_path / path).stat()
     library.rewrite(path, b"!" * before.st_size)
     os.utime(library.media_path / path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -52,7 +52,7 @@ CASES = [(size, PUT, change) for size in (SMALL, MEDIUM) for change in CHANGES]
 CASES += [(LARGE, moment, change) for moment in (CREATE, PART, COMPLETE) for change in (append, replace)]
 CASES += [(LARGE, COMPLETE, overwrite), (LARGE, COMPLETE, truncate)]
 if KILLS > BOUNDED:
-    # The store refuses each part of it again and again, which takes its time.
+    # The server refuses each part several times, so that the upload takes long enough.
     CASES += [(LARGE, PART, overwrite), (LARGE, PART, truncate)]
 
 
@@ -66,7 +66,7 @@ def test_a_file_that_changes_while_it_is_uploaded(
     moment: str,
     change: Callable[[Library, str], None],
 ) -> None:
-    """Thumbnails: what is no original has no digest in the database, so only the engine's own care protects it."""
+    """Thumbnails have no digest in the database, so only the engine's own checks protect them."""
     library.add([1000] * 3)
     (item,) = library.add([100], thumbnails=0)
     thumbnail = f"local_thumbnails/{item.original.partition('/')[2]}/32-32-image-png-scale"
@@ -76,7 +76,7 @@ def test_a_file_that_changes_while_it_is_uploaded(
     outcome = engine.run()
     assert outcome.status in (0, 1), outcome.errors
     changed = (library.media_path / thumbnail).read_bytes()
-    # The new content is the media now, and it has to be on the disk still.
+    # The new content is the media now, and it must still be on disk.
     custody.take_stock()
     assert sorted(custody.on_disk()) == [thumbnail]
     custody.assert_nothing_lost()
@@ -90,14 +90,14 @@ def test_a_file_that_changes_while_it_is_uploaded(
         custody.assert_all_moved()
         assert (custody.bucket / thumbnail).read_bytes() == changed
     else:
-        # The first content has arrived, and nothing in the database tells which of the two is right.
+        # The first content was uploaded, and nothing in the database says which of the two is right.
         assert (again.status, again.failed_paths) == (1, [thumbnail]), again.errors
         assert (library.media_path / thumbnail).read_bytes() == changed
         assert custody.in_bucket()[thumbnail] == stored
 
 
-def test_files_that_vanish(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """Synapse's own retention may be quicker, at any step; that is no failure."""
+def test_files_that_disappear(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """Synapse's own retention may remove a file at any step; that is no failure."""
     items = library.add([SMALL] * 5 + [LARGE], thumbnails=1)
     custody.take_stock()
 
@@ -114,7 +114,7 @@ def test_files_that_vanish(library: Library, engine: Engine, wire: WireProxy, cu
     custody.assert_nothing_lost()
 
 
-def test_directories_that_vanish(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_directories_that_disappear(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
     items = library.add([SMALL] * 4, thumbnails=1)
     custody.take_stock()
 
@@ -132,7 +132,7 @@ def test_directories_that_vanish(library: Library, engine: Engine, wire: WirePro
 
 
 def test_a_directory_that_becomes_a_link(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """Between proof and unlink: what lies behind the link is not the file that was proven."""
+    """Between proof and unlink: the file behind the link is not the one that was proven."""
     (item,) = library.add([SMALL], thumbnails=0)
     custody.take_stock()
     parent = (library.media_path / item.original).parent
@@ -150,7 +150,7 @@ def test_a_directory_that_becomes_a_link(library: Library, engine: Engine, wire:
 
 
 def test_new_media_during_the_run(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """Younger than the grace period: it stays, whole, in directories that were just emptied."""
+    """Files younger than the grace period stay, in directories that were just emptied."""
     items = library.add([SMALL] * 4, thumbnails=1)
     custody.take_stock()
     fresh: list[str] = []
@@ -171,7 +171,7 @@ def test_new_media_during_the_run(library: Library, engine: Engine, wire: WirePr
 def test_bucket_emptied_between_two_runs(
     library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str
 ) -> None:
-    """No memory of an earlier run counts for proof."""
+    """Nothing that an earlier run recorded counts as proof."""
     library.add([SMALL] * 5, thumbnails=1)
     library.add([LARGE], thumbnails=0)
     custody.take_stock()

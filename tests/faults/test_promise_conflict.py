@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a file and its object differ, one replaces the other only where the database proves which of them is right."""
+"""Where a file and its object differ, one replaces the other only if the database proves which is right."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def stored(s3: S3Server, bucket: str, key: str) -> bytes:
 def test_a_damaged_file_of_the_right_length(
     library: Library, engine: Engine, s3: S3Server, bucket: str, size: int, origin: str
 ) -> None:
-    """As a disk with errors leaves it: zeros in place of the content, and no digest in the row to tell."""
+    """Like a file on a disk with errors: zeros in place of the content, and no digest in the row."""
     (item,) = library.add([size], origin=origin, thumbnails=0, with_sha256=False)
     good = (library.media_path / item.original).read_bytes()
     put(s3, bucket, item.original, good)
@@ -55,7 +55,7 @@ def both_stay(outcome: Outcome, library: Library, path: str, local: bytes) -> No
 def test_a_row_without_length_and_digest_proves_nothing(
     library: Library, engine: Engine, s3: S3Server, bucket: str, local_size: int
 ) -> None:
-    item = library.place("AABBhalf", size=SIZE, thumbnails=0)
+    item = library.write("AABBhalf", size=SIZE, thumbnails=0)
     library.add_row(item.media_id, None)
     whole = (library.media_path / item.original).read_bytes()
     put(s3, bucket, item.original, whole)
@@ -76,7 +76,7 @@ def test_a_dry_run_names_the_same_conflict(library: Library, engine: Engine, s3:
 def test_what_the_row_proves_wrong_is_replaced(
     library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str, size: int
 ) -> None:
-    """By its digest; and without one by its length, which the file has and the object has not."""
+    """The row proves it by its digest, or by its length, which the file has and the object has not."""
     (with_digest,) = library.add([size], thumbnails=0)
     (with_length,) = library.add([size], thumbnails=0, with_sha256=False)
     custody.take_stock()
@@ -87,10 +87,10 @@ def test_what_the_row_proves_wrong_is_replaced(
     custody.assert_all_moved()
 
 
-def test_a_thumbnail_that_synapse_made_anew_replaces_the_old_one(
+def test_a_thumbnail_that_synapse_created_again_replaces_the_old_one(
     library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str
 ) -> None:
-    """Synapse's tables name the length of the new one."""
+    """Synapse's tables have the length of the new one."""
     (item,) = library.add([SIZE], thumbnails=1)
     thumbnail = item.paths[1]
     library.add_thumbnail_row(item, (library.media_path / thumbnail).stat().st_size)
@@ -102,10 +102,10 @@ def test_a_thumbnail_that_synapse_made_anew_replaces_the_old_one(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_nothing_right_is_ever_replaced(
+def test_no_good_copy_is_ever_replaced(
     library: Library, engine: Engine, s3: S3Server, bucket: str, wire: WireProxy, seed: int
 ) -> None:
-    """Any mixture of damage on either side: what was good somewhere is good somewhere afterwards."""
+    """With any mixture of damage on both sides, each content that was whole somewhere is still whole somewhere."""
     dice = random.Random(seed)
     good: dict[str, bytes] = {}
     for dummy in range(40):
@@ -127,6 +127,6 @@ def test_nothing_right_is_ever_replaced(
         copies = [local.read_bytes()] if local.exists() else []
         if path in {entry["Key"] for entry in s3.client().list_objects_v2(Bucket=bucket).get("Contents", [])}:
             copies.append(stored(s3, bucket, path))
-        assert content in copies, f"seed {seed}: {path} is nowhere whole any more"
+        assert content in copies, f"seed {seed}: {path} is lost"
         assert local.exists() or copies == [content]
     assert wire.count(PUT) <= 2 * len(good) + 2

@@ -1,6 +1,6 @@
 """Promise 4: list requests are at most as many as local files, and at most one for every 1,000 objects and one more.
 
-A first run, which fills a bucket, may ask for one page more, in place of a HEAD for each of its last uploads.
+A first run, which fills a bucket, may ask for one page more, in write of a HEAD for each of its last uploads.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from offload_engine import Engine, Outcome
 from s3_server import S3Server
 from wire_proxy import LIST, PUT, WireProxy
 
-# Objects in the bucket that are long gone from the disk.
+# Objects in the bucket that are no longer on disk.
 HISTORY = 12_000
 
 
-class Scene:
+class Host:
     def __init__(self, engine: Engine, custody: Custody, wire: WireProxy) -> None:
         self.engine = engine
         self.custody = custody
@@ -36,33 +36,33 @@ class Scene:
 
 
 @pytest.fixture
-def scene(library: Library, tmp_path: Path, bucket: str) -> Iterator[Callable[[int, int], Scene]]:
-    """A library of so many files, all of them in the bucket, and so many objects of history around them.
+def host(library: Library, tmp_path: Path, bucket: str) -> Iterator[Callable[[int, int], Host]]:
+    """A library of this many files that are all in the bucket, among this many older objects.
 
-    The server has to find them on its own disk when it starts: putting them there one by one would take a minute.
+    The server finds the objects on its own disk when it starts: uploading them one by one would take a minute.
     """
 
-    def make(files: int, history: int) -> Scene:
+    def make(files: int, history: int) -> Host:
         library.add([50] * files, thumbnails=0)
-        server = S3Server(tmp_path / "leapfrog")
+        server = S3Server(tmp_path / "server")
         folder = server.buckets / bucket
         custody = Custody(library.media_path, folder)
         custody.take_stock()
         for path in custody.known:
-            place(folder / path, (library.media_path / path).read_bytes())
+            write(folder / path, (library.media_path / path).read_bytes())
         dice = random.Random("history")
         for dummy in range(history):
             name = "".join(dice.choices(string.ascii_letters, k=24))
-            place(folder / "local_content" / name[:2] / name[2:4] / name[4:], b"history")
+            write(folder / "local_content" / name[:2] / name[2:4] / name[4:], b"history")
         proxy = running.enter_context(WireProxy(running.enter_context(server).endpoint_url))
         engine = Engine(library, {**server.connection(bucket), "endpoint_url": proxy.endpoint_url})
-        return Scene(engine, custody, proxy)
+        return Host(engine, custody, proxy)
 
     with ExitStack() as running:
         yield make
 
 
-def place(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 
@@ -72,12 +72,12 @@ def place(path: Path, content: bytes) -> None:
     [(1, HISTORY), (5, HISTORY), (400, HISTORY), (3000, 0), (1500, 1500), (0, 500)],
     ids=["one of many", "sparse", "huge history", "dense", "half and half", "nothing to do"],
 )
-def test_list_requests(scene: Callable[[int, int], Scene], files: int, history: int) -> None:
-    made = scene(files, history)
+def test_list_requests(host: Callable[[int, int], Host], files: int, history: int) -> None:
+    made = host(files, history)
     outcome = made.engine.run()
     lists = made.lists_of(outcome)
     objects = files + history
-    # A run with nothing to do may still ask whether the bucket is there.
+    # A run with nothing to do may still check that the bucket exists.
     assert lists <= max(1, min(files, objects // 1000 + 1)), f"{lists} list requests for {files} of {objects} objects"
     assert outcome.files("verified") == outcome.files("deleted") == files
     assert made.wire.count(PUT) == 0
@@ -92,17 +92,17 @@ def test_list_requests_of_a_first_run(library: Library, engine: Engine, custody:
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
     assert outcome.report["requests"]["list"] == wire.count(LIST)
-    # Now and then this server answers 500 where many directories are new at once, and the upload goes out again.
+    # This server sometimes responds with 500 while many directories are created, and the upload is sent again.
     assert 2500 <= wire.count(PUT) <= 2510 and wire.count("HeadObject") == 0
     assert wire.count(LIST) <= 1 + 2500 // 1000 + 1
     custody.assert_all_moved()
 
 
-def test_requests_of_nothing_new(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
-    """Orphans, recent media and what is kept for its origin cost no request."""
+def test_no_request_for_files_that_stay(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+    """Orphans, recent media and remote media that is excluded cost no request."""
     library.add([50] * 20, thumbnails=1, age_days=30, used_days=0)
     for number in range(20):
-        library.place(f"orphan{number:018d}")
+        library.write(f"orphan{number:018d}")
     custody.take_stock()
     engine.offload["older_than"] = "1d"
     outcome = engine.run()

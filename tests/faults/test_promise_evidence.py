@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What counts as a copy that Synapse could fetch, and how old the store's word for it may be."""
+"""Which objects count as copies that Synapse could read, and how old the server's response about them may be."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MIB = 1024 * 1024
 
 
 def fill(s3: S3Server, bucket: str, custody: Custody, library: Library) -> None:
-    """Everything that is on the disk is in the bucket too."""
+    """Every file on disk is in the bucket too."""
     custody.take_stock()
     for path in custody.known:
         s3.client().put_object(Bucket=bucket, Key=path, Body=(library.media_path / path).read_bytes())
 
 
 def adding(**headers: str) -> Act:
-    """The store's own answer with more headers, whose names are given with underscores."""
+    """The server's own response with more headers, whose names are given with underscores."""
 
     def act(exchange: Exchange) -> None:
         answer = exchange.forward()
@@ -46,7 +46,7 @@ def adding(**headers: str) -> Act:
 def test_objects_that_need_a_key_are_no_copies(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
-    """Some stores list the plaintext's MD5 of objects under a customer key; other questions about them are refused."""
+    """Some servers list the plaintext's MD5 of objects with a customer key, but refuse other requests for them."""
     library.add([1000] * 10)
     fill(s3, bucket, custody, library)
     wire.add(HEAD, refuse(400))
@@ -58,7 +58,7 @@ def test_objects_that_need_a_key_are_no_copies(
     assert wire.count(PUT) == 0
 
 
-def test_one_question_a_run_is_enough_where_objects_can_be_read(
+def test_one_head_a_run_is_enough_where_objects_can_be_read(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     library.add([1000] * 30)
@@ -68,10 +68,10 @@ def test_one_question_a_run_is_enough_where_objects_can_be_read(
     custody.assert_all_moved()
 
 
-def test_with_a_customer_key_each_object_is_asked_for_with_it(
+def test_with_a_customer_key_each_object_is_checked_with_it(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
-    """The listing shows all; two of them answer only to another key."""
+    """The listing shows all objects; two of them can be read only with another key."""
     items = library.add([1000] * 10, thumbnails=0)
     fill(s3, bucket, custody, library)
     others = {items[3].original, items[7].original}
@@ -89,7 +89,7 @@ def test_with_a_customer_key_each_object_is_asked_for_with_it(
 def test_a_store_that_ignores_the_customer_key_is_refused(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy
 ) -> None:
-    """It takes everything and keeps it in the clear. Nothing of the media goes there to find that out."""
+    """It accepts everything and stores it unencrypted. No media is sent to find that out."""
 
     def without_echo(exchange: Exchange) -> None:
         answer = exchange.forward()
@@ -134,7 +134,7 @@ def _without_classes(body: bytes) -> bytes:
     return re.sub(rb"<StorageClass>[^<]*</StorageClass>", b"", body)
 
 
-def test_intelligent_tiering_tells_only_when_asked(
+def test_intelligent_tiering_is_detected_by_head_only(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     items = library.add([1000] * 4, thumbnails=0)
@@ -149,10 +149,10 @@ def test_intelligent_tiering_tells_only_when_asked(
     assert list(custody.on_disk()) == [archived]
 
 
-def test_an_old_listing_justifies_no_unlink(
+def test_an_old_listing_permits_no_unlink(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
-    """Between the listing and the unlink lie hours in a slow run: what is gone or has changed meanwhile is no copy."""
+    """In a slow run hours pass between the listing and the unlink: objects that changed meanwhile are no copies."""
     items = library.add([1000] * 10, thumbnails=0)
     fill(s3, bucket, custody, library)
     gone, replaced = items[4].original, items[5].original
@@ -171,7 +171,7 @@ def test_an_old_listing_justifies_no_unlink(
     custody.assert_nothing_lost()
 
 
-def test_recent_evidence_is_not_asked_for_again(
+def test_recent_evidence_is_not_requested_again(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     library.add([1000] * 10, thumbnails=0)
@@ -185,13 +185,13 @@ def test_recent_evidence_is_not_asked_for_again(
     engine.offload["evidence_age"] = "2s"
     wire.add(HEAD, slowly, times=1)
     assert engine.run().status == 0
-    # The one that shows that the objects can be read took longer than the listing may be old.
+    # The HEAD that shows that objects can be read took longer than the listing may be old.
     assert wire.count(HEAD) == 11
     custody.assert_all_moved()
 
 
 def leave_out(keep: int) -> Act:
-    """A page in order that skips most of its keys, as stores have it that list directory by directory."""
+    """A sorted page that omits most of its keys, as servers produce that list by directories."""
 
     def change(body: bytes) -> bytes:
         head, *entries = body.split(b"<Contents>")
@@ -203,10 +203,10 @@ def leave_out(keep: int) -> Act:
 
 
 @pytest.mark.parametrize("damage", [b"", b"damaged"], ids=["empty", "damaged"])
-def test_what_a_listing_left_out_is_not_overwritten(
+def test_objects_that_a_listing_left_out_are_not_overwritten(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str, damage: bytes
 ) -> None:
-    """The thumbnails' objects are good, the listing does not name them, and the local thumbnails are damaged."""
+    """The thumbnails' objects are good, the listing omits them, and the local thumbnails are damaged."""
     items = library.add([1000] * 40, thumbnails=1)
     custody.take_stock()
     fill(s3, bucket, custody, library)
@@ -221,7 +221,7 @@ def test_what_a_listing_left_out_is_not_overwritten(
     assert sorted(custody.on_disk()) == thumbnails
 
 
-def test_an_original_without_digest_is_not_put_over_what_a_listing_left_out(
+def test_an_original_without_digest_does_not_replace_an_object_that_a_listing_left_out(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     items = library.add([1000] * 5 + [17 * MIB], thumbnails=0, with_sha256=False)
@@ -236,7 +236,7 @@ def test_an_original_without_digest_is_not_put_over_what_a_listing_left_out(
     assert wire.count(PUT) == wire.count(CREATE, "local_content") == 0
 
 
-def test_a_store_found_out_of_order_is_not_listed_again(
+def test_a_server_with_unsorted_listings_is_not_listed_again(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     library.add([100] * 1200, thumbnails=0)
@@ -250,7 +250,7 @@ def test_a_store_found_out_of_order_is_not_listed_again(
     wire.add(LIST, changed(reverse))
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
-    # The attempts at one page; nothing is uploaded again for it.
+    # The attempts for one page; nothing is uploaded again because of it.
     assert (wire.count(LIST), wire.count(PUT)) == (3, 0)
     custody.assert_all_moved()
 
@@ -258,7 +258,7 @@ def test_a_store_found_out_of_order_is_not_listed_again(
 def test_an_encrypted_upload_is_not_read_back(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy
 ) -> None:
-    """With SSE-KMS by default the ETag is no digest; the beginning of the upload says so already."""
+    """With SSE-KMS by default the ETag is no digest; the response that starts the upload says so."""
     etag = '"0123456789abcdef0123456789abcdef-3"'
     library.add([20 * MIB], thumbnails=0)
     custody.take_stock()
@@ -281,7 +281,7 @@ def test_an_encrypted_upload_is_not_read_back(
 def test_unfinished_uploads_of_a_killed_run_are_aborted_by_a_later_one(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, bucket: str
 ) -> None:
-    """Those of Synapse's media under our prefix, and older than a day; everybody else's are left alone."""
+    """Those of Synapse's media under our prefix and older than a day; all others are left alone."""
     library.add([100], thumbnails=0)
     custody.take_stock()
     engine.s3["prefix"] = "media/"
@@ -319,7 +319,7 @@ def test_unfinished_uploads_of_a_killed_run_are_aborted_by_a_later_one(
     assert len(aborted) == 2
 
 
-def test_a_store_that_lists_no_unfinished_uploads_is_no_failure(
+def test_a_server_that_cannot_list_unfinished_uploads_is_no_failure(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy
 ) -> None:
     library.add([100])
@@ -330,10 +330,10 @@ def test_a_store_that_lists_no_unfinished_uploads_is_no_failure(
 
 
 @pytest.mark.parametrize("count", [8, 48])
-def test_large_files_go_side_by_side(
+def test_large_files_are_uploaded_in_parallel(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, count: int
 ) -> None:
-    """Files of 20 MiB are the normal case of videos: as many requests are in flight as may be."""
+    """Most videos have about 20 MiB: as many requests are in flight as allowed."""
     library.add([17 * MIB] * count, thumbnails=0)
     custody.take_stock()
     under_way: list[int] = [0, 0]
@@ -355,7 +355,7 @@ def test_large_files_go_side_by_side(
     custody.assert_all_moved()
 
 
-def test_a_damaged_large_file_is_aborted_before_it_is_an_object(
+def test_a_damaged_large_file_is_aborted_before_it_becomes_an_object(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy
 ) -> None:
     (item,) = library.add([70 * MIB], thumbnails=0)
@@ -371,11 +371,11 @@ def test_a_damaged_large_file_is_aborted_before_it_is_an_object(
     assert wire.count("AbortMultipartUpload", re.escape(item.original)) == 1
 
 
-@pytest.mark.parametrize("verifies", [True, False], ids=["verifies", "hands back"])
-def test_a_checksum_replaces_the_md5_only_where_the_store_verifies_it(
+@pytest.mark.parametrize("verifies", [True, False], ids=["verifies", "accepts any"])
+def test_a_checksum_replaces_the_md5_only_where_the_server_verifies_it(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, verifies: bool
 ) -> None:
-    """The proxy plays a store that knows CRC32: it checks each part, or takes any value, as some stores do."""
+    """The proxy emulates a server with CRC32: it verifies each part, or accepts any value, as some servers do."""
     library.add([70 * MIB], thumbnails=0)
     custody.take_stock()
     with_md5: list[bool] = []
@@ -410,11 +410,11 @@ def test_a_checksum_replaces_the_md5_only_where_the_store_verifies_it(
     custody.assert_all_moved()
 
 
-@pytest.mark.parametrize("damages", [False, True], ids=["takes it", "damages it"])
-def test_an_upload_whose_checksum_the_store_does_not_name_is_compared_in_other_ways(
+@pytest.mark.parametrize("damages", [False, True], ids=["stores it", "damages it"])
+def test_an_upload_whose_checksum_the_server_does_not_return_is_compared_in_other_ways(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, damages: bool
 ) -> None:
-    """The proxy plays a store that verifies the checksum of parts, and ignores that of whole objects."""
+    """The proxy emulates a server that verifies the checksum of parts but ignores that of whole objects."""
     library.add([17 * MIB] * 3, thumbnails=0)
     custody.take_stock()
 
@@ -439,7 +439,7 @@ def test_an_upload_whose_checksum_the_store_does_not_name_is_compared_in_other_w
     wire.add(CREATE, create)
     wire.add(PART, part)
     wire.add(PUT, put)
-    # So few connections that these files are enough to fill them, and go whole.
+    # So few connections that these files are enough to use them all, and are sent whole.
     engine.offload["concurrency"] = 8
     outcome = engine.run()
     assert with_md5 == [False] * 3

@@ -1,4 +1,4 @@
-"""Any name that a federated server can send reaches the bucket under its own key, in an order that S3 understands."""
+"""Any name that a federated server can send is stored under its own key, in S3's order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ORIGINS = [
     "[2001:db8::1]:8448",
     "192.0.2.1",
     "münchen.example",
-    # Not beside its composed form: the file system behind the test server takes both for one.
+    # Not beside its composed form: the file system of the test server treats both as one.
     unicodedata.normalize("NFD", "nürnberg.example"),
     "例え.テスト",
     "😀.example",
@@ -45,10 +45,10 @@ def test_odd_names(kind: str, prefix: str, make_library: Callable[[str], Library
     library = make_library(kind)
     for origin in (*ORIGINS, *NEIGHBOURS):
         for identifier in IDENTIFIERS if origin == ORIGINS[0] else IDENTIFIERS[:2]:
-            library.place(identifier, origin, size=100)
+            library.write(identifier, origin, size=100)
             library.add_remote_row(origin, identifier, 100)
     for identifier in IDENTIFIERS:
-        library.place(identifier, size=100)
+        library.write(identifier, size=100)
         library.add_row(identifier, 100)
     custody = Custody(library.media_path, s3.buckets / bucket, prefix)
     custody.take_stock()
@@ -64,12 +64,12 @@ def test_odd_names(kind: str, prefix: str, make_library: Callable[[str], Library
         second = engine.run()
         assert (second.status, second.failures) == (0, {}), second.errors
         assert second.files("verified") == second.files("deleted") == len(custody.known)
-        # In S3's order the one page answers for all: a file met out of order would cost a list request of its own.
+        # One page answers for all keys in S3's order: a file out of order would cost a list request of its own.
         assert (wire.count(LIST), wire.count(PUT)) == (1, 0)
     custody.assert_all_moved()
 
 
-def test_names_by_the_dice(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+def test_random_names(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
     dice = random.Random("names")
     codes = (*range(0x21, 0x7F), *range(0xA1, 0x180), *range(0x4E00, 0x4E20), *range(0x1F600, 0x1F620))
     letters = [letter for letter in map(chr, codes) if letter.isprintable() and letter != "/"]
@@ -79,10 +79,10 @@ def test_names_by_the_dice(library: Library, engine: Engine, custody: Custody, w
         if any(part in (".", "..") for part in (identifier[:2], identifier[2:4], identifier[4:])):
             continue
         if dice.random() < 0.5:
-            library.place(identifier, origin, size=50)
+            library.write(identifier, origin, size=50)
             library.add_remote_row(origin, identifier, 50)
         else:
-            library.place(identifier, size=50)
+            library.write(identifier, size=50)
             library.add_row(identifier, 50)
     custody.take_stock()
     engine.offload["delete_local"] = False
@@ -95,8 +95,8 @@ def test_names_by_the_dice(library: Library, engine: Engine, custody: Custody, w
     custody.assert_all_moved()
 
 
-def test_names_that_are_no_text(library: Library, engine: Engine, custody: Custody) -> None:
-    """Bytes that are not UTF-8, control characters: nothing that Synapse made, so it stays and is counted."""
+def test_names_that_are_not_text(library: Library, engine: Engine, custody: Custody) -> None:
+    """Names with invalid UTF-8 or control characters were not written by Synapse, so they stay and are counted."""
     library.add([1000] * 2, thumbnails=0)
     custody.take_stock()
     folder = library.media_path / "local_content" / "aa" / "bb"

@@ -1,4 +1,4 @@
-"""Promise 1: nothing is unlinked that is not proven in the bucket, and a good file repairs a bad object."""
+"""Promise 1: no file is unlinked that is not proven to be in the bucket, and a good file repairs a bad object."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def test_a_bad_object_is_repaired(
     damage: str,
     size: int,
 ) -> None:
-    """Upstream's script deletes the only good copy here. Row with a digest, row without, and a thumbnail.
+    """Upstream's script deletes the only good copy here. Tested with and without a digest in the row, and with
+    thumbnails.
 
     Without a digest another content of the right length proves nothing: both stay.
     """
@@ -113,7 +114,7 @@ def test_a_damaged_file_stays(
     size: int,
     present: bool,
 ) -> None:
-    """The row tells which of the two is good. It is named, and never uploaded over what may be the last good copy."""
+    """The row says which of the two is good. The file is named, and never replaces what may be the last good copy."""
     (victim,) = library.add([size], thumbnails=1)
     library.add([1000] * 3)
     good = (library.media_path / victim.original).read_bytes()
@@ -137,7 +138,7 @@ def test_a_damaged_file_stays(
 def test_multipart_etags_of_other_tools(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, mebibytes: float
 ) -> None:
-    """What aws s3 sync or rclone put there in their own part sizes is proven, not uploaded again."""
+    """Objects that aws s3 sync or rclone uploaded with their own part sizes are proven, not uploaded again."""
     (item,) = library.add([18 * MIB + 5], thumbnails=0)
     custody.take_stock()
     engine.offload["delete_local"] = False
@@ -149,16 +150,16 @@ def test_multipart_etags_of_other_tools(
     outcome = engine.run()
     assert (outcome.status, outcome.files("verified")) == (0, 1), outcome.errors
     assert wire.count(PUT) == wire.count(PART) == 0
-    # Only sizes that no tool uses need the bytes themselves.
+    # Only part sizes that no tool uses require reading the object.
     assert wire.count(GET) <= (1 if mebibytes in (7.5, 5.123) else 0)
     custody.assert_all_moved()
 
 
 @pytest.mark.parametrize("verify", ["content", "size"])
-def test_an_etag_that_says_nothing(
+def test_an_etag_that_is_not_a_digest(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, verify: str
 ) -> None:
-    """Read back, unless the operator has chosen to believe the size."""
+    """The object is read back, unless the operator has chosen to trust the size."""
     library.add([18 * MIB], thumbnails=0)
     custody.take_stock()
     engine.offload["delete_local"] = False
@@ -173,7 +174,7 @@ def test_an_etag_that_says_nothing(
 
 
 @pytest.mark.parametrize("verify", ["content", "size"])
-def test_the_size_alone_is_never_proof_of_another_size(
+def test_another_size_is_never_accepted(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str, verify: str
 ) -> None:
     (item,) = library.add([5000], thumbnails=0)
@@ -187,7 +188,7 @@ def test_the_size_alone_is_never_proof_of_another_size(
 
 
 def with_checksum(sha256: bytes) -> Callable[[Exchange], None]:
-    """A HEAD as of an object encrypted with KMS, whose SHA-256 the store keeps."""
+    """A HEAD response as for an object encrypted with KMS, whose SHA-256 the server keeps."""
 
     def act(exchange: Exchange) -> None:
         answer = exchange.forward()
@@ -205,7 +206,7 @@ def with_checksum(sha256: bytes) -> Callable[[Exchange], None]:
 
 @pytest.mark.parametrize("right", [True, False], ids=["right checksum", "wrong checksum"])
 @pytest.mark.parametrize("size", [5000, 18 * MIB], ids=["small", "large"])
-def test_a_checksum_that_the_store_keeps(
+def test_a_checksum_that_the_server_keeps(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, size: int, right: bool
 ) -> None:
     (item,) = library.add([size], thumbnails=0)
@@ -225,7 +226,7 @@ def test_a_checksum_that_the_store_keeps(
     custody.assert_all_moved()
 
 
-def test_what_is_there_already_is_not_uploaded(
+def test_objects_that_exist_are_not_uploaded(
     library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     library.add([5000] * 10, thumbnails=1)
@@ -240,10 +241,10 @@ def test_what_is_there_already_is_not_uploaded(
 
 
 @pytest.mark.parametrize("row_length", [None, 2000])
-def test_a_damaged_thumbnail_never_goes_over_its_good_object(
+def test_a_damaged_thumbnail_never_replaces_its_good_object(
     library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str, row_length: int | None
 ) -> None:
-    """The media's row speaks of the original alone; Synapse's tables of thumbnails say what the thumbnail should be."""
+    """The media's row is about the original only; Synapse's tables of thumbnails have the thumbnail's length."""
     (item,) = library.add([5000], thumbnails=1)
     thumbnail = item.paths[1]
     good = (library.media_path / thumbnail).read_bytes()

@@ -1,4 +1,4 @@
-"""Promise: nothing leaves the disk that Synapse could not fetch. Every run reads its configuration anew."""
+"""Promise: no file is deleted that Synapse could not read from S3. Every run reads Synapse's configuration anew."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_right_entry(filled: Library, engine: Engine, custody: Custody) -> None:
 
 
 def near_misses() -> dict[str, tuple[Any, list[str]]]:
-    """By what it is: how to make it from the engine's settings, and the words that name it."""
+    """Return each wrong configuration: how to make it from the engine's settings, and the words that name it."""
     return {
         "no entry": (lambda s3: config(), ["no entry in media_storage_providers", "role storage_provider"]),
         "no list": (lambda s3: {"server_name": "x"}, ["no entry in media_storage_providers"]),
@@ -75,7 +75,7 @@ def near_misses() -> dict[str, tuple[Any, list[str]]]:
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry run"])
 @pytest.mark.parametrize("miss", near_misses())
-def test_near_miss(filled: Library, engine: Engine, custody: Custody, miss: str, options: tuple[str, ...]) -> None:
+def test_wrong_entry(filled: Library, engine: Engine, custody: Custody, miss: str, options: tuple[str, ...]) -> None:
     make, words = near_misses()[miss]
     engine.synapse_config = make(engine.s3)
     outcome = engine.run(*options)
@@ -91,8 +91,8 @@ def test_entry_that_is_commented_out(filled: Library, engine: Engine, custody: C
     assert_refused(engine.run(), custody, "commented out", f"{path}, line ")
 
 
-def test_changed_between_two_runs(filled: Library, engine: Engine, custody: Custody) -> None:
-    """As an operator's own playbook does it that writes homeserver.yaml anew, between two starts by the timer."""
+def test_entry_that_changes_between_two_runs(filled: Library, engine: Engine, custody: Custody) -> None:
+    """As when an operator's own playbook rewrites homeserver.yaml between two starts by the timer."""
     assert engine.run().status == 0
     custody.assert_all_moved()
     moved = custody.in_bucket()
@@ -109,7 +109,7 @@ def test_changed_between_two_runs(filled: Library, engine: Engine, custody: Cust
 
 
 def test_homeserver_config_alone(filled: Library, engine: Engine, custody: Custody) -> None:
-    """The main process is checked where no others are named, a directory of its configuration included."""
+    """The main process is checked where no others are given, including a configuration directory."""
     engine.content.update(
         homeserver_config=[str(filled.config), str(filled.directory / "conf.d")], synapse_configs=None
     )
@@ -157,7 +157,7 @@ def test_copying_needs_no_provider(filled: Library, engine: Engine, custody: Cus
         ({}, {"provider_check": False}, "provider_check is false"),
     ],
 )
-def test_what_is_not_checked_is_said(
+def test_the_report_says_what_is_not_checked(
     filled: Library,
     engine: Engine,
     custody: Custody,
@@ -175,7 +175,7 @@ def test_what_is_not_checked_is_said(
 
 
 @pytest.mark.parametrize("value", ["/etc/homeserver.yaml", ["/etc/homeserver.yaml"], [[]], [[5]]])
-def test_synapse_configs_in_another_form(filled: Library, engine: Engine, custody: Custody, value: Any) -> None:
+def test_synapse_configs_of_a_wrong_type(filled: Library, engine: Engine, custody: Custody, value: Any) -> None:
     engine.content["synapse_configs"] = value
     outcome = engine.run()
     assert outcome.status == 2 and "no list of lists of paths" in outcome.errors

@@ -1,4 +1,4 @@
-"""Promises 7 and 8: a wrong question gets a refusal that names cause and remedy, and a report says what happened."""
+"""Promises 7 and 8: a wrong setting is refused with its cause and remedy, and the report says what happened."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_media_path_that_is_missing(filled: Library, engine: Engine, custody: Cu
 
 
 def test_media_path_that_is_no_media_store(filled: Library, engine: Engine, custody: Custody) -> None:
-    """Its parent, most likely: nothing in it is media."""
+    """Most likely its parent directory: nothing in it is media."""
     engine.media_path = filled.directory
     assert_refused(engine.run(), custody, str(filled.directory))
 
@@ -83,10 +83,10 @@ def test_media_path_that_is_a_file(filled: Library, engine: Engine, custody: Cus
 
 
 @pytest.mark.parametrize("setting", ["prefix", "bucket"])
-def test_another_place_than_before(
+def test_another_location_than_before(
     filled: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str, setting: str
 ) -> None:
-    """Half of the media here and half there is nothing that Synapse could read."""
+    """With half of the media in each location, Synapse could not read all of it."""
     assert engine.run().status == 0
     filled.add([1000] * 2)
     custody.take_stock()
@@ -100,7 +100,7 @@ def test_another_place_than_before(
     custody.assert_nothing_lost()
 
 
-def test_s3_only_mode(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_synapse_without_local_media_storage(filled: Library, engine: Engine, custody: Custody) -> None:
     config = yaml.safe_load(filled.config.read_text())
     config["enable_local_media_storage"] = False
     filled.config.write_text(yaml.safe_dump(config))
@@ -108,7 +108,7 @@ def test_s3_only_mode(filled: Library, engine: Engine, custody: Custody) -> None
     assert_refused(engine.run(), custody, "enable_local_media_storage")
 
 
-def test_everything_read_from_synapse_s_configuration(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_all_settings_from_synapses_configuration(filled: Library, engine: Engine, custody: Custody) -> None:
     engine.content.update(homeserver_config=[str(filled.config)], media_path=None, database=None)
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
@@ -128,7 +128,7 @@ def test_config_that_others_can_read(filled: Library, engine: Engine, custody: C
 
 
 def test_the_report(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
-    filled.place("orphanorphan", thumbnails=0)
+    filled.write("orphanorphan", thumbnails=0)
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
     report = outcome.report
@@ -150,7 +150,7 @@ def test_the_report(filled: Library, engine: Engine, custody: Custody, wire: Wir
     assert (again.status, again.report["changed"], again.files("scanned")) == (0, False, 1)
 
 
-def test_no_secret_is_told(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+def test_no_secret_is_shown(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
 
     secrets = [engine.s3["secret_access_key"]]
     wire.add("PutObject", refuse(403, "SignatureDoesNotMatch"), skip=3)
@@ -161,7 +161,7 @@ def test_no_secret_is_told(filled: Library, engine: Engine, custody: Custody, wi
 
 
 def test_bandwidth_limit(library: Library, engine: Engine, custody: Custody) -> None:
-    """Both ways together; a second's worth may go at once."""
+    """The limit applies to both directions together; one second's worth may be sent at once."""
     library.add([500_000] * 8, thumbnails=0)
     custody.take_stock()
     engine.offload["bandwidth_limit"] = "1M"

@@ -1,4 +1,4 @@
-"""Promise 6: what is moved and what is left alone: previews, orphans, what is in use, what is new, what is no media."""
+"""Promise 6: what is moved and what is left alone: previews, orphans, recent media, new files, unknown files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from s3_server import S3Server
 
 
 def test_previews_of_links_are_never_moved(library: Library, engine: Engine, custody: Custody) -> None:
-    """Neither from their own directories nor where a row says that media is one."""
+    """Neither from their own directories nor where a row says that media is a preview."""
     (moved,) = library.add([1000], thumbnails=0)
     (preview,) = library.add([1000], thumbnails=1, url_cache="https://example.org/")
     previews = ["url_cache/2026-01-01/abcdef", "url_cache_thumbnails/2026-01-01/abcdef/32-32-image-png-scale"]
@@ -28,9 +28,9 @@ def test_previews_of_links_are_never_moved(library: Library, engine: Engine, cus
     assert sorted(custody.in_bucket()) == moved.paths
 
 
-def test_orphans_are_left_and_counted(library: Library, engine: Engine, custody: Custody) -> None:
+def test_orphans_stay_and_are_counted(library: Library, engine: Engine, custody: Custody) -> None:
     library.add([1000] * 3, thumbnails=0)
-    orphans = [*library.place("orphanorphan", thumbnails=2).paths, *library.place("orphan12", "lost.example").paths]
+    orphans = [*library.write("orphanorphan", thumbnails=2).paths, *library.write("orphan12", "lost.example").paths]
     custody.take_stock()
     outcome = engine.run()
     assert (outcome.status, outcome.skipped("orphan")) == (0, len(orphans)), outcome.errors
@@ -53,7 +53,7 @@ def test_remote_media_stays_where_the_provider_does_not_store_it(
 
 
 def test_recently_used_media_stays(library: Library, engine: Engine, custody: Custody) -> None:
-    """By the last access where there is one, else by the creation: as upstream counts it."""
+    """By the last access if there is one, else by the creation, as upstream does."""
     kept = library.add([1000], used_days=2) + library.add([1000], origin="remote.example", used_days=6.9)
     library.add([1000], used_days=7.1)
     library.add([1000], origin="remote.example", used_days=8)
@@ -83,7 +83,7 @@ def test_rows_without_a_time_and_from_the_future(library: Library, engine: Engin
     assert custody.on_disk() == custody.known
 
 
-def test_grace_for_young_files(library: Library, engine: Engine, custody: Custody) -> None:
+def test_grace_period_of_new_files(library: Library, engine: Engine, custody: Custody) -> None:
     """By the file's own time: Synapse writes thumbnails of old media in place, and a file may be half written."""
     young = library.add([1000] * 2, thumbnails=1, age_days=0, used_days=30)
     (future,) = library.add([1000], thumbnails=0, age_days=-1, used_days=30)
@@ -99,7 +99,7 @@ def test_grace_for_young_files(library: Library, engine: Engine, custody: Custod
     custody.assert_nothing_lost()
 
 
-def test_without_delete_nothing_leaves_the_disk(library: Library, engine: Engine, custody: Custody) -> None:
+def test_without_delete_no_file_leaves_the_disk(library: Library, engine: Engine, custody: Custody) -> None:
     library.add([1000, 17 * MIB], thumbnails=1)
     custody.take_stock()
     engine.offload["delete_local"] = False
@@ -110,7 +110,7 @@ def test_without_delete_nothing_leaves_the_disk(library: Library, engine: Engine
 
 
 def test_directories(library: Library, engine: Engine, custody: Custody) -> None:
-    """Emptied ones go, as upstream has it; the media store and its first level never."""
+    """Empty directories are removed, as upstream does, but never the media store and its top level."""
     (item,) = library.add([1000], origin="remote.example", thumbnails=1)
     (kept,) = library.add([1000], origin="kept.example", thumbnails=0, used_days=0)
     beside = library.media_path / kept.original
@@ -124,13 +124,13 @@ def test_directories(library: Library, engine: Engine, custody: Custody) -> None
     assert not (library.media_path / item.original).parent.exists()
     assert not (library.media_path / "remote_thumbnail" / "remote.example").exists()
 
-    # All of it gone: Synapse must still find its directory, and be able to write to it.
+    # All media is gone: Synapse must still find its directory, and be able to write to it.
     beside.unlink()
     assert engine.run().status == 0
     assert library.media_path.is_dir() and library.media_path.stat().st_uid == library.account.pw_uid
 
 
-def test_permissions_and_owners_of_what_stays(library: Library, engine: Engine, custody: Custody) -> None:
+def test_permissions_and_owners_of_remaining_files(library: Library, engine: Engine, custody: Custody) -> None:
     stays = library.add([1000] * 2, thumbnails=1, used_days=0)
     library.add([1000] * 4, thumbnails=1)
     paths = [library.media_path / path for item in stays for path in item.paths]
@@ -140,7 +140,7 @@ def test_permissions_and_owners_of_what_stays(library: Library, engine: Engine, 
     library.media_path.chmod(0o2770)
     outside = library.put("notes.txt", b"an operator's own")
     kept = {path: _facts(path) for path in (*paths, *(path.parent for path in paths), library.media_path, outside)}
-    # The directories above change only in what they hold.
+    # Of the directories above only the contents change.
     engine.offload["older_than"] = "1d"
     outcome = engine.run()
     assert (outcome.status, outcome.files("deleted")) == (0, 8), outcome.errors
@@ -185,7 +185,7 @@ def test_a_dry_run_changes_nothing(
     rehearsed = engine.run("--dry-run")
     assert rehearsed.status == 0, rehearsed.errors
     after = library.everything()
-    # Written again by the test itself, for each run.
+    # The test itself writes it again for each run.
     for name in ("offload.yml", "synapse.yaml"):
         after[name] = before[name]
     assert after == before
@@ -198,7 +198,7 @@ def test_a_dry_run_changes_nothing(
 
 
 def test_hard_links(library: Library, engine: Engine, custody: Custody) -> None:
-    """An operator's own snapshot by hard links keeps its copies."""
+    """An operator's snapshot by hard links keeps its copies."""
     (item,) = library.add([5000], thumbnails=0)
     custody.take_stock()
     snapshot = library.directory / "snapshot"

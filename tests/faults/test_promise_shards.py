@@ -1,4 +1,4 @@
-"""Shards: disjoint, complete and stable, so that several hosts do one library side by side."""
+"""Shards are disjoint, complete and stable, so that several hosts can move one library side by side."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_disjoint_and_complete(filled: Library, engine: Engine, custody: Custody
 
 
 def test_stable(filled: Library, engine: Engine) -> None:
-    """What one host skipped today is not another's tomorrow: the choice depends on the media alone."""
+    """Media that one host skipped today is never in another host's shard: the choice depends on the media only."""
     first = sharded(engine, 2, 3).run("--dry-run").report["uploaded"]
     filled.add([500] * 30, thumbnails=0)
     again = sharded(engine, 2, 3).run("--dry-run").report["uploaded"]
@@ -61,7 +61,7 @@ def test_stable(filled: Library, engine: Engine) -> None:
 
 
 def test_side_by_side(filled: Library, engine: Engine, custody: Custody) -> None:
-    """All at once on one file system: directories that one prunes are no trouble to another."""
+    """All at once on one file system: directories that one removes do not disturb another."""
     processes = [sharded(engine, index, 3).start() for index in (1, 2, 3)]
     outcomes = [finish(process) for process in processes]
     assert [outcome.status for outcome in outcomes] == [0, 0, 0], [outcome.errors for outcome in outcomes]

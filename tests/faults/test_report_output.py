@@ -1,4 +1,4 @@
-"""However a run ends and whoever reads about it: the files come first, and the report is whole and true."""
+"""However a run ends and whoever reads its output, the files come first, and the report is complete and correct."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wire_faults import Pause
 from wire_proxy import PUT, WireProxy
 
 STOPPING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
-# Sends signals to its own process while the metrics are written, and runs the command in all else as it is.
+# Sends signals to its own process while the metrics are written, and otherwise runs the command as it is.
 SIGNALLED = """
 import os, signal, runpy, sys
 from synapse_media.offload import engine
@@ -51,7 +51,7 @@ def test_a_signal_while_the_metrics_are_written(engine: Engine, custody: Custody
     metrics = engine.library.directory / "offload.prom"
     engine.offload["metrics_file"] = str(metrics)
     outcome = finish(start_signalled(engine, number))
-    # All was done by then, so that is what is told.
+    # All work was done by then, so the report says so.
     assert outcome.status == 0, outcome.errors
     assert outcome.files("deleted") == 40 and "error" not in outcome.report and outcome.errors == ""
     assert "\nsynapse_s3_offload_success 1\n" in metrics.read_text()
@@ -59,7 +59,7 @@ def test_a_signal_while_the_metrics_are_written(engine: Engine, custody: Custody
 
 
 def with_many_failures(library: Library, custody: Custody) -> None:
-    """A report that no pipe takes at once."""
+    """A report that is larger than a pipe's buffer."""
     for item in library.add([1000] * 400, thumbnails=0):
         library.put(item.original, b"not what the row says")
     custody.take_stock()
@@ -80,7 +80,7 @@ def test_a_signal_while_the_report_is_read_slowly(library: Library, engine: Engi
     assert process.returncode == 1 and report["failures"] == 400 == len(report["failed"])
 
 
-def test_a_reader_that_reads_nothing_holds_up_no_stop(library: Library, engine: Engine, custody: Custody) -> None:
+def test_a_reader_that_reads_nothing_does_not_delay_a_stop(library: Library, engine: Engine, custody: Custody) -> None:
     with_many_failures(library, custody)
     reader, writer = os.pipe()
     try:
@@ -99,7 +99,7 @@ def test_a_reader_that_reads_nothing_holds_up_no_stop(library: Library, engine: 
 
 
 @pytest.mark.parametrize("gone", ["stdout", "stderr"])
-def test_a_reader_that_goes_away(library: Library, engine: Engine, custody: Custody, gone: str) -> None:
+def test_a_reader_that_disconnects(library: Library, engine: Engine, custody: Custody, gone: str) -> None:
     library.add([19_000] * 20, thumbnails=1)
     bad = library.add([1000], thumbnails=0)[0].original
     library.put(bad, b"not what the row says")
@@ -118,7 +118,7 @@ def test_a_reader_that_goes_away(library: Library, engine: Engine, custody: Cust
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)], ids=str)
-def test_streams_that_were_never_open(engine: Engine, custody: Custody, closed: tuple[int, ...]) -> None:
+def test_closed_standard_streams(engine: Engine, custody: Custody, closed: tuple[int, ...]) -> None:
     def close() -> None:
         for descriptor in closed:
             os.close(descriptor)
@@ -130,8 +130,8 @@ def test_streams_that_were_never_open(engine: Engine, custody: Custody, closed: 
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_terminal_that_is_lost(engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """In the middle of the run, without the signal that usually comes with it."""
+def test_a_lost_terminal(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """During the run, without the signal that usually comes with it."""
     pause = Pause()
     wire.add(PUT, pause, times=1)
     master, terminal = pty.openpty()
@@ -154,7 +154,7 @@ def ignore(number: signal.Signals) -> None:
 def test_a_signal_that_was_ignored_from_the_start(
     engine: Engine, wire: WireProxy, custody: Custody, number: signal.Signals
 ) -> None:
-    """`nohup` asks for the one, a shell's background job for the other."""
+    """`nohup` ignores the first, a shell's background job the second."""
     pause = Pause()
     wire.add(PUT, pause, times=1)
     process = engine.start(before=lambda: ignore(number))
@@ -168,7 +168,7 @@ def test_a_signal_that_was_ignored_from_the_start(
 
 
 @pytest.mark.usefixtures("filled")
-def test_nohup_still_ends_by_a_real_stop(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_nohup_still_stops_on_sigterm(engine: Engine, wire: WireProxy, custody: Custody) -> None:
     pause = Pause()
     wire.add(PUT, pause, times=1)
     process = engine.start(before=lambda: ignore(signal.SIGHUP))

@@ -1,4 +1,4 @@
-"""Stopped on purpose, or kept out by a lock: the state is whole, and nothing half-done is left in the bucket."""
+"""Stopped by a signal, or refused by the lock: the state is consistent, and no unfinished upload is left."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_stops_cleanly(
     pause.go_on.set()
     assert outcome.status == 128 + number, outcome.errors
     assert time.monotonic() - began < 15
-    # The report of a run that was stopped is as true as any.
+    # The report of a stopped run is as correct as any.
     assert outcome.report["changed"] or outcome.files("uploaded") == outcome.files("deleted") == 0
     custody.assert_nothing_lost()
     assert len(custody.known) - len(custody.on_disk()) == outcome.files("deleted")
@@ -50,7 +50,7 @@ def test_stops_cleanly(
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_second_signal_does_not_interrupt_the_clearing_up(
+def test_a_second_signal_does_not_interrupt_the_clean_up(
     engine: Engine, wire: WireProxy, custody: Custody, s3: S3Server, bucket: str
 ) -> None:
     pause = Pause()
@@ -69,8 +69,8 @@ def test_a_second_signal_does_not_interrupt_the_clearing_up(
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_store_that_hangs_does_not_hold_up_a_stop(engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """The uploads cannot be aborted either: after some seconds the run ends all the same."""
+def test_a_server_that_hangs_does_not_delay_a_stop(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """The uploads cannot be aborted either: after some seconds the run ends anyway."""
     pause = Pause()
     wire.add("", pause, skip=12)
     process = engine.start()
@@ -94,7 +94,7 @@ def test_one_run_at_a_time(engine: Engine, wire: WireProxy, custody: Custody) ->
     assert second.status == 3, second.errors
     assert len(second.errors.strip().splitlines()) == 1
     assert not second.report or second.report["changed"] is False
-    # Another state directory is no way around: it is the same media store.
+    # Another state directory makes no difference: it is the same media store.
     engine.offload["state_dir"] += "-other"
     third = engine.run()
     assert third.status == 3, third.errors
@@ -105,7 +105,7 @@ def test_one_run_at_a_time(engine: Engine, wire: WireProxy, custody: Custody) ->
 
 @pytest.mark.usefixtures("filled")
 def test_a_dry_run_beside_a_run(engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """It may look or be sent away, but it changes nothing."""
+    """It may read or be refused, but it changes nothing."""
     pause = Pause()
     wire.add(PUT, pause, times=1)
     process = engine.start()

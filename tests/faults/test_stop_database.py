@@ -1,4 +1,4 @@
-"""A stop is heard within seconds while the database does not answer, in whatever phase of the run that is."""
+"""A stop takes effect within seconds while the database does not respond, in any phase of the run."""
 
 from __future__ import annotations
 
@@ -36,6 +36,19 @@ class Host:
         self.custody.take_stock()
         self.engine = Engine(library, s3.connection(bucket))
 
+    @contextmanager
+    def started(self, act: Callable[[], None]) -> Iterator[subprocess.Popen[str]]:
+        """Start a run in which `act` is called at the first listing, between the first batch of rows and the second."""
+        direct = self.engine.s3["endpoint_url"]
+        with WireProxy(direct) as wire:
+            wire.add(LIST, meanwhile(act), times=1)
+            self.engine.s3["endpoint_url"] = wire.endpoint_url
+            # With more requests at once the second batch could come first.
+            self.engine.offload["concurrency"] = 1
+            yield self.engine.start()
+        self.engine.s3["endpoint_url"] = direct
+        self.engine.offload["concurrency"] = 64
+
     @property
     def database(self) -> PostgresqlDatabase:
         database = self.library.database
@@ -43,7 +56,7 @@ class Host:
         return database
 
     def stop(self, process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> None:
-        """The signal is heard, the report is whole, and nothing is lost."""
+        """The run ends on the signal, its report is complete, and nothing is lost."""
         assert process.poll() is None, process.communicate()
         began = time.monotonic()
         process.send_signal(number)
@@ -73,7 +86,7 @@ def locked(cluster: Cluster, name: str, table: str) -> Iterator[None]:
 
 
 def waiting(cluster: Cluster, name: str) -> int:
-    """How many statements in this database wait for a lock."""
+    """Return the number of statements in this database that wait for a lock."""
     sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
     return int(cluster.execute("postgres", sql, (name,))[0][0])
 
@@ -81,7 +94,7 @@ def waiting(cluster: Cluster, name: str) -> int:
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "this has not come about"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.05)
 
 
@@ -92,7 +105,7 @@ def test_a_lock_while_the_database_is_opened(postgresql: Host, cluster: Cluster,
         process = postgresql.engine.start()
         until(lambda: waiting(cluster, name) == 1)
         postgresql.stop(process, number)
-        # The server has ended the statement too, though nothing answered it.
+        # The server has ended the statement too, although it got no response.
         until(lambda: waiting(cluster, name) == 0, HEARD)
     assert postgresql.engine.run().status == 0
     postgresql.custody.assert_all_moved()
@@ -103,30 +116,24 @@ def test_a_lock_while_a_batch_is_looked_up(
 ) -> None:
     host = Host(make_library("postgresql"), s3, bucket, MANY)
     name = host.database.name
-    with WireProxy(s3.endpoint_url) as wire, closing(psycopg2.connect(**cluster.arguments(name))) as other:
-        host.engine.s3["endpoint_url"] = wire.endpoint_url
-        # Between the first batch and the second.
-        host.engine.offload["concurrency"] = 1
+    with closing(psycopg2.connect(**cluster.arguments(name))) as other:
 
         def lock() -> None:
             other.cursor().execute("LOCK TABLE local_media_repository IN ACCESS EXCLUSIVE MODE")
 
-        wire.add(LIST, meanwhile(lock), times=1)
-        process = host.engine.start()
-        until(lambda: waiting(cluster, name) == 1)
-        host.stop(process)
-        until(lambda: waiting(cluster, name) == 0, HEARD)
-        other.rollback()
-        wire.faults.clear()
-        host.engine.offload["concurrency"] = 64
+        with host.started(lock) as process:
+            until(lambda: waiting(cluster, name) == 1)
+            host.stop(process)
+            until(lambda: waiting(cluster, name) == 0, HEARD)
+            other.rollback()
         assert host.engine.run().status == 0
     host.custody.assert_all_moved()
 
 
-def test_a_server_that_is_suspended_in_the_middle(
+def test_a_server_that_is_suspended_during_a_run(
     make_library: Callable[[str], Library], s3: S3Server, bucket: str, cluster: Cluster
 ) -> None:
-    """It takes what is sent, a cancel request included, and answers nothing."""
+    """It accepts everything, including a cancel request, and responds to nothing."""
     host = Host(make_library("postgresql"), s3, bucket, MANY)
     name = host.database.name
     sql = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
@@ -137,11 +144,7 @@ def test_a_server_that_is_suspended_in_the_middle(
             suspended.append(pid)
             subprocess.run(["kill", "-STOP", str(pid)], check=True)
 
-    with WireProxy(s3.endpoint_url) as wire:
-        host.engine.s3["endpoint_url"] = wire.endpoint_url
-        host.engine.offload["concurrency"] = 1
-        wire.add(LIST, meanwhile(suspend), times=1)
-        process = host.engine.start()
+    with host.started(suspend) as process:
         try:
             until(lambda: bool(suspended))
             time.sleep(1)
@@ -153,7 +156,7 @@ def test_a_server_that_is_suspended_in_the_middle(
 
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
-    """A server that takes connections and says nothing."""
+    """A server that accepts connections and sends nothing."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(8)
@@ -162,7 +165,7 @@ def silent() -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("number", STOPPING, ids=lambda number: number.name)
-def test_a_server_that_takes_the_connection_and_says_nothing(
+def test_a_server_that_accepts_the_connection_and_sends_nothing(
     postgresql: Host, silent: socket.socket, number: signal.Signals
 ) -> None:
     postgresql.engine.database["args"].update(port=silent.getsockname()[1], connect_timeout=600)
@@ -173,8 +176,8 @@ def test_a_server_that_takes_the_connection_and_says_nothing(
 
 
 @pytest.mark.parametrize("patience", [None, 0, -1, "0"])
-def test_connecting_is_bounded(postgresql: Host, silent: socket.socket, patience: object) -> None:
-    """Also where the operator has told the driver to wait for ever."""
+def test_connecting_has_a_time_limit(postgresql: Host, silent: socket.socket, patience: object) -> None:
+    """Also where the operator has set the driver to wait without limit."""
     args = postgresql.engine.database["args"]
     args["port"] = silent.getsockname()[1]
     if patience is not None:
@@ -184,28 +187,25 @@ def test_connecting_is_bounded(postgresql: Host, silent: socket.socket, patience
     assert outcome.seconds < 30
 
 
-def test_a_connection_that_is_made_again_and_gets_no_answer(
+def test_a_connection_that_is_lost_and_cannot_be_replaced(
     make_library: Callable[[str], Library], s3: S3Server, bucket: str, cluster: Cluster
 ) -> None:
-    """The one was lost in the middle of the run, and the next look-up tries for another."""
+    """The connection is lost during the run, and the next look-up opens another."""
     host = Host(make_library("postgresql"), s3, bucket, MANY)
     name, lost = host.database.name, []
     sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-    with closing(psycopg2.connect(**cluster.arguments("postgres"))) as other, WireProxy(s3.endpoint_url) as wire:
+    with closing(psycopg2.connect(**cluster.arguments("postgres"))) as other:
 
         def lose() -> None:
             cluster.execute("postgres", sql, (name,))
-            # Nobody gets in any more: authentication reads this table.
+            # This blocks new connections: authentication reads this table.
             other.cursor().execute("LOCK TABLE pg_catalog.pg_database IN ACCESS EXCLUSIVE MODE")
             lost.append(True)
 
-        host.engine.s3["endpoint_url"] = wire.endpoint_url
-        host.engine.offload["concurrency"] = 1
-        wire.add(LIST, meanwhile(lose), times=1)
-        process = host.engine.start()
-        until(lambda: bool(lost))
-        time.sleep(1.5)
-        host.stop(process)
+        with host.started(lose) as process:
+            until(lambda: bool(lost))
+            time.sleep(1.5)
+            host.stop(process)
 
 
 @pytest.mark.parametrize("number", STOPPING, ids=lambda number: number.name)
@@ -221,7 +221,7 @@ def test_an_sqlite_database_that_is_locked(sqlite: Host, number: signal.Signals)
     sqlite.custody.assert_all_moved()
 
 
-def test_an_sqlite_database_that_is_locked_in_the_middle(library: Library, s3: S3Server, bucket: str) -> None:
+def test_an_sqlite_database_that_is_locked_during_a_run(library: Library, s3: S3Server, bucket: str) -> None:
     host = Host(library, s3, bucket, MANY)
     path = host.engine.database["args"]["database"]
     held: list[bool] = []
@@ -231,11 +231,7 @@ def test_an_sqlite_database_that_is_locked_in_the_middle(library: Library, s3: S
         other.execute("BEGIN EXCLUSIVE")
         held.append(True)
 
-    with closing(other), WireProxy(s3.endpoint_url) as wire:
-        host.engine.s3["endpoint_url"] = wire.endpoint_url
-        host.engine.offload["concurrency"] = 1
-        wire.add(LIST, meanwhile(lock), times=1)
-        process = host.engine.start()
+    with closing(other), host.started(lock) as process:
         until(lambda: bool(held))
         time.sleep(1)
         host.stop(process)

@@ -1,4 +1,4 @@
-"""Other stores than the one of all other tests: over TLS, with objects under a customer's key, with composed ETags."""
+"""Servers unlike that of the other tests: with TLS, with customer keys, with multipart ETags."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_over_tls(filled: Library, engine: Engine, custody: Custody, bucket: str
             custody.assert_all_moved()
 
 
-def test_with_a_customer_s_key(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
-    """The key goes along with every request that S3 wants it on, and with no other; nobody sees it elsewhere."""
+def test_with_a_customer_key(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+    """The key is sent with every request that needs it and with no other; it is shown nowhere else."""
     secret = "0123456789abcdef0123456789ABCDEF"
     engine.s3["sse_customer_key"] = secret
     seen: dict[str, set[bool]] = {}
@@ -57,7 +57,7 @@ def test_with_a_customer_s_key(filled: Library, engine: Engine, custody: Custody
         answer = exchange.forward()
         answer.headers["x-amz-server-side-encryption-customer-algorithm"] = "AES256"
         if exchange.operation != PART:
-            # As S3 does: the ETag of such an object is no digest.
+            # As in S3: the ETag of such an object is no digest.
             answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "etag"}
             answer.headers["ETag"] = f'"{hashlib.md5(exchange.key.encode()).hexdigest()}"'
         exchange.reply(answer)
@@ -77,8 +77,8 @@ def test_with_a_customer_s_key(filled: Library, engine: Engine, custody: Custody
     custody.assert_all_moved()
 
 
-def test_with_no_more_rights_than_it_needs(filled: Library, engine: Engine, custody: Custody, tmp_path: Path) -> None:
-    """A store with composed ETags that checks signature and policy of each request: list, get, put, abort."""
+def test_with_least_privilege(filled: Library, engine: Engine, custody: Custody, tmp_path: Path) -> None:
+    """A server with multipart ETags that checks signature and policy of each request: list, get, put, abort."""
     bucket, prefix = "composed", "synapse/"
     with IamStore(tmp_path) as store:
         client = store.client()
@@ -94,9 +94,9 @@ def test_with_no_more_rights_than_it_needs(filled: Library, engine: Engine, cust
         engine.offload["delete_local"] = True
         second = engine.run()
         assert (second.status, second.files("verified")) == (0, len(custody.known)), second.errors
-        # It knows its own part sizes: nothing is read back, nothing asked for twice.
+        # The engine knows its own part sizes: no object is read back or checked twice.
         requests = {kind: number for kind, number in second.report["requests"].items() if number}
-        # One HEAD shows that the objects can be read; what lists unfinished uploads is refused, and that is no failure.
+        # One HEAD shows that the objects can be read; listing unfinished uploads is refused, and that is no failure.
         assert requests == {"list": 1, "head": 1, "list_uploads": 1}
         assert custody.on_disk() == {}
         store.relax()

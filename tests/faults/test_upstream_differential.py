@@ -1,6 +1,6 @@
-"""Upstream's script and the engine over the same library: the same bucket and the same disk, file by file.
+"""Upstream's script and the engine on the same library: the same bucket and the same disk, file by file.
 
-Where they differ, the difference is named here with its reason, and it is the whole difference.
+Where they differ, the difference is named here with its reason, and there is no other difference.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OLDER_THAN = "7d"
 
 @dataclass
 class Side:
-    """One of two libraries that are the same to the last byte, and the bucket that it goes to."""
+    """One of two identical libraries, and its bucket."""
 
     library: Library
     custody: Custody
@@ -39,13 +39,13 @@ class Pair:
     engine: Side
 
     def both(self, do: Callable[[Side], list[Item] | None]) -> list[Item]:
-        """The same to both; the media that it made."""
+        """Add the same to both; return the media."""
         first, second = (do(side) for side in (self.upstream, self.engine))
         assert first == second
         return first or []
 
     def run(self, **options: object) -> Outcome:
-        """Both, one after the other; what the engine says."""
+        """Run both, one after the other; return the engine's report."""
         upstream, engine = self.upstream, self.engine
         for side in (upstream, engine):
             side.custody.take_stock()
@@ -56,7 +56,7 @@ class Pair:
         return ours.run()
 
     def differences(self) -> tuple[set[str], set[str]]:
-        """The paths at which the two buckets, and the two disks, are not the same."""
+        """Return the paths at which the two buckets, or the two disks, differ."""
         return (
             _differing(self.upstream.custody.in_bucket(), self.engine.custody.in_bucket()),
             _differing(self.upstream.custody.on_disk(), self.engine.custody.on_disk()),
@@ -77,7 +77,7 @@ def pair(
         own = f"{bucket}-{name}"
         s3.make_bucket(own)
         library = make_library(request.param, name)
-        # Else upstream removes the media store itself with its last file.
+        # Otherwise upstream removes the media store itself with its last file.
         library.put(".synapse-s3", b"")
         sides.append(Side(library, Custody(library.media_path, s3.buckets / own, PREFIX), s3, own))
     pair = Pair(*sides)
@@ -86,22 +86,22 @@ def pair(
 
 
 def fill(side: Side) -> list[Item]:
-    """A bit of everything that both treat alike."""
+    """Add files of every kind that both programs treat alike."""
     library = side.library
     dice = library.random
     items = []
     for origin in ("", "remote.example", "other.example:8448", "münchen.example"):
         sizes = [dice.choice((1, 700, 19_000, 200_000)) for dummy in range(25)]
         items += library.add(sizes, origin=origin, thumbnails=dice.choice((0, 1, 3)), with_sha256=dice.random() < 0.5)
-        # In use.
+        # Recently used media.
         library.add(sizes[:6], origin=origin, thumbnails=1, used_days=3)
     items += library.add([0], thumbnails=0)
     library.add([9 * MIB, 17 * MIB], thumbnails=0)
-    # Previews, orphans, rows of what is long gone, thumbnails whose original is gone, originals there already.
+    # Previews, orphans, rows without files, thumbnails without an original, originals already in the bucket.
     library.add([700] * 3, thumbnails=1, url_cache="https://example.org/")
     library.put("url_cache/2026-01-01/abcdef", b"preview")
     for number in range(5):
-        library.place(f"orphanorphan{number}", "remote.example" if number % 2 else "")
+        library.write(f"orphanorphan{number}", "remote.example" if number % 2 else "")
         library.add_row(f"gonegonegone{number}", 700)
     for item in items[:3]:
         if len(item.paths) > 1:
@@ -112,12 +112,12 @@ def fill(side: Side) -> list[Item]:
     return items
 
 
-def test_the_same_outcome(pair: Pair) -> None:
+def test_the_same_result(pair: Pair) -> None:
     outcome = pair.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
     assert pair.differences() == (set(), set())
     assert outcome.files("deleted") > 150 and outcome.files("verified") == 10
-    # What is left is what both leave: in use, previews, orphans, no media.
+    # The files that both leave: recently used, previews, orphans, unknown files.
     assert len(pair.engine.custody.on_disk()) == outcome.files("scanned") - outcome.files("deleted") + 2
     pair.engine.custody.assert_nothing_lost()
     pair.upstream.custody.assert_nothing_lost()
@@ -128,7 +128,7 @@ def test_the_same_outcome(pair: Pair) -> None:
 
 
 def test_named_differences(pair: Pair) -> None:
-    """Each of them is a defect of upstream's, or the engine's caution."""
+    """Each of them is a defect of upstream's, or a precaution of the engine."""
     repaired, damaged, linked, young = (
         pair.both(lambda side: side.library.add([5000], thumbnails=0))[0].original for dummy in range(4)
     )
@@ -137,16 +137,16 @@ def test_named_differences(pair: Pair) -> None:
         library = side.library
         # A truncated object is in the bucket: upstream takes it for the file and deletes the only good copy.
         side.put(repaired, (library.media_path / repaired).read_bytes()[:100])
-        # A file that is damaged, as its row tells: upstream uploads it, the engine leaves it and says so.
+        # A file that is damaged according to its row: upstream uploads it, the engine leaves it and reports it.
         library.rewrite(damaged, b"!" * 5000)
-        # Upstream follows a link out of the media store, and uploads what is not Synapse's.
+        # Upstream follows a link out of the media store, and uploads files that are not Synapse's.
         library.rewrite(linked, b"")
         path = library.media_path / linked
         path.unlink()
         secret = library.directory / "secret"
         secret.write_bytes(b"an operator's own")
         path.symlink_to(secret)
-        # A file written a second ago may be written to still.
+        # A file that was written a second ago may still be incomplete.
         (library.media_path / young).touch()
 
     pair.both(spoil)
@@ -162,7 +162,7 @@ def test_named_differences(pair: Pair) -> None:
 
 
 def test_media_that_is_local_again(pair: Pair) -> None:
-    """Synapse makes another thumbnail of media that has gone: upstream has ticked it off and never looks again."""
+    """Synapse creates a thumbnail of media that was moved: upstream has marked it as done and never checks again."""
     (item,) = pair.both(lambda side: side.library.add([5000], thumbnails=1))
     assert pair.run().status == 0
     again = item.paths[1].replace("32-96", "800-600")

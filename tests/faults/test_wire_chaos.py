@@ -1,4 +1,4 @@
-"""Everything at once, by seeded dice: whatever happens on the wire, nothing is lost, and the report is true."""
+"""All faults at once, chosen by a seeded random generator: nothing is lost, and the report is correct."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from wire_faults import (
 )
 from wire_proxy import LIST, PUT, Act, Exchange, WireProxy
 
-# As many as the long run has for kills, in proportion.
+# In proportion to the number of kills, so that a longer run has more rounds.
 ROUNDS = max(2, KILLS // 10)
 RUNS = 6
 
@@ -67,7 +67,7 @@ def _half(s3: S3Server, bucket: str) -> Callable[[str | None], Act]:
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
-def test_anything_may_happen(number: int, make_library: Callable[[str], Library], s3: S3Server, bucket: str) -> None:
+def test_random_faults(number: int, make_library: Callable[[str], Library], s3: S3Server, bucket: str) -> None:
     dice = random.Random(f"{SEED}/chaos/{number}")
     print(f"FAULT_SEED={SEED}, round {number}")
     library = make_library(("sqlite", "postgresql")[number % 2])
@@ -90,7 +90,7 @@ def test_anything_may_happen(number: int, make_library: Callable[[str], Library]
                 library.add_thumbnail_row(item, (library.media_path / item.paths[1]).stat().st_size)
             library.add([17 * MIB], origin="remote.example", thumbnails=0)
             custody.take_stock()
-            custody.assert_told_truly(engine.run())
+            custody.assert_reported(engine.run())
         wire.faults.clear()
         assert engine.run().status == 0
     custody.assert_all_moved()

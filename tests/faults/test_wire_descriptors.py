@@ -1,4 +1,4 @@
-"""A host that lets the engine open few files: it works with fewer connections, and no file fails for it."""
+"""With a low limit of open files the engine uses fewer connections, and no file fails."""
 
 from __future__ import annotations
 

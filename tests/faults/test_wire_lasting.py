@@ -1,4 +1,4 @@
-"""Faults that last: what cannot be done is named and all else done; what refuses everything ends the run at once."""
+"""Lasting faults: failed files are named and all others are moved; an error for everything ends the run at once."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ NEVER: dict[str, Act] = {
 }
 
 
-def test_keys_that_are_never_taken(filled: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """Each refused in its own way, all in one run: retries take their time."""
+def test_keys_that_are_always_refused(filled: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """Each is refused in its own way, all in one run, because retries take long."""
     victims = sorted(custody.known)[3 : 3 + len(NEVER)]
     for victim, act in zip(victims, NEVER.values(), strict=True):
         wire.add(PUT, act, key=victim)
@@ -68,7 +68,7 @@ def test_a_multipart_upload_that_fails_is_aborted(
     (large,) = custody.on_disk()
     assert (outcome.status, outcome.failed_paths) == (1, [large]), outcome.errors
     assert outcome.files("deleted") == len(custody.known) - 1
-    # Of the media: another one belongs to the question which checksums the store verifies.
+    # Uploads of media only: another upload tests which checksums the server verifies.
     assert wire.count(ABORT, "^(local|remote)_") == 1
     assert unfinished_uploads(s3, bucket) == []
     custody.assert_nothing_lost()
@@ -106,8 +106,8 @@ def test_refused_from_the_first_request(
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("refusal", [FATAL[1], *FATAL[3::3], (507, "InsufficientStorage")], ids=str)
-def test_refused_in_the_middle(engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]) -> None:
-    """One error, not one a file; requests under way may end, but hardly any follow."""
+def test_refused_during_the_run(engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]) -> None:
+    """One error, not one a file; requests in flight may end, but hardly any follow."""
     engine.offload["concurrency"] = 4
     fault = wire.add(PUT, refuse(*refusal), skip=10)
     outcome = engine.run()
@@ -130,7 +130,7 @@ def test_may_list_but_not_write(engine: Engine, wire: WireProxy, custody: Custod
     outcome = engine.run()
     assert (outcome.status, outcome.report["changed"]) == (2, False), outcome.errors
     assert custody.on_disk() == before
-    # More than 20 in a row, and those that were under way meanwhile.
+    # More than 20 in a row, and those that were in flight meanwhile.
     assert wire.count(PUT) <= 21 + 2 * 64
     assert "s3:PutObject" in outcome.report["error"]
 
@@ -152,8 +152,8 @@ def test_no_such_bucket(filled: Library, engine: Engine, custody: Custody) -> No
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_store_that_is_something_else(engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """A web server that answers everything with a page: no listing, and no proof."""
+def test_a_server_that_is_not_s3(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """A web server that responds with a page to everything: that is no listing, and no proof."""
 
     wire.add("", answer_nonsense)
     outcome = engine.run()
@@ -190,15 +190,15 @@ def test_what_no_head_confirms_stays_until_one_does(
 
 
 def test_a_stalled_connection_is_given_up(stalled: Stalled) -> None:
-    """After a minute of silence a request goes out again."""
+    """After a minute of silence the request is sent again."""
     outcome = finish(stalled.process)
     assert (outcome.status, stalled.fault.struck) == (0, 1), outcome.errors
     assert 10 < outcome.report["seconds"] < 90
     stalled.custody.assert_all_moved()
 
 
-def test_nobody_listens(filled: Library, engine: Engine, custody: Custody) -> None:
-    """A run that a signal ends while it still hopes: a dead store holds up nobody who wants to stop."""
+def test_unreachable_server(filled: Library, engine: Engine, custody: Custody) -> None:
+    """A signal ends the run while it still retries: an unreachable server must not delay a stop."""
 
     engine.s3["endpoint_url"] = f"http://127.0.0.1:{free_port()}"
     process = engine.start()

@@ -1,4 +1,4 @@
-"""Stores that do not do what they say, listings that do not say what is there: nothing is unlinked on their word."""
+"""Servers that do not do what they report, and wrong listings: no file is unlinked because of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def filled(library: Library, custody: Custody) -> Library:
 
 @pytest.fixture
 def mirrored(filled: Library, engine: Engine, wire: WireProxy) -> Library:
-    """Everything is in the bucket already."""
+    """Every file is in the bucket already."""
     engine.offload["delete_local"] = False
     outcome = engine.run()
     assert (outcome.status, outcome.files("deleted")) == (0, 0), outcome.errors
@@ -37,7 +37,7 @@ def mirrored(filled: Library, engine: Engine, wire: WireProxy) -> Library:
 
 @pytest.mark.parametrize("etag", [None, FOREIGN, ""], ids=["its ETag", "foreign ETag", "no ETag"])
 @pytest.mark.parametrize("kept", ["nothing", "half"])
-def test_a_put_that_is_not_kept(
+def test_a_put_that_is_not_stored(
     filled: Library,
     engine: Engine,
     wire: WireProxy,
@@ -55,7 +55,7 @@ def test_a_put_that_is_not_kept(
     assert (outcome.status, outcome.failed_paths) == (1, victims), outcome.errors
     assert sorted(custody.on_disk()) == victims
     custody.assert_nothing_lost()
-    # The store comes to its senses: what it had kept half of is repaired.
+    # The server works again: the object of which it had kept half is repaired.
     wire.faults.clear()
     again = engine.run()
     assert (again.status, again.files("uploaded") + again.files("repaired")) == (0, 4)
@@ -63,7 +63,7 @@ def test_a_put_that_is_not_kept(
     custody.assert_all_moved()
 
 
-def test_a_store_that_keeps_nothing_at_all(filled: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_a_server_that_stores_nothing(filled: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
     wire.add(PUT, keep_nothing(None))
     before = custody.on_disk()
     outcome = engine.run()
@@ -95,22 +95,22 @@ def test_distorted_listings(
     engine: Engine, wire: WireProxy, custody: Custody, change: Callable[[list[bytes]], list[bytes]]
 ) -> None:
     wire.add(LIST, entries_changed(change))
-    custody.assert_told_truly(engine.run())
+    custody.assert_reported(engine.run())
 
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("change", DISTORTED.values(), ids=DISTORTED.keys())
-def test_distorted_listings_of_what_was_just_uploaded(
+def test_distorted_listings_of_recent_uploads(
     engine: Engine, wire: WireProxy, custody: Custody, change: Callable[[list[bytes]], list[bytes]]
 ) -> None:
     wire.add(LIST, entries_changed(change))
-    custody.assert_told_truly(engine.run())
+    custody.assert_reported(engine.run())
 
 
-def test_entries_for_objects_that_are_not_there(
+def test_entries_for_missing_objects(
     mirrored: Library, engine: Engine, wire: WireProxy, custody: Custody, s3: S3Server, bucket: str
 ) -> None:
-    """A stale page: sizes as they were, digests of something else."""
+    """An outdated page: the former sizes, and digests of other contents."""
     gone = sorted(custody.known)[:3]
     page = wire.add(LIST, entries_changed(lambda entries: entries))
     client = s3.client()
@@ -124,7 +124,7 @@ def test_entries_for_objects_that_are_not_there(
     ]
     page.act = entries_changed(lambda dummy: stale)
     outcome = engine.run()
-    custody.assert_told_truly(outcome)
+    custody.assert_reported(outcome)
     wire.faults.clear()
     assert engine.run().status == 0
     custody.assert_all_moved()
@@ -132,7 +132,7 @@ def test_entries_for_objects_that_are_not_there(
 
 @pytest.mark.usefixtures("mirrored")
 def test_other_etags_everywhere(engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """As with SSE-C and SSE-KMS: the bytes themselves are the proof."""
+    """As with SSE-C and SSE-KMS: the objects' bytes are compared."""
     wire.add("", with_etags(lambda own: own[::-1]))
     outcome = engine.run()
     assert (outcome.status, outcome.files("verified")) == (0, len(custody.known)), outcome.errors
@@ -145,11 +145,11 @@ def test_no_etags_at_all(engine: Engine, wire: WireProxy, custody: Custody) -> N
     for kind in (LIST, HEAD, PUT):
         wire.add(kind, no_etags)
     outcome = engine.run()
-    custody.assert_told_truly(outcome)
+    custody.assert_reported(outcome)
 
 
 @pytest.mark.usefixtures("filled")
-def test_other_etags_on_what_is_uploaded(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_other_etags_of_uploads(engine: Engine, wire: WireProxy, custody: Custody) -> None:
     wire.add("", with_etags(lambda own: own[::-1]))
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
@@ -157,10 +157,10 @@ def test_other_etags_on_what_is_uploaded(engine: Engine, wire: WireProxy, custod
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_page_that_lies_about_its_end(
+def test_a_page_that_is_always_truncated(
     engine: Engine, wire: WireProxy, custody: Custody, s3: S3Server, bucket: str
 ) -> None:
-    """Truncated for ever, although nothing follows: the engine must not ask without end."""
+    """Every page says that more follow, although none do: the engine must not ask without end."""
     client = s3.client()
     client.put_object(Bucket=bucket, Key="a", Body=b"1")
 
@@ -168,4 +168,4 @@ def test_a_page_that_lies_about_its_end(
     outcome = engine.run()
     assert wire.count(LIST) <= 2 * len(custody.known) + 2
     client.delete_object(Bucket=bucket, Key="a")
-    custody.assert_told_truly(outcome)
+    custody.assert_reported(outcome)

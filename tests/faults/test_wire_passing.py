@@ -1,4 +1,4 @@
-"""Faults that pass: the engine tries again, and the run ends as if nothing had been."""
+"""Temporary faults: the engine retries, and the run ends as if there had been none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from wire_proxy import ABORT, COMPLETE, CREATE, GET, HEAD, LIST, PART, PUT, Act,
 
 ON_ANY_REQUEST = {
     "500": refuse(500, "InternalError"),
-    "500 without a word": refuse(500),
+    "500 without a body": refuse(500),
     "502": refuse(502),
     "503 SlowDown": refuse(503, "SlowDown"),
     "504": refuse(504),
@@ -52,14 +52,14 @@ def filled(library: Library, custody: Custody) -> Library:
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("act", ON_ANY_REQUEST.values(), ids=ON_ANY_REQUEST.keys())
 def test_every_kind_of_request_once(engine: Engine, wire: WireProxy, custody: Custody, act: Act) -> None:
-    """The first and the third of each kind: one that opens a connection, and one on a connection kept alive."""
+    """The first and the third of each kind: one on a new connection, and one on a kept connection."""
     faults = [wire.add(kind, act, times=1) for kind in (LIST, PUT, CREATE, PART, COMPLETE)]
     faults += [wire.add(kind, act, times=1, skip=1) for kind in (PUT, PART)]
     outcome = engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
     assert [fault.struck for fault in faults] == [1] * len(faults)
     custody.assert_all_moved()
-    # Retries included; what was sent down a connection that was closed already has not come.
+    # Including retries; requests on a connection that was already closed did not arrive.
     for kind, came in wire.counts().items():
         assert came <= outcome.report["requests"].get(kind, 0) <= came + 2 * len(faults), kind
 
@@ -77,7 +77,7 @@ GARBLED = {
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("act", GARBLED.values(), ids=GARBLED.keys())
-def test_garbled_listing_once(engine: Engine, wire: WireProxy, custody: Custody, act: Act) -> None:
+def test_damaged_listing_once(engine: Engine, wire: WireProxy, custody: Custody, act: Act) -> None:
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
     engine.offload["delete_local"] = True
@@ -89,8 +89,10 @@ def test_garbled_listing_once(engine: Engine, wire: WireProxy, custody: Custody,
 
 
 @pytest.mark.usefixtures("filled")
-def test_garbled_listing_for_ever(engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """No page ever makes sense: single questions will do, or all is named; nothing is taken for missing or present."""
+def test_listings_that_are_always_damaged(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """No page is ever valid: either HEAD requests are enough, or all files are named; none counts as missing or
+    present.
+    """
     acts = itertools.cycle(GARBLED.values())
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
@@ -103,26 +105,26 @@ def test_garbled_listing_for_ever(engine: Engine, wire: WireProxy, custody: Cust
     wire.add(LIST, garble)
     outcome = engine.run()
     assert wire.count(PUT) == 0
-    custody.assert_told_truly(outcome)
+    custody.assert_reported(outcome)
 
 
 @pytest.mark.usefixtures("filled")
-def test_complete_that_answers_an_error_with_200(engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """S3 says 200 before it knows, and takes it back in the body."""
+def test_complete_that_returns_an_error_with_200(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """S3 sends 200 before it knows, and the error in the body."""
     act = changed(lambda body: b"<Error><Code>InternalError</Code><Message>We are sorry.</Message></Error>")
     fault = wire.add(COMPLETE, act, times=1)
     outcome = engine.run()
     assert fault.struck == 1
-    custody.assert_told_truly(outcome)
+    custody.assert_reported(outcome)
 
 
 @pytest.mark.usefixtures("filled")
-def test_answers_cut_short_while_an_object_is_read_back(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_responses_truncated_while_an_object_is_read_back(engine: Engine, wire: WireProxy, custody: Custody) -> None:
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
     engine.offload["delete_local"] = True
 
-    # An ETag that is no digest, so that proof needs the bytes.
+    # An ETag that is no digest, so that the proof needs the bytes.
     for kind in (LIST, HEAD):
         wire.add(kind, with_etags(lambda own: "f" * 32))
     faults = [wire.add(GET, act, times=2, skip=skip) for skip, act in enumerate((reset_in_answer, close_before_answer))]
@@ -131,12 +133,12 @@ def test_answers_cut_short_while_an_object_is_read_back(engine: Engine, wire: Wi
     assert all(fault.struck for fault in faults)
     assert outcome.files("verified") == len(custody.known)
     custody.assert_all_moved()
-    # Of the media: others belong to the question which checksums the store verifies.
+    # Uploads of media only: others test which checksums the server verifies.
     assert wire.count(ABORT, "^(local|remote)_") == 0
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_store_that_is_busy_for_a_while(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_a_server_that_is_busy_for_a_while(engine: Engine, wire: WireProxy, custody: Custody) -> None:
     wire.add("", refuse(503, "SlowDown"), times=25, skip=1)
     outcome = engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors

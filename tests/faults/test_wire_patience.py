@@ -1,4 +1,4 @@
-"""How long the engine waits: for a store that asks for it long, for one that only ever fails no longer than it must."""
+"""How long the engine waits: long for a server that throttles, no longer than necessary for one that always fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from offload_engine import Engine
 from wire_faults import refuse
 from wire_proxy import LIST, PUT, Exchange, WireProxy
 
-# Attempts that one request has, and objects in a row that an operation may fail for.
+# The attempts of one request, and the number of objects in a row for which an operation may fail.
 _ATTEMPTS = 8
 _IN_A_ROW = 20
 _CONCURRENCY = 64
@@ -28,7 +28,7 @@ def filled(library: Library, custody: Custody) -> Library:
 
 @pytest.mark.usefixtures("filled")
 def test_every_put_fails_while_every_list_works(engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """240 files cost 1,920 PUTs when an answered LIST counted as a sign of life."""
+    """240 files cost 1,920 PUTs when a successful LIST counted as a success of the server."""
     before = custody.on_disk()
     wire.add(PUT, refuse(500, "InternalError"))
     outcome = engine.run()
@@ -41,7 +41,7 @@ def test_every_put_fails_while_every_list_works(engine: Engine, wire: WireProxy,
 
 
 class Throttle:
-    """Refuses for so many seconds from its first request on."""
+    """Refuses requests for this many seconds after the first one."""
 
     def __init__(self, seconds: float, refusal: Answer) -> None:
         self._seconds = seconds
@@ -72,7 +72,7 @@ def refusal(status: int, code: str, **headers: str) -> Answer:
     [refusal(503, "SlowDownWrite"), refusal(429, ""), refusal(400, "ThrottlingException")],
     ids=["SlowDownWrite", "429", "ThrottlingException"],
 )
-def test_a_throttle_that_lasts_longer_than_all_attempts(
+def test_throttling_that_lasts_longer_than_all_attempts(
     engine: Engine, wire: WireProxy, custody: Custody, answer: Answer
 ) -> None:
     throttle = Throttle(25, answer)
@@ -82,14 +82,12 @@ def test_a_throttle_that_lasts_longer_than_all_attempts(
     custody.assert_all_moved()
     assert 25 <= outcome.report["seconds"] < 120
     first = throttle.times[0]
-    # What 96 waiting requests would send in ten attempts each, if none waited longer and longer.
+    # What 96 waiting requests would send in ten attempts each, without growing delays.
     assert sum(moment - first < 25 for moment in throttle.times) < 960
 
 
 @pytest.mark.usefixtures("filled")
-def test_nothing_is_sent_while_the_store_wants_to_be_left_alone(
-    engine: Engine, wire: WireProxy, custody: Custody
-) -> None:
+def test_no_request_is_sent_during_retry_after(engine: Engine, wire: WireProxy, custody: Custody) -> None:
     engine.offload["concurrency"] = 4
     throttle = Throttle(0.05, refusal(503, "SlowDown", Retry_After="5"))
     wire.add(PUT, throttle)
@@ -98,7 +96,7 @@ def test_nothing_is_sent_while_the_store_wants_to_be_left_alone(
     custody.assert_all_moved()
     first = throttle.times[0]
     waits = [later - earlier for earlier, later in zip(throttle.times, throttle.times[1:])]
-    # Those that were under way come within moments; then there is silence.
+    # Requests in flight arrive within moments; then there are none.
     assert max(waits) > 4
     assert all(moment - first < 1 or moment - first > 4.5 for moment in throttle.times)
 
@@ -122,12 +120,12 @@ def test_half_of_all_requests_are_throttled(engine: Engine, wire: WireProxy, cus
 
 
 def dribble(exchange: Exchange) -> None:
-    """The store's own answer, a byte a second: 150 s and more."""
+    """The server's own response, one byte a second: 150 s and more."""
     exchange.dribble(exchange.forward(), 1.0)
 
 
 @pytest.mark.parametrize("kind", [LIST, PUT])
-def test_an_answer_that_dribbles(
+def test_a_response_that_is_too_slow(
     library: Library, engine: Engine, wire: WireProxy, custody: Custody, kind: str
 ) -> None:
     library.add([1000] * 4, thumbnails=0)
@@ -139,8 +137,8 @@ def test_an_answer_that_dribbles(
     custody.assert_all_moved()
 
 
-def test_a_narrow_line_is_not_cut_off(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """Our own cap makes a part last longer than an answer may be silent."""
+def test_our_low_limit_ends_no_request(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """With our own limit a part takes longer than a response may be silent."""
     library.add([3 * MIB] * 2, thumbnails=0)
     custody.take_stock()
     engine.offload["bandwidth_limit"] = "80K"

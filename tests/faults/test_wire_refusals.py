@@ -1,4 +1,4 @@
-"""Refusals that last: one object's are its own failure, those of all objects end the run after a bounded number."""
+"""Lasting refusals: one object's refusal fails it alone, refusals of all objects end the run after a limited number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from offload_engine import Engine
 from wire_faults import refuse
 from wire_proxy import HEAD, PUT, WireProxy
 
-# The number of objects in a row after which a run ends, and the number of those that may be under way then.
+# The number of refused objects in a row after which a run ends, and the most requests in flight then.
 _IN_A_ROW = 20
 _OF_A_SETTING = 5
 _UNDER_WAY = 64
@@ -25,7 +25,7 @@ def filled(library: Library, custody: Custody) -> Library:
 ONE_OBJECT = {
     "archived": (403, "InvalidObjectState"),
     "denied": (403, "AccessDenied"),
-    "without a word": (403, ""),
+    "no error document": (403, ""),
     "KMS key": (400, "KMS.DisabledException"),
     "setting": (400, "InvalidRequest"),
     "conflict": (409, "SomethingNew"),
@@ -34,8 +34,8 @@ ONE_OBJECT = {
 
 
 @pytest.mark.usefixtures("filled")
-def test_objects_that_are_refused_stop_no_other(engine: Engine, wire: WireProxy, custody: Custody) -> None:
-    """Each for its own reason, spread over the run."""
+def test_refused_objects_do_not_stop_others(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+    """Each is refused for its own reason, spread over the run."""
     victims = sorted(custody.known)[5 :: len(custody.known) // len(ONE_OBJECT)][: len(ONE_OBJECT)]
     for victim, refusal in zip(victims, ONE_OBJECT.values(), strict=True):
         wire.add(PUT, refuse(*refusal), key=victim)
@@ -53,10 +53,10 @@ def test_objects_that_are_refused_stop_no_other(engine: Engine, wire: WireProxy,
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("refusal", [(403, "InvalidObjectState"), (403, ""), (400, "")], ids=str)
-def test_one_object_that_may_not_be_asked_for(
+def test_one_object_that_cannot_be_checked(
     engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]
 ) -> None:
-    """As an object of an older customer key: all else is moved, night after night."""
+    """Like an object with an older customer key: all others are moved, in every run."""
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
     engine.offload["delete_local"] = True
@@ -73,7 +73,7 @@ def test_one_object_that_may_not_be_asked_for(
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("concurrency", [1, 64])
 @pytest.mark.parametrize("refusal", [(403, "AccessDenied"), (403, ""), (400, "KMS.DisabledException")], ids=str)
-def test_a_store_that_refuses_every_put(
+def test_a_server_that_refuses_every_put(
     engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str], concurrency: int
 ) -> None:
     engine.offload["concurrency"] = concurrency
@@ -97,7 +97,7 @@ def test_a_store_that_refuses_every_put(
     ],
     ids=str,
 )
-def test_a_setting_that_the_store_does_not_take(
+def test_a_setting_that_the_server_refuses(
     engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str], setting: str, value: str
 ) -> None:
     engine.s3[setting] = value

@@ -1,4 +1,4 @@
-"""Upstream's own script, as its manual has it run: update-db, check-deleted, upload --delete."""
+"""Upstream's own script, used as its manual says: update-db, check-deleted, upload --delete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def find_script() -> Path:
 
 
 def run_upstream(library: Library, s3: S3Server, bucket: str, prefix: str, older_than: str) -> None:
-    """All three steps; the script's exit status says little, so the caller looks at what came of it."""
+    """Run all three steps; the script's exit status means little, so the caller checks the result."""
     work = library.directory / "upstream"
     work.mkdir(exist_ok=True)
     section = library.database.section()

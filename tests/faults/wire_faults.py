@@ -1,4 +1,4 @@
-"""What can go wrong between the engine and a store, each as an act for a Fault of wire_proxy.py."""
+"""Faults between the engine and an S3 server, each as an act for a Fault of wire_proxy.py."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def reset_in_request(exchange: Exchange) -> None:
 
 
 def reset_in_answer(exchange: Exchange) -> None:
-    """After the store has done what was asked, which the engine cannot know."""
+    """Reset after the server has processed the request, which the engine cannot know."""
     answer = exchange.forward()
     exchange.reply(answer, only=len(answer.body) // 2)
 
@@ -65,7 +65,7 @@ def changed(change: Change) -> Act:
 
 
 def stall(seconds: float, *, before: bool = True) -> Act:
-    """Says nothing for so long; then all is well again."""
+    """Send nothing for this long, then continue normally."""
 
     def act(exchange: Exchange) -> None:
         if before:
@@ -80,7 +80,7 @@ def stall(seconds: float, *, before: bool = True) -> Act:
 
 
 class Pause:
-    """Holds one request, before it reaches the store, until it is let go."""
+    """Holds one request, before it reaches the server, until it is released."""
 
     def __init__(self, then: Act | None = None) -> None:
         self.reached = threading.Event()
@@ -98,7 +98,7 @@ class Pause:
 
 
 def meanwhile(do: Callable[[], None]) -> Act:
-    """Does something on the host while a request is on its way."""
+    """Do something on the host while a request is in flight."""
 
     def act(exchange: Exchange) -> None:
         exchange.body()
@@ -114,7 +114,7 @@ _ENTRY = re.compile(rb"<Contents>.*?</Contents>", re.DOTALL)
 
 
 def entries_changed(change: Callable[[list[bytes]], list[bytes]]) -> Act:
-    """The entries of a listing, as the XML of each, in the order of the answer."""
+    """The entries of a listing, as the XML of each, in the order of the response."""
 
     def rewrite(body: bytes) -> bytes:
         entries = _ENTRY.findall(body)
@@ -128,7 +128,7 @@ def entries_changed(change: Callable[[list[bytes]], list[bytes]]) -> Act:
 
 
 def with_etags(etag: Callable[[str], str]) -> Act:
-    """Another ETag in every place where the store gives one; the function is given the store's own."""
+    """Another ETag wherever the server gives one; the function receives the server's own."""
 
     def rewrite(found: re.Match[bytes]) -> bytes:
         own = found[1].decode().replace("&quot;", "").replace("&#34;", "").strip('"')
@@ -153,11 +153,11 @@ def no_etags(exchange: Exchange) -> None:
     exchange.reply(answer)
 
 
-# Stores that lie -------------------------------------------------------------------------------------------------
+# Servers that lie -------------------------------------------------------------------------------------------------
 
 
 def keep_nothing(etag: str | None) -> Act:
-    """200 to a PUT that is not kept; `etag` None for the one a good store gives, "" for none."""
+    """Respond 200 to a PUT without storing it; `etag` None for the correct one, "" for none."""
 
     def act(exchange: Exchange) -> None:
         exchange.reply(_accepted(exchange.body(), etag))
@@ -166,7 +166,7 @@ def keep_nothing(etag: str | None) -> Act:
 
 
 def keep_half(client: Any, bucket: str, etag: str | None) -> Act:
-    """200 to a PUT of which only the first half is kept; the client goes to the store itself."""
+    """Respond 200 to a PUT of which only the first half is stored; the client writes to the server directly."""
 
     def act(exchange: Exchange) -> None:
         body = exchange.body()

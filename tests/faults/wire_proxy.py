@@ -1,6 +1,6 @@
-"""A proxy between the engine and a real S3 server that can break the wire itself: resets, stalls, answers cut short.
+"""A proxy between the engine and a real S3 server that can break connections: resets, stalls, truncated responses.
 
-What no fault is about passes through untouched, signature included.
+Requests without a matching fault pass through unchanged, signature included.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-from fault_proxy import Answer
+from fault_proxy import Answer, ask_server
+from http_server import HOP_BY_HOP, Handler, LocalServer
 from refusing_proxy import operation_of
 
 LIST = "ListObjectsV2"
@@ -53,9 +53,9 @@ class Seen:
 
 
 class Exchange:
-    """One request on its way through; a fault may read, forward and answer it in any way, or not at all."""
+    """One request on its way through; a fault may read, forward and respond to it in any way, or not at all."""
 
-    def __init__(self, proxy: WireProxy, handler: BaseHTTPRequestHandler) -> None:
+    def __init__(self, proxy: WireProxy, handler: Handler) -> None:
         self.operation = operation_of(handler.command, handler.path)
         self.path = handler.path
         path = unquote(urlsplit(handler.path).path).strip("/")
@@ -74,45 +74,23 @@ class Exchange:
         return self._body
 
     def read_only(self, count: int) -> None:
-        """Takes so much of the body off the wire, and leaves the rest there."""
+        """Read this many bytes of the body, and leave the rest unread."""
         self._handler.rfile.read(min(count, self.length))
 
     def forward(self) -> Answer:
-        body = self.body()
-        target = urlsplit(self._proxy.target)
-        connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
-        try:
-            # Host goes on as it came, because the signature covers it.
-            dropped = ("connection", "expect", "keep-alive", "transfer-encoding", "content-length")
-            headers = {name: value for name, value in self._handler.headers.items() if name.lower() not in dropped}
-            connection.request(self._handler.command, self.path, body, headers)
-            answer = connection.getresponse()
-            return Answer(answer.status, dict(answer.getheaders()), answer.read())
-        finally:
-            connection.close()
+        headers = dict(self._handler.headers.items())
+        return ask_server(self._proxy.target, self._handler.command, self.path, headers, self.body())
 
     def reply(self, answer: Answer, *, only: int | None = None) -> None:
-        """`only`: so many bytes of the body, though its whole length was announced; then the connection ends."""
-        handler = self._handler
-        handler.send_response_only(answer.status)
-        length = len(answer.body)
-        for name, value in answer.headers.items():
-            if name.lower() == "content-length" and handler.command == "HEAD":
-                length = int(value)
-            elif name.lower() not in ("content-length", "connection", "keep-alive", "transfer-encoding"):
-                handler.send_header(name, value)
-        handler.send_header("Content-Length", str(length))
-        handler.end_headers()
-        if handler.command != "HEAD":
-            handler.wfile.write(answer.body if only is None else answer.body[:only])
+        """`only`: send this many bytes of the body, although its whole length was announced, then close."""
+        self._handler.reply(answer.status, answer.headers, answer.body, only=only)
         if only is not None:
             self.close()
 
     def dribble(self, answer: Answer, pause: float) -> None:
-        """One byte at a time, with a pause after each."""
-        own = ("content-length", "connection", "keep-alive", "transfer-encoding")
+        """Send one byte at a time, with a pause after each."""
         lines = [f"HTTP/1.1 {answer.status} Words", f"Content-Length: {len(answer.body)}"]
-        lines += [f"{name}: {value}" for name, value in answer.headers.items() if name.lower() not in own]
+        lines += [f"{name}: {value}" for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP]
         for byte in "\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body:
             self._handler.connection.sendall(bytes([byte]))
             time.sleep(pause)
@@ -125,11 +103,11 @@ class Exchange:
             handler.connection.shutdown(socket.SHUT_RDWR)
 
     def reset(self) -> None:
-        """The peer sees "connection reset": what is still on its way is thrown away."""
+        """The peer sees "connection reset": bytes still in the buffers are discarded."""
         handler = self._handler
         handler.close_connection = True
         handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Only the last close sends it, and the two files of the handler hold the socket open as well.
+        # Only the last close sends the reset, and the handler's two files hold the socket open as well.
         handler.wfile.close()
         handler.rfile.close()
         handler.connection.close()
@@ -140,7 +118,7 @@ Act = Callable[[Exchange], None]
 
 @dataclass
 class Fault:
-    """Strikes requests of an operation ("" for all) with a matching key: not the first `skip`, and `times` at most."""
+    """Applies to requests of an operation ("" for all) with a matching key: not the first `skip`, at most `times`."""
 
     act: Act
     operation: str = ""
@@ -162,25 +140,14 @@ class Fault:
 
 
 @dataclass
-class WireProxy:
+class WireProxy(LocalServer):
     target: str
     faults: list[Fault] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        self.endpoint_url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> WireProxy:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self._handler(), _Server)
 
     def add(self, operation: str, act: Act, *, key: str = "", times: int | None = None, skip: int = 0) -> Fault:
         fault = Fault(act, operation, key, times, skip)
@@ -191,7 +158,7 @@ class WireProxy:
         return len([one for one in self.seen if operation in ("", one.operation) and re.search(key, one.key)])
 
     def counts(self) -> dict[str, int]:
-        """As the engine's report counts them."""
+        """Request counts by kind, as in the engine's report."""
         return {KINDS[operation]: self.count(operation) for operation in KINDS}
 
     def _relay(self, exchange: Exchange) -> None:
@@ -203,16 +170,16 @@ class WireProxy:
         else:
             exchange.reply(exchange.forward())
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[Handler]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Relay(Handler):
             protocol_version = "HTTP/1.1"
-            # A small answer held back for an acknowledgement would be a fault of its own.
+            # Nagle's algorithm would delay small responses, which would be a fault of its own.
             disable_nagle_algorithm = True
 
             def _take(self) -> None:
-                # A client that was killed or gave up is what half of the tests are about.
+                # Half of the tests are about a client that was killed or gave up.
                 with suppress(OSError, http.client.HTTPException, ValueError):
                     proxy._relay(Exchange(proxy, self))
                     return
@@ -220,16 +187,12 @@ class WireProxy:
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _take
 
-            def log_message(self, format: str, *args: object) -> None:
-                """The tests count requests; nobody reads a log."""
-
-        return Handler
+        return Relay
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    # As many connections at once as an engine may open.
+    # As many simultaneous connections as an engine may open.
     request_queue_size = 1024
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A connection that was reset on purpose ends in an error here."""
+        """A connection that was reset on purpose raises an error here."""

@@ -1,4 +1,4 @@
-"""Amazon's own address for a store on loopback: an HTTP proxy that speaks TLS under the name that was asked for."""
+"""Amazon's own address for an S3 server on loopback: an HTTP proxy with TLS under the requested host name."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from types import TracebackType
 
 from certificates import make_certificate
 
-# What boto3 computes for us-east-1.
+# The host name that boto3 computes for us-east-1.
 HOST = "s3.amazonaws.com"
 
 
 class AmazonFront:
-    """Set HTTPS_PROXY to `proxy_url` and ca_bundle to `ca_bundle`; whatever is sent to HOST reaches the store."""
+    """Set HTTPS_PROXY to `proxy_url` and ca_bundle to `ca_bundle`; requests to HOST then reach the server."""
 
     def __init__(self, directory: Path, store_port: int) -> None:
         files = make_certificate(directory, HOST)
         self.ca_bundle = files.certificate
-        #: The authorities that were asked for.
+        # : The host and port of each CONNECT request.
         self.asked: list[str] = []
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(files.certificate, files.private_key)
@@ -42,7 +42,7 @@ class AmazonFront:
             try:
                 client = self._listening.accept()[0]
             except OSError:
-                return  # closed: the test has ended
+                return  # the test has closed it
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
@@ -61,7 +61,7 @@ class AmazonFront:
                 _pump(inner, store)
                 back.join()
         except OSError:
-            return  # the client has hung up
+            return  # the client has disconnected
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
@@ -70,4 +70,4 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
     except OSError:
-        return  # either side has hung up
+        return  # one side has disconnected

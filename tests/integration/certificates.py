@@ -1,4 +1,4 @@
-"""A certificate for a server on loopback, by address or name, signed by itself."""
+"""A self-signed certificate for a server on loopback, by address or name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures that more than one integration test needs."""
+"""Fixtures that several integration tests need."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from fault_proxy import FaultProxy
 from homeserver_database import Cluster, PostgresqlDatabase, SqliteDatabase, running_cluster
-from media_host import MediaHost, shared_directory
+from media_host import Files, MediaHost, shared_directory
 from s3_server import S3Server
 
 BUCKET = "media-bucket"
@@ -29,6 +30,12 @@ def s3(tmp_path: Path, bucket: str) -> Iterator[S3Server]:
         yield server
 
 
+@pytest.fixture
+def proxy(s3: S3Server) -> Iterator[FaultProxy]:
+    with FaultProxy(s3.endpoint_url) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     with running_cluster() as running:
@@ -37,7 +44,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def sqlite_host(bucket: str) -> Iterator[MediaHost]:
-    """A host whose homeserver keeps its rows in SQLite: quick, for all that does not depend on the database."""
+    """A host whose homeserver uses SQLite: fast, for tests that do not depend on the kind of database."""
     with shared_directory() as directory:
         database = SqliteDatabase(directory / "homeserver.db")
         host = MediaHost(directory, database, bucket)
@@ -51,8 +58,16 @@ def postgresql_host(bucket: str, cluster: Cluster) -> Iterator[MediaHost]:
         yield MediaHost(directory, PostgresqlDatabase(cluster, f"synapse_{next(_database_numbers)}"), bucket)
 
 
+@pytest.fixture
+def offered(sqlite_host: MediaHost) -> list[Files]:
+    """Two media that update-db has put into the script's list."""
+    media = [sqlite_host.add_local(), sqlite_host.add_remote()]
+    assert sqlite_host.run("update-db")["rows_synced"] == 2
+    return media
+
+
 @pytest.fixture(params=["sqlite_host", "postgresql_host"])
 def host(request: pytest.FixtureRequest) -> MediaHost:
-    """A host of each kind in turn."""
+    """A host with each kind of database in turn."""
     found: MediaHost = request.getfixturevalue(request.param)
     return found

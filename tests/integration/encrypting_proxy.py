@@ -1,4 +1,4 @@
-"""The store behind it as one that supports SSE-C: rclone and moto take the headers and keep everything in the clear."""
+"""Makes the S3 server behind it support SSE-C: rclone and moto accept the headers but store everything unencrypted."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _NEEDS_KEY = ("GetObject", "HeadObject", "UploadPart")
 
 
 class EncryptingProxy(RefusingProxy):
-    """As AWS and Ceph: an object, and a part, needs the key of its upload. It encrypts nothing.
+    """Like AWS and Ceph, an object or part needs the key of its upload. It encrypts nothing.
 
-    With `parts_need_key` false it is as SeaweedFS: parts are taken with any key, and the upload's start confirms none.
-    With `enforces` false it confirms keys and asks for none.
+    With `parts_need_key` false it is like SeaweedFS: parts are accepted with any key, and the start of an upload
+    confirms none. With `enforces` false it confirms keys but requires none.
     """
 
     def __init__(
@@ -35,10 +35,6 @@ class EncryptingProxy(RefusingProxy):
         self.digests: dict[str, str | None] = {}
         self._parts_need_key = parts_need_key
         self._enforces = enforces
-
-    def __enter__(self) -> EncryptingProxy:
-        super().__enter__()
-        return self
 
     def refusal_of(self, request: Request) -> Refusal | None:
         path = urlsplit(request.path).path

@@ -1,4 +1,4 @@
-"""A fault injector between a client and a real S3 server: what no rule is about passes through untouched."""
+"""Injects faults between a client and a real S3 server; requests without a matching rule pass through unchanged."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any
 from urllib.parse import urlsplit
 
-# Of one connection only; http.client and http.server make their own.
+from http_server import HOP_BY_HOP, Handler, LocalServer
+
 _NO_DIGEST = '"ffffffffffffffffffffffffffffffff"'
-_HOP_BY_HOP = ("connection", "expect", "keep-alive", "transfer-encoding", "content-length")
 
 
 @dataclass
@@ -24,18 +21,31 @@ class Answer:
     body: bytes
 
 
+def ask_server(target: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Forward a request to the URL `target`. The Host header stays as it came, because the signature covers it."""
+    host = urlsplit(target)
+    connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=60)
+    try:
+        kept = {name: value for name, value in headers.items() if name.lower() not in HOP_BY_HOP}
+        connection.request(method, path, body or None, kept)
+        answer = connection.getresponse()
+        return Answer(answer.status, dict(answer.getheaders()), answer.read())
+    finally:
+        connection.close()
+
+
 @dataclass
 class Fault:
-    """Strikes requests of one method whose path (with its query) matches, `times` times or always."""
+    """Applies to requests of one method whose path (with its query) matches, `times` times or always."""
 
     method: str
     path: str = ""
     times: int | None = None
-    # Instead of asking the server: a refusal, or a whole answer.
+    # Instead of asking the server: an error, or a whole response.
     status: int | None = None
     code: str = ""
     answer: Answer | None = None
-    # Before, and after, asking the server:
+    # Called before, and after, the request to the server:
     before: Callable[[str], None] | None = None
     change: Callable[[Answer], Answer] | None = None
 
@@ -55,26 +65,14 @@ class Request:
 
 
 @dataclass
-class FaultProxy:
+class FaultProxy(LocalServer):
     target: str
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.endpoint_url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> FaultProxy:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self._handler())
 
     def count(self, method: str, path: str = "") -> int:
         return sum(request.method == method and bool(re.search(path, request.path)) for request in self.requests)
@@ -89,48 +87,23 @@ class FaultProxy:
             return _refusal(fault.status, fault.code)
         if fault and fault.answer:
             return fault.answer
-        answer = self._ask_server(request, body)
+        answer = ask_server(self.target, request.method, request.path, request.headers, body)
         return fault.change(answer) if fault and fault.change else answer
 
-    def _ask_server(self, request: Request, body: bytes) -> Answer:
-        host = urlsplit(self.target)
-        connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=60)
-        try:
-            headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
-            connection.request(request.method, request.path, body or None, headers)
-            answer = connection.getresponse()
-            return Answer(answer.status, dict(answer.getheaders()), answer.read())
-        finally:
-            connection.close()
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[Handler]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Relay(Handler):
             protocol_version = "HTTP/1.1"
 
             def _relay(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                request = Request(self.command, self.path, dict(self.headers.items()))
-                answer = proxy.answer(request, body)
-                self.send_response_only(answer.status)
-                length = len(answer.body)
-                for name, value in answer.headers.items():
-                    if name.lower() == "content-length" and self.command == "HEAD":
-                        length = int(value)
-                    elif name.lower() not in _HOP_BY_HOP:
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(length))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(answer.body)
+                answer = proxy.answer(Request(self.command, self.path, dict(self.headers.items())), body)
+                self.reply(answer.status, answer.headers, answer.body)
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _relay
 
-            def log_message(self, format: str, *args: Any) -> None:
-                """The tests count requests; nobody reads a log."""
-
-        return Handler
+        return Relay
 
 
 def _refusal(status: int, code: str) -> Answer:
@@ -138,19 +111,19 @@ def _refusal(status: int, code: str) -> Answer:
     return Answer(status, {"Content-Type": "application/xml"}, body.encode())
 
 
-# For `answer` to a PUT: a store that says it took what it did not keep.
+# For `answer` to a PUT: the server reports success but stores nothing.
 ACCEPTED_BUT_NOT_KEPT = Answer(200, {"ETag": '"00000000000000000000000000000000"'}, b"")
 
 
 def other_etags(answer: Answer) -> Answer:
-    """For `change`: ETags that are no digest, as SSE-C and SSE-KMS give them; of the same form as an MD5."""
+    """For `change`: ETags that are no digest, as with SSE-C and SSE-KMS, but in the form of an MD5."""
     body = re.sub(rb"<ETag>[^<]*</ETag>", f"<ETag>{_NO_DIGEST}</ETag>".encode(), answer.body)
     headers = {name: _NO_DIGEST if name.lower() == "etag" else value for name, value in answer.headers.items()}
     return Answer(answer.status, headers, body)
 
 
 class Standstill:
-    """Holds the client at its next PUT until it is let go."""
+    """Blocks the client at its next PUT until released."""
 
     def __init__(self, proxy: FaultProxy, timeout: float = 60) -> None:
         self.reached = threading.Event()

@@ -1,4 +1,4 @@
-"""Synapse's media tables in a database of either kind, with Synapse's own columns."""
+"""Synapse's media tables in either kind of database, with Synapse's own columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import psycopg2
 
-# As Synapse 1.163 has them (schema 72 and the deltas since); test_synapse_schema.py holds them to it.
+# The columns of Synapse 1.163 (schema 72 and its deltas); test_synapse_schema.py compares them with the real ones.
 TABLES = """
 CREATE TABLE local_media_repository (
     media_id text, media_type text, media_length integer, created_ts bigint, upload_name text, user_id text,
@@ -37,7 +37,7 @@ class HomeserverDatabase(Protocol):
         """The `database` section of homeserver.yaml."""
 
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """With %s for values."""
+        """Run one statement; %s stands for values."""
 
     def add_local(self, media_id: str, size: int, last_used_ms: int) -> None:
         """Insert the row of a local media."""
@@ -81,7 +81,7 @@ class SqliteDatabase(_Rows):
 
 
 class PostgresqlDatabase(_Rows):
-    """One database of a cluster; cp_* keys are in its section, as every homeserver.yaml has them."""
+    """One database of a cluster; its section has cp_* keys, as in every homeserver.yaml."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self._cluster = cluster
@@ -98,7 +98,7 @@ class PostgresqlDatabase(_Rows):
 
 
 class Cluster:
-    """A private PostgreSQL server on loopback that asks for a password."""
+    """A private PostgreSQL server on loopback that requires a password."""
 
     USER = "synapse_user"
     PASSWORD = "Geheim-4711-pg"
@@ -151,7 +151,7 @@ class Cluster:
             [*self._as_postgres, str(self._binaries / command[0]), *command[1:]],
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
-            # Not a pipe: the server keeps it open as long as it runs.
+            # Not a pipe: the server keeps it open while it runs.
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=False,

@@ -1,12 +1,9 @@
-"""moto as a store with users and policies: it checks each request's signature and permissions, as AWS does."""
+"""moto as an S3 server with users and policies: it checks signature and permissions of each request, as AWS does."""
 
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,40 +12,33 @@ from typing import Any
 
 import boto3
 from s3_server import free_port
+from server_process import ServerProcess
 
-START_TIMEOUT = 60.0
 REGION = "us-east-1"
 
 
 class IamStore:
-    """Set everything up first; from enforce() on nobody gets past the policies."""
+    """Set everything up first; after enforce() the policies apply to every request."""
 
     def __init__(self, directory: Path) -> None:
-        self.endpoint_url = f"http://127.0.0.1:{free_port()}"
-        self._log = directory / "moto.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._port = free_port()
+        self.endpoint_url = f"http://127.0.0.1:{self._port}"
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)]
+        self._process = ServerProcess(command, directory / "moto.log")
 
     def __enter__(self) -> IamStore:
-        port = int(self.endpoint_url.rsplit(":", 1)[1])
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log
-            )
-        deadline = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < deadline:
-            assert self._process.poll() is None, f"moto ended at once:\n{self._log.read_text()}"
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return self
-            time.sleep(0.1)
-        raise AssertionError(f"moto does not listen:\n{self._log.read_text()}")
+        try:
+            self._process.start()
+            self._process.wait_for_port(self._port)
+        except BaseException:
+            self._process.stop()
+            raise
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._process:
-            self._process.terminate()
-            self._process.wait(20)
+        self._process.stop()
 
     def client(self, service: str = "s3") -> Any:
         """An administrator's client; it works until enforce() and again after relax()."""
@@ -61,7 +51,7 @@ class IamStore:
         )
 
     def make_user(self, name: str, permissions: Sequence[tuple[str, str]]) -> dict[str, str]:
-        """The key of a new user who is allowed these pairs of action and resource."""
+        """Return the key of a new user who is allowed these pairs of action and resource."""
         iam = self.client("iam")
         iam.create_user(UserName=name)
         statements = [{"Effect": "Allow", "Action": action, "Resource": where} for action, where in permissions]

@@ -1,4 +1,4 @@
-"""A host with a media store and Synapse's media tables, on which the module works as a user who is not root."""
+"""A host with a media store and Synapse's media tables, on which the module works as a user other than root."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Files(NamedTuple):
 
 
 def worker_account() -> pwd.struct_passwd:
-    """Synapse's user where there is one; root is refused by the module itself."""
+    """Return Synapse's user where there is one, because the module refuses root."""
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid())
     for name in ("synapse", "nobody"):
@@ -39,11 +39,11 @@ def worker_account() -> pwd.struct_passwd:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise AssertionError("there is no user synapse or nobody to work as")
+    raise AssertionError("neither of the users synapse and nobody exists")
 
 
 def provider_entry(connection: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
-    """The entry of Synapse's configuration that leads to this place; a change to None leaves a key out."""
+    """The entry in Synapse's configuration with this location; a change to None leaves a key out."""
     keys = ("bucket", "prefix", "endpoint_url", "sse_customer_key")
     config = {**{key: connection[key] for key in keys if connection.get(key)}, **changes}
     return {
@@ -54,7 +54,7 @@ def provider_entry(connection: Mapping[str, Any], **changes: Any) -> dict[str, A
 
 
 def synapse_config(connection: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a Synapse that fetches its media from this place."""
+    """The configuration of a Synapse that reads its media from this location."""
     return {"server_name": "synapse.example", "media_storage_providers": [provider_entry(connection)]}
 
 
@@ -75,13 +75,13 @@ class MediaHost:
         self.config.write_text(yaml.safe_dump(content))
         self.own(self.media_path, *self.media_path.iterdir(), self.config)
         self.config.chmod(0o600)
-        # Beside the host's own files, which tests compare before and after.
+        # Outside of the host's own files, which tests compare before and after.
         self._synapse = Path(tempfile.mkdtemp(prefix="synapse-"))
         self._synapse.chmod(0o755)
         atexit.register(shutil.rmtree, self._synapse)
 
     def fetches_from(self, connection: Mapping[str, Any]) -> list[list[str]]:
-        """The synapse_configs of a Synapse that fetches its media from this place."""
+        """The synapse_configs of a Synapse that reads its media from this location."""
         path = self._synapse / "homeserver.yaml"
         path.write_text(yaml.safe_dump(synapse_config(connection)))
         self.own(path)
@@ -94,7 +94,7 @@ class MediaHost:
                 os.chown(path, self.account.pw_uid, self.account.pw_gid, follow_symlinks=False)
 
     def put(self, relative: str, content: bytes, age_days: float = 30) -> Path:
-        """A file of Synapse's, as old as its media, and so are the directories it is in."""
+        """Write a file as Synapse would; it and its directories are as old as its media."""
         path = self.media_path / relative
         missing = [parent for parent in path.parents if not parent.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,12 +137,12 @@ class MediaHost:
         return paths
 
     def on_disk(self) -> dict[str, bytes]:
-        """Every file of Synapse's in the media store; the mark of ours is none."""
+        """Every file of Synapse's in the media store, without our mark file."""
         found = sorted(path for path in self.media_path.rglob("*") if path.is_file() and path.name != ".synapse-s3")
         return {str(path.relative_to(self.media_path)): path.read_bytes() for path in found}
 
     def everything(self) -> dict[str, tuple[int, int, int, bytes]]:
-        """Mode, owner, time and content of all files on the host, to compare before and after a check."""
+        """Mode, owner, time and content of all files on the host, to compare before and after check mode."""
         return {
             str(path.relative_to(self.directory)): (
                 path.lstat().st_mode,
@@ -186,14 +186,14 @@ def age_ms(days: float) -> int:
 
 
 def content_of(name: str, position: int, size: int) -> bytes:
-    """Different for every file, and of the size asked for."""
+    """Content that differs for every file, of the given size."""
     seed = f"{name}/{position}|".encode()
     return (seed * (size // len(seed) + 1))[:size]
 
 
 @contextmanager
 def shared_directory() -> Iterator[Path]:
-    """Where the module's user can get in, which it cannot below pytest's own directories when root runs the tests."""
+    """A directory that the module's user can enter, unlike pytest's own directories when root runs the tests."""
     directory = Path(tempfile.mkdtemp(prefix="media-host-"))
     directory.chmod(0o755)
     if os.geteuid() == 0:

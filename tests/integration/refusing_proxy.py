@@ -1,14 +1,13 @@
-"""A fake by necessity, as no real store refuses one operation on demand; all others go to the real store behind it."""
+"""Refuses single operations, which no real S3 server does on demand; all others go to the real server behind it."""
 
 from __future__ import annotations
 
 import http.client
-import http.server
-import threading
 from collections.abc import Mapping
-from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
+
+from http_server import Handler, LocalServer
 
 
 class Request(NamedTuple):
@@ -20,7 +19,7 @@ class Request(NamedTuple):
 class Refusal(NamedTuple):
     status: int
     code: str
-    only_below: str = ""  # a part of the paths it is for
+    only_below: str = ""  # a part of the paths that it applies to
 
 
 DENIED = Refusal(403, "AccessDenied")
@@ -28,7 +27,7 @@ NOT_IMPLEMENTED = Refusal(501, "NotImplemented")
 
 
 def operation_of(method: str, target: str) -> str:
-    """The S3 operation of a path-style request."""
+    """Return the S3 operation of a path-style request."""
     parts = urlsplit(target)
     query = parse_qs(parts.query, keep_blank_values=True)
     is_object = len(parts.path.strip("/").split("/")) > 1
@@ -41,15 +40,15 @@ def operation_of(method: str, target: str) -> str:
     return {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}[method]
 
 
-class RefusingProxy:
-    """Answers the named operations itself and keeps a list of everything it was asked."""
+class RefusingProxy(LocalServer):
+    """Responds to the given operations itself, and records every request."""
 
     def __init__(self, upstream_port: int, refusals: Mapping[str, Refusal]) -> None:
         self.requests: list[Request] = []
         self._refusals = refusals
         proxy = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Relay(Handler):
             protocol_version = "HTTP/1.1"
 
             def answer(self) -> None:
@@ -64,7 +63,7 @@ class RefusingProxy:
                     self.reply(refusal.status, {"Content-Type": "application/xml"}, text)
                     return
                 connection = http.client.HTTPConnection("127.0.0.1", upstream_port, timeout=30)
-                # The Host header goes on as it came, because the signature covers it.
+                # The Host header stays as it came, because the signature covers it.
                 connection.request(self.command, self.path, body, headers)
                 response = connection.getresponse()
                 content = response.read()
@@ -74,43 +73,15 @@ class RefusingProxy:
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 
-            def reply(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
-                self.send_response_only(status)
-                for name, value in headers.items():
-                    if name.lower() not in ("content-length", "transfer-encoding", "connection"):
-                        self.send_header(name, value)
-                # What a HEAD answers is the length of what it does not send.
-                length = headers.get("Content-Length") if self.command == "HEAD" else None
-                self.send_header("Content-Length", length or str(len(content)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> RefusingProxy:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Relay)
 
     def refusal_of(self, request: Request) -> Refusal | None:
-        """What is answered instead of asking the store; None asks it."""
+        """Return the response to send instead of asking the server, or None to ask it."""
         refusal = self._refusals.get(request.operation)
         return refusal if refusal and refusal.only_below in request.path else None
 
     def more_headers(self, request: Request, status: int) -> dict[str, str]:
-        """What the store's own answer lacks."""
+        """Return headers to add to the server's own response."""
         return {}
 
     def asked(self, operation: str) -> list[Request]:

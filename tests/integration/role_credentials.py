@@ -1,18 +1,17 @@
-"""Where a host of AWS learns its role's keys: the metadata service of an instance and that of a container."""
+"""The services from which a host in AWS gets its role's keys: instance metadata and container credentials."""
 
 from __future__ import annotations
 
 import datetime
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+
+from http_server import Handler, LocalServer
 
 _ROLE = "/latest/meta-data/iam/security-credentials/"
 
 
-class MetadataService:
-    """Both services on one loopback port, with the keys of a store."""
+class MetadataService(LocalServer):
+    """Both services on one loopback port, with the keys of an S3 server."""
 
     def __init__(self, access_key_id: str, secret_access_key: str) -> None:
         expiration = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=6)
@@ -29,32 +28,15 @@ class MetadataService:
         answers = {"/latest/api/token": "token", _ROLE: "media", f"{_ROLE}media": keys, "/container": keys}
         asked: list[str] = []
 
-        class Handler(BaseHTTPRequestHandler):
+        class Service(Handler):
             def do_GET(self) -> None:
                 asked.append(self.path)
                 body = answers.get(self.path, "").encode()
-                self.send_response(200 if body else 404)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.reply(200 if body else 404, {}, body)
 
             do_PUT = do_GET
 
-            def log_message(self, *arguments: object) -> None:
-                """Says nothing."""
-
-        #: The paths that were asked for.
+        # : The requested paths.
         self.asked = asked
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> MetadataService:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Service)
+        self.url = self.endpoint_url

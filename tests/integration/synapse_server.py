@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -20,10 +19,11 @@ from typing import Any
 import yaml
 from certificates import make_certificate
 from s3_server import free_port
+from server_process import ServerProcess
 
 SYNAPSE_PYTHON = "/opt/synapse/venv/bin/python"
 START_TIMEOUT = 120.0
-# What the provider imports and Synapse's own virtualenv does not have; lent from the virtualenv of the tests.
+# Packages that the provider imports and Synapse's virtualenv lacks; taken from the virtualenv of the tests.
 LENT_PACKAGES = ("s3_storage_provider", "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 
 
@@ -43,33 +43,33 @@ class SynapseServer:
         self.media_store = directory / "media_store"
         self._provider_config = dict(provider_config)
         self._shared_secret = secrets.token_hex(16)
-        self._log = directory / "synapse.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ServerProcess | None = None
 
     def __enter__(self) -> SynapseServer:
         config = self._write_config()
-        environment = {**os.environ, "PYTHONPATH": str(self._lend_packages())}
+        environment = {"PYTHONPATH": str(self._lend_packages())}
         command = [SYNAPSE_PYTHON, "-m", "synapse.app.homeserver", "-c", str(config)]
-        subprocess.run([*command, "--generate-keys"], env=environment, check=True, capture_output=True, timeout=120)
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=self.directory)
-        deadline = time.monotonic() + START_TIMEOUT
-        while not self._answers():
-            assert self._process.poll() is None, f"Synapse ended at once:\n{self._log.read_text()}"
-            assert time.monotonic() < deadline, f"Synapse does not answer:\n{self._log.read_text()}"
-            time.sleep(0.2)
+        making_keys = [*command, "--generate-keys"]
+        subprocess.run(making_keys, env={**os.environ, **environment}, check=True, capture_output=True, timeout=120)
+        log = self.directory / "synapse.log"
+        self._process = ServerProcess(command, log, environment, stop_timeout=60, directory=self.directory)
+        try:
+            self._process.start()
+            self._process.wait_until(self._responds, "it responds", START_TIMEOUT)
+        except BaseException:
+            self._process.stop()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._process:
-            self._process.terminate()
-            self._process.wait(60)
+            self._process.stop()
         Path(self.socket).unlink(missing_ok=True)
 
     def register(self, name: str, *, admin: bool) -> str:
-        """The access token of a new user."""
+        """Return the access token of a new user."""
         path = "/_synapse/admin/v1/register"
         nonce = self.call("GET", path)["nonce"]
         password = secrets.token_hex(8)
@@ -80,7 +80,7 @@ class SynapseServer:
         return token
 
     def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
-        """The JSON that Synapse answers."""
+        """Return the JSON of Synapse's response."""
         request = urllib.request.Request(
             self.url + path,
             data=None if body is None else json.dumps(body).encode(),
@@ -93,7 +93,7 @@ class SynapseServer:
     def media_files(self) -> list[str]:
         return [str(path.relative_to(self.media_store)) for path in self.media_store.rglob("*") if path.is_file()]
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
                 return bool(answer.status == 200)
@@ -127,7 +127,7 @@ class SynapseServer:
         }
         tls = {**listener, "port": self.tls_port, "tls": True}
         socket = {"type": "http", "path": self.socket, "mode": 0o600, "resources": listener["resources"]}
-        # For another address than the one it is reached at, as a certificate of a public name is.
+        # For another address than the one in use, as with a certificate for a public name.
         certificate = make_certificate(self.directory, "192.0.2.1")
         config = {
             "server_name": self.server_name,

@@ -1,10 +1,8 @@
-"""The probe against a real S3 server: what works, what is wrong on the way there, and that nothing stays."""
+"""The bucket check against a real S3 server: what works, what is reported as wrong, and that no object is left."""
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 from certificates import make_certificate
 from encrypting_proxy import DIGEST, EncryptingProxy
+from http_server import Handler, LocalServer
 from refusing_proxy import DENIED, NOT_IMPLEMENTED, Refusal, RefusingProxy
 from run_module import run_module, run_module_process
 from s3_server import S3Server, free_port
@@ -23,7 +22,7 @@ def pending_uploads(server: S3Server, bucket: str) -> list[str]:
     client = server.client()
     try:
         return [upload["UploadId"] for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
-    except client.exceptions.NoSuchUpload:  # rclone's answer while there is none
+    except client.exceptions.NoSuchUpload:  # rclone's response when there are none
         return []
 
 
@@ -35,7 +34,7 @@ def refused(name: str, args: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def filled(s3: S3Server, bucket: str) -> Iterator[S3Server]:
-    """A bucket in use, which must look the same afterwards."""
+    """A bucket in use, which must be the same afterwards."""
     for key in ("media/local_content/Ab/Cd/efgh", "media/.synapse-s3-test", "other/file"):
         s3.client().put_object(Bucket=bucket, Key=key, Body=key.encode())
     before = s3.keys(bucket)
@@ -45,7 +44,7 @@ def filled(s3: S3Server, bucket: str) -> Iterator[S3Server]:
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_bucket_that_works(filled: S3Server, bucket: str, check: bool) -> None:
+def test_working_bucket(filled: S3Server, bucket: str, check: bool) -> None:
     result = run_module("bucket_info", filled.connection(bucket, prefix="media/"), check=check)
     assert not result.get("failed"), result
     assert result["changed"] is False
@@ -72,7 +71,7 @@ def test_emptiness_is_that_of_the_prefix(filled: S3Server, bucket: str) -> None:
     assert result["bucket"]["is_empty"] is True
 
 
-def test_prefix_is_shown_as_it_is_used(s3: S3Server, bucket: str) -> None:
+def test_prefix_is_reported_as_it_is_used(s3: S3Server, bucket: str) -> None:
     result = run_module("bucket_info", s3.connection(bucket, prefix="/a/b//"))
     assert result["bucket"]["prefix"] == "/a/b//"
 
@@ -117,14 +116,12 @@ def test_wrong_setting_is_named(
         ({"ca_bundle": "/absent.pem"}, "synapse_s3_ca_bundle"),
     ],
 )
-def test_setting_that_cannot_work_is_refused_before_the_store_is_asked(
-    bucket: str, changes: dict[str, str], setting: str
-) -> None:
+def test_invalid_setting_is_refused_before_any_request(bucket: str, changes: dict[str, str], setting: str) -> None:
     nowhere = {"endpoint_url": "http://127.0.0.1:1", "access_key_id": "id", "secret_access_key": "secret"}
     assert setting in refused("bucket_info", {"bucket": bucket, **nowhere, **changes})["msg"]
 
 
-def test_nothing_listens(s3: S3Server, bucket: str) -> None:
+def test_no_server_at_the_endpoint(s3: S3Server, bucket: str) -> None:
     result = refused("bucket_info", {**s3.connection(bucket), "endpoint_url": f"http://127.0.0.1:{free_port()}"})
     assert result["code"] == "EndpointConnectionError"
     assert "the connection is refused" in result["msg"]
@@ -146,8 +143,8 @@ def test_no_keys_and_no_role(s3: S3Server, bucket: str, tmp_path: Path) -> None:
     assert "synapse_s3_use_instance_role" in result["msg"]
 
 
-class WebPage(http.server.BaseHTTPRequestHandler):
-    """A web console where the S3 endpoint was meant."""
+class WebPage(Handler):
+    """A web console in place of the S3 endpoint."""
 
     def do_GET(self) -> None:
         page = b"<!doctype html><p>Sign in"
@@ -156,9 +153,6 @@ class WebPage(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(page)))
         self.end_headers()
         self.wfile.write(page)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 class MovedPage(WebPage):
@@ -177,18 +171,10 @@ class NoPage(WebPage):
 
 
 @pytest.mark.parametrize("page", [WebPage, MovedPage, NoPage])
-def test_endpoint_is_no_s3_store(bucket: str, page: type[WebPage]) -> None:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), page)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        endpoint = f"http://127.0.0.1:{server.server_port}"
-        args = {"bucket": bucket, "endpoint_url": endpoint, "access_key_id": "id", "secret_access_key": "secret"}
-        result = refused("bucket_info", args)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def test_endpoint_that_is_no_s3_server(bucket: str, page: type[WebPage]) -> None:
+    with LocalServer(page) as server:
+        keys = {"access_key_id": "id", "secret_access_key": "secret"}
+        result = refused("bucket_info", {"bucket": bucket, "endpoint_url": server.endpoint_url, **keys})
     assert "not as an S3 store does" in result["msg"]
     assert "synapse_s3_endpoint_url" in result["msg"]
 
@@ -203,7 +189,7 @@ def test_read_only_store(tmp_path: Path, bucket: str) -> None:
         assert pending_uploads(server, bucket) == []
 
 
-def test_certificate_that_is_not_trusted_and_then_is(tmp_path: Path, bucket: str) -> None:
+def test_untrusted_certificate_and_then_a_trusted_one(tmp_path: Path, bucket: str) -> None:
     files = make_certificate(tmp_path)
     with S3Server(tmp_path / "tls", certificate=files.certificate, private_key=files.private_key) as server:
         server.make_bucket(bucket)
@@ -232,7 +218,7 @@ def test_certificate_for_another_name(tmp_path: Path, bucket: str) -> None:
         ("UploadPart", "write", "s3:PutObject"),
     ],
 )
-def test_one_ability_is_denied(
+def test_one_operation_is_denied(
     filled: S3Server, bucket: str, operation: str, refused_ability: str, permission: str
 ) -> None:
     with RefusingProxy(filled.port, {operation: DENIED}) as proxy:
@@ -255,7 +241,7 @@ def test_one_ability_is_denied(
         (Refusal(400, "InvalidArgument", "local_content"), {}, "synapse_s3_sse_customer_key"),
     ],
 )
-def test_media_that_is_there_and_cannot_be_read(
+def test_existing_media_that_cannot_be_read(
     filled: S3Server, bucket: str, refusal: Refusal, changes: dict[str, str], words: str
 ) -> None:
     with RefusingProxy(filled.port, {"GetObject": refusal}) as proxy:
@@ -265,7 +251,7 @@ def test_media_that_is_there_and_cannot_be_read(
     assert words in result["msg"]
 
 
-def test_archived_media_is_no_reason_to_refuse(filled: S3Server, bucket: str) -> None:
+def test_archived_media_is_accepted(filled: S3Server, bucket: str) -> None:
     with RefusingProxy(filled.port, {"GetObject": Refusal(403, "InvalidObjectState", "local_content")}) as proxy:
         args = {**filled.connection(bucket, prefix="media/"), "endpoint_url": proxy.endpoint_url}
         result = run_module("bucket_info", args)
@@ -302,14 +288,14 @@ def test_writing_without_multipart_uploads(filled: S3Server, bucket: str, refusa
     assert result["bucket"]["write_proof"] == "deleted_object"
 
 
-def test_nothing_is_written_that_could_not_be_taken_away(filled: S3Server, bucket: str) -> None:
+def test_no_object_is_written_that_could_not_be_deleted(filled: S3Server, bucket: str) -> None:
     with RefusingProxy(filled.port, {"AbortMultipartUpload": DENIED, "DeleteObject": DENIED}) as proxy:
         result = refused("bucket_info", {**filled.connection(bucket), "endpoint_url": proxy.endpoint_url})
         assert proxy.asked("PutObject") == proxy.asked("CreateMultipartUpload") == []
     assert "s3:AbortMultipartUpload" in result["msg"]
 
 
-def test_customer_key_and_storage_class_are_used_as_the_provider_uses_them(s3: S3Server, bucket: str) -> None:
+def test_customer_key_and_storage_class_are_used_as_by_the_provider(s3: S3Server, bucket: str) -> None:
     with EncryptingProxy(s3.port) as proxy:
         args = s3.connection(bucket, sse_customer_key=SSE_KEY, storage_class="STANDARD_IA")
         result = run_module("bucket_info", {**args, "endpoint_url": proxy.endpoint_url})
@@ -318,15 +304,15 @@ def test_customer_key_and_storage_class_are_used_as_the_provider_uses_them(s3: S
     for operation in ("GetObject", "CreateMultipartUpload"):
         (request,) = proxy.asked(operation)
         assert request.headers[header] == "AES256"
-    # The second part is without the key, and refused.
+    # The second part comes without the key and is refused.
     assert [header in request.headers for request in proxy.asked("UploadPart")] == [True, False]
     assert proxy.asked("PutObject") == [] and result["bucket"]["write_proof"] == "aborted_upload"
     assert header not in proxy.asked("ListObjectsV2")[0].headers
     assert proxy.asked("CreateMultipartUpload")[0].headers["x-amz-storage-class"] == "STANDARD_IA"
 
 
-def test_store_that_ignores_the_customer_key(filled: S3Server, bucket: str) -> None:
-    """rclone takes the headers and keeps everything in the clear."""
+def test_server_that_ignores_the_customer_key(filled: S3Server, bucket: str) -> None:
+    """rclone accepts the headers but stores everything unencrypted."""
     result = refused("bucket_info", filled.connection(bucket, sse_customer_key=SSE_KEY, prefix="new"))
     assert result["code"] == "CustomerKeyIgnored" and result["bucket"]["can_write"] is False
     assert "ignores synapse_s3_sse_customer_key" in result["msg"] and "supports SSE-C" in result["msg"]
@@ -334,7 +320,7 @@ def test_store_that_ignores_the_customer_key(filled: S3Server, bucket: str) -> N
 
 
 @pytest.mark.parametrize("refusals", [{}, {"CreateMultipartUpload": NOT_IMPLEMENTED}, {"DeleteObject": DENIED}])
-def test_store_that_confirms_a_key_it_does_not_use(filled: S3Server, bucket: str, refusals: dict[str, Any]) -> None:
+def test_server_that_confirms_a_key_without_using_it(filled: S3Server, bucket: str, refusals: dict[str, Any]) -> None:
     with EncryptingProxy(filled.port, refusals, enforces=False) as proxy:
         args = filled.connection(bucket, sse_customer_key=SSE_KEY, prefix="media/")
         result = refused("bucket_info", {**args, "endpoint_url": proxy.endpoint_url})
@@ -349,10 +335,10 @@ def test_store_that_confirms_a_key_it_does_not_use(filled: S3Server, bucket: str
         ({"DeleteObject": DENIED}, ["media/.synapse-s3-test"]),
     ],
 )
-def test_store_that_needs_the_key_for_whole_objects_alone(
+def test_server_that_requires_the_key_for_whole_objects_only(
     filled: S3Server, bucket: str, refusals: dict[str, Any], left: list[str]
 ) -> None:
-    """As SeaweedFS: an object is stored to see it, and where it cannot be deleted it is the one of the round trip."""
+    """Like SeaweedFS: an object is stored to test it; where it cannot be deleted, it is that of the round trip."""
     with EncryptingProxy(filled.port, refusals, parts_need_key=False) as proxy:
         args = filled.connection(bucket, sse_customer_key=SSE_KEY, prefix="media/")
         result = run_module("bucket_info", {**args, "endpoint_url": proxy.endpoint_url})

@@ -1,4 +1,4 @@
-"""Both modules under real policies: with the documented least privilege, and with one permission of it missing."""
+"""Both modules under real policies: with the documented least privilege, and with one permission less."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture
 def store(running: Store) -> Iterator[Store]:
-    """The policies are in force during the test, and no unfinished upload is left by it."""
+    """The policies apply during the test, which must leave no unfinished upload."""
     running.server.enforce()
     yield running
     running.server.relax()
@@ -67,7 +67,7 @@ def store(running: Store) -> Iterator[Store]:
 
 
 def leavings(store: Store, bucket: str) -> list[str]:
-    """Each object, version and marker in the bucket; empties it for the next test."""
+    """Return each object, version and marker in the bucket, and empty it for the next test."""
     store.server.relax()
     s3 = store.server.client()
     page = s3.list_object_versions(Bucket=bucket)
@@ -78,7 +78,7 @@ def leavings(store: Store, bucket: str) -> list[str]:
 
 
 @pytest.mark.parametrize("bucket", [BUCKET, VERSIONED_BUCKET])
-def test_least_privilege_is_enough_for_the_probe(store: Store, bucket: str) -> None:
+def test_least_privilege_is_enough_for_the_check(store: Store, bucket: str) -> None:
     result = run_module("bucket_info", store.args("least", bucket))
     assert not result.get("failed"), result
     assert {ability: result["bucket"][f"can_{ability}"] for ability in ("list", "read", "write", "delete")} == {
@@ -102,7 +102,7 @@ def test_missing_permission_is_named(store: Store, missing: str, ability: str) -
 
 
 @pytest.mark.parametrize(("user", "bucket"), [("stranger", BUCKET), ("least", OTHER_BUCKET)])
-def test_keys_of_somebody_else(store: Store, user: str, bucket: str) -> None:
+def test_keys_of_another_user(store: Store, user: str, bucket: str) -> None:
     result = run_module("bucket_info", store.args(user, bucket))
     assert result["failed"]
     assert f"neither list nor read nor write the bucket '{bucket}'" in result["msg"]
@@ -124,7 +124,7 @@ def test_permission_to_delete(store: Store, user: str, allowed: bool) -> None:
 
 
 @pytest.mark.parametrize("bucket", [BUCKET, VERSIONED_BUCKET])
-def test_round_trip_of_keys_that_may_remove_what_they_store(store: Store, bucket: str) -> None:
+def test_round_trip_with_keys_that_may_delete(store: Store, bucket: str) -> None:
     result = run_module("bucket_round_trip", store.args("deleting versions", bucket))
     assert not result.get("failed"), result
     assert result["round_trip"]["left_behind"] == []
@@ -132,7 +132,7 @@ def test_round_trip_of_keys_that_may_remove_what_they_store(store: Store, bucket
     assert leavings(store, bucket) == []
 
 
-def test_round_trip_names_the_version_it_may_not_remove(store: Store) -> None:
+def test_round_trip_names_the_version_it_could_not_delete(store: Store) -> None:
     result = run_module("bucket_round_trip", store.args("deleting", VERSIONED_BUCKET))
     key = result["round_trip"]["key"]
     assert leavings(store, VERSIONED_BUCKET) == [f"version {key}", f"marker {key}"]
@@ -142,7 +142,7 @@ def test_round_trip_names_the_version_it_may_not_remove(store: Store) -> None:
     assert len(result["warnings"]) == 2
 
 
-def test_round_trips_without_delete_leave_one_object_at_most(store: Store) -> None:
+def test_round_trips_without_delete_leave_at_most_one_object(store: Store) -> None:
     for _attempt in range(2):
         result = run_module("bucket_round_trip", store.args("least"))
         assert not result.get("failed"), result

@@ -1,4 +1,4 @@
-"""Both modules as a playbook runs them: packed by Ansible, the connection given once, and shown with -vvv --diff."""
+"""Both modules in a playbook: packed by Ansible, connection options given once, output with -vvv --diff."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def playbook(tmp_path: Path, s3: S3Server, bucket: str, encrypting: EncryptingPr
     connection = s3.connection(bucket, prefix="media/", sse_customer_key=SSE_KEY, session_token="")
     connection["endpoint_url"] = encrypting.endpoint_url
     tasks = [
-        {"name": "The bucket is sound", "matrix_ops.synapse_s3.bucket_info": {"require": ["list"]}},
-        {"name": "The round trip is proven", "matrix_ops.synapse_s3.bucket_round_trip": {"access_token": ""}},
+        {"name": "Check the bucket", "matrix_ops.synapse_s3.bucket_info": {"require": ["list"]}},
+        {"name": "Make the round trip", "matrix_ops.synapse_s3.bucket_round_trip": {"access_token": ""}},
     ]
     play = {
         "name": "Modules",

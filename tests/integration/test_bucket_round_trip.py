@@ -1,4 +1,4 @@
-"""The round trip with the keys alone, against a real S3 server."""
+"""The round trip without Synapse, against a real S3 server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from s3_server import S3Server
 SSE_KEY = "0123456789abcdef0123456789abcdef"
 
 
-def test_object_goes_there_and_back_and_is_removed(s3: S3Server, bucket: str) -> None:
+def test_object_is_stored_read_back_and_removed(s3: S3Server, bucket: str) -> None:
     s3.client().put_object(Bucket=bucket, Key="media/local_content/Ab/Cd/efgh", Body=b"kept")
     with RefusingProxy(s3.port, {}) as proxy:
         args = {**s3.connection(bucket, prefix="media/"), "endpoint_url": proxy.endpoint_url}
@@ -65,7 +65,7 @@ def test_fixed_key_is_used_where_nothing_can_be_deleted(s3: S3Server, bucket: st
     ("operation", "permission"),
     [("PutObject", "s3:PutObject"), ("ListObjectsV2", "s3:ListBucket"), ("GetObject", "s3:GetObject")],
 )
-def test_failure_on_the_way_leaves_nothing(s3: S3Server, bucket: str, operation: str, permission: str) -> None:
+def test_failed_round_trip_leaves_nothing(s3: S3Server, bucket: str, operation: str, permission: str) -> None:
     with RefusingProxy(s3.port, {operation: DENIED}) as proxy:
         args = {**s3.connection(bucket), "endpoint_url": proxy.endpoint_url}
         result = run_module("bucket_round_trip", args)
@@ -83,7 +83,7 @@ def test_read_only_store(tmp_path: Path, bucket: str) -> None:
     assert "read-only" in result["msg"]
 
 
-def test_customer_key_and_storage_class_go_along(s3: S3Server, bucket: str) -> None:
+def test_customer_key_and_storage_class_are_sent(s3: S3Server, bucket: str) -> None:
     with EncryptingProxy(s3.port) as proxy:
         args = s3.connection(bucket, sse_customer_key=SSE_KEY, storage_class="STANDARD_IA")
         result = run_module("bucket_round_trip", {**args, "endpoint_url": proxy.endpoint_url})
@@ -94,14 +94,14 @@ def test_customer_key_and_storage_class_go_along(s3: S3Server, bucket: str) -> N
     assert proxy.asked("PutObject")[0].headers["x-amz-storage-class"] == "STANDARD_IA"
 
 
-def test_store_that_ignores_the_customer_key(s3: S3Server, bucket: str) -> None:
+def test_server_that_ignores_the_customer_key(s3: S3Server, bucket: str) -> None:
     result = run_module("bucket_round_trip", s3.connection(bucket, sse_customer_key=SSE_KEY))
     assert result["failed"] and result["code"] == "CustomerKeyIgnored"
     assert "PutObject does not confirm the key" in result["msg"]
     assert s3.keys(bucket) == []
 
 
-def test_store_that_confirms_a_key_it_does_not_use(s3: S3Server, bucket: str) -> None:
+def test_server_that_confirms_a_key_without_using_it(s3: S3Server, bucket: str) -> None:
     with EncryptingProxy(s3.port, enforces=False) as proxy:
         args = s3.connection(bucket, sse_customer_key=SSE_KEY)
         result = run_module("bucket_round_trip", {**args, "endpoint_url": proxy.endpoint_url})
@@ -117,7 +117,7 @@ def test_store_that_confirms_a_key_it_does_not_use(s3: S3Server, bucket: str) ->
         ({}, "no URL of Synapse"),
     ],
 )
-def test_homeserver_that_is_not_there(s3: S3Server, bucket: str, homeserver: dict[str, str], words: str) -> None:
+def test_missing_homeserver(s3: S3Server, bucket: str, homeserver: dict[str, str], words: str) -> None:
     args: dict[str, Any] = {**s3.connection(bucket), "access_token": "the-access-token", **homeserver}
     done = run_module_process("bucket_round_trip", args, diff=True)
     result = json.loads(done.stdout)

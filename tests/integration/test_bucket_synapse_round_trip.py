@@ -55,13 +55,13 @@ def bucket_empty_again(site: Site) -> Iterator[None]:
         site.store.client().delete_object(Bucket=BUCKET, Key=key)
 
 
-def test_media_goes_through_synapse_and_nothing_remains(site: Site) -> None:
+def test_media_is_stored_through_synapse_and_removed_again(site: Site) -> None:
     files = site.synapse.media_files()
     with RefusingProxy(site.store.port, {}) as proxy:
         args = site.args(site.admin, endpoint_url=proxy.endpoint_url, server_name=site.synapse.server_name)
         result = run_module("bucket_round_trip", args)
         assert not result.get("failed"), result
-        # The module itself only looks: what is in the bucket, Synapse has put there.
+        # The module itself only reads: the objects in the bucket were written by Synapse.
         assert {request.operation for request in proxy.requests} == {"ListObjectsV2", "GetObject", "DeleteObject"}
     trip = result["round_trip"]
     media_id = trip["media"].rsplit("/", 1)[1]
@@ -76,14 +76,14 @@ def test_media_goes_through_synapse_and_nothing_remains(site: Site) -> None:
     assert not site.media_is_known(trip["media"])
 
 
-def test_media_goes_through_a_unix_socket(site: Site) -> None:
+def test_round_trip_through_a_unix_socket(site: Site) -> None:
     result = run_module("bucket_round_trip", site.args(site.admin, homeserver_url=site.synapse.socket_url))
     assert not result.get("failed"), result
     assert result["round_trip"]["through"] == "synapse"
     assert result["round_trip"]["left_behind"] == []
 
 
-def test_media_goes_through_tls_on_this_host_whatever_name_the_certificate_has(site: Site) -> None:
+def test_round_trip_through_local_tls_with_any_name_in_the_certificate(site: Site) -> None:
     args = site.args(site.admin, homeserver_url=site.synapse.tls_url)
     refused = run_module("bucket_round_trip", args)
     assert "got no answer" in refused["msg"]
@@ -104,7 +104,7 @@ def test_media_of_an_ordinary_user_stays_in_synapse_and_is_named(site: Site) -> 
     assert site.store.keys(BUCKET) == []
 
 
-def test_object_that_may_not_be_deleted_is_named(site: Site) -> None:
+def test_object_that_cannot_be_deleted_is_named(site: Site) -> None:
     with RefusingProxy(site.store.port, {"DeleteObject": DENIED}) as proxy:
         result = run_module("bucket_round_trip", site.args(site.admin, endpoint_url=proxy.endpoint_url))
     assert not result.get("failed"), result
@@ -123,7 +123,7 @@ def test_media_that_does_not_arrive_is_a_failure_and_is_removed(site: Site) -> N
     assert site.synapse.media_files() == files
 
 
-def test_token_of_nobody(site: Site) -> None:
+def test_unknown_access_token(site: Site) -> None:
     done = run_module_process("bucket_round_trip", site.args("syt_wrong_token"), diff=True)
     result = json.loads(done.stdout)
     assert "M_UNKNOWN_TOKEN" in result["msg"]
@@ -132,7 +132,7 @@ def test_token_of_nobody(site: Site) -> None:
     assert site.store.keys(BUCKET) == []
 
 
-def test_other_server_is_refused_before_anything_is_uploaded(site: Site) -> None:
+def test_another_server_is_refused_before_any_upload(site: Site) -> None:
     files = site.synapse.media_files()
     result = run_module("bucket_round_trip", site.args(site.admin, server_name="other.test"))
     assert "is the server synapse.test, not other.test" in result["msg"]
@@ -155,8 +155,8 @@ def test_no_secret_in_any_output(site: Site) -> None:
         assert secret not in done.stdout + done.stderr
 
 
-def test_store_that_is_down_behind_synapse(site: Site, tmp_path: Path) -> None:
-    """Synapse answers 500 to a synchronous upload it cannot store."""
+def test_synapse_cannot_reach_the_s3_server(site: Site, tmp_path: Path) -> None:
+    """Synapse responds with 500 to a synchronous upload that it cannot store."""
     site.store.stop()
     try:
         result = run_module("bucket_round_trip", site.args(site.admin, timeout=120))

@@ -17,7 +17,7 @@ def run(path: Path, state: str = "recorded", check: bool = False, **changes: Any
     return run_module("media_location", {**PLACE, "path": str(path), "state": state, **changes}, check=check)
 
 
-def test_a_place_is_recorded_once(tmp_path: Path) -> None:
+def test_a_location_is_recorded_once(tmp_path: Path) -> None:
     path = tmp_path / "location.json"
     assert run(path, state="compared")["changed"] is False
     checked = run(path, check=True)
@@ -45,7 +45,7 @@ def test_a_record_of_an_earlier_release_is_completed(tmp_path: Path) -> None:
     "change",
     [{"bucket": "b"}, {"prefix": "a"}, {"endpoint_url": "https://s4.example.org"}, {"sse_customer_key": KEY[::-1]}],
 )
-def test_another_place_is_refused_until_it_is_named(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_another_location_is_refused_until_it_is_confirmed(tmp_path: Path, change: dict[str, Any]) -> None:
     path = tmp_path / "location.json"
     run(path)
     before = path.read_bytes()
@@ -65,7 +65,7 @@ def test_another_place_is_refused_until_it_is_named(tmp_path: Path, change: dict
     assert run(path, **{**change, "bucket": "third"}, confirm_location=name)["failed"]
 
 
-def test_the_customer_key_shows_nowhere(tmp_path: Path) -> None:
+def test_the_customer_key_is_never_shown(tmp_path: Path) -> None:
     path = tmp_path / "location.json"
     args = {**PLACE, "path": str(path), "state": "recorded"}
     output = [run_module_process("media_location", args, diff=True)]
@@ -76,6 +76,6 @@ def test_the_customer_key_shows_nowhere(tmp_path: Path) -> None:
     assert "pbkdf2" not in "".join(done.stdout + done.stderr for done in output)
 
 
-def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     refused = run(tmp_path / "absent/location.json")
     assert refused["failed"] and "cannot be written" in refused["msg"]

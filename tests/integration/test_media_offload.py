@@ -1,11 +1,10 @@
-"""The module media_offload on a real store and a real database: what it says is what it does."""
+"""The module media_offload with a real S3 server and a real database: its report equals what it does."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from media_host import MediaHost
 from run_module import run_module, run_module_process
 from s3_server import S3Server
 
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give things to other users")
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of files")
 
 
 def arguments(host: MediaHost, s3: S3Server, **options: Any) -> dict[str, Any]:
@@ -43,13 +42,7 @@ def in_bucket(s3: S3Server, bucket: str, prefix: str = "") -> dict[str, bytes]:
     }
 
 
-@pytest.fixture
-def proxy(s3: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(s3.endpoint_url) as running:
-        yield running
-
-
-def test_check_says_what_the_real_run_does_and_a_second_one_does_nothing(host: MediaHost, s3: S3Server) -> None:
+def test_check_mode_reports_what_the_real_run_does_and_a_second_run_does_nothing(host: MediaHost, s3: S3Server) -> None:
     host.add_local(size=3000)
     host.add_remote()
     young = host.add_local(age_days=0.1)
@@ -77,7 +70,7 @@ def test_check_says_what_the_real_run_does_and_a_second_one_does_nothing(host: M
         assert not again["changed"] and again["diff"]["before"] == again["diff"]["after"] == ""
 
 
-def test_diff_names_what_moves(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_diff_names_the_moved_files(sqlite_host: MediaHost, s3: S3Server) -> None:
     new = sqlite_host.add_local(thumbnails=0).paths[0]
     there = sqlite_host.add_local(thumbnails=0).paths[0]
     other = sqlite_host.add_local(thumbnails=0).paths[0]
@@ -96,7 +89,7 @@ def test_diff_names_what_moves(sqlite_host: MediaHost, s3: S3Server) -> None:
     assert done["deleted"] == {"files": 3, "bytes": 3000}
 
 
-def test_a_long_diff_says_how_much_more_there_is(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_a_long_diff_says_how_many_lines_are_missing(sqlite_host: MediaHost, s3: S3Server) -> None:
     for dummy in range(60):
         sqlite_host.add_local()
     checked = offload(sqlite_host, s3, check=True, diff=True)
@@ -104,7 +97,7 @@ def test_a_long_diff_says_how_much_more_there_is(sqlite_host: MediaHost, s3: S3S
     assert len(lines) == 101 and lines[-1] == "... and 20 more"
 
 
-def test_the_disk_may_keep_what_is_moved(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_local_files_may_be_kept(sqlite_host: MediaHost, s3: S3Server) -> None:
     sqlite_host.add_local()
     before = sqlite_host.on_disk()
     done = offload(sqlite_host, s3, delete_local=False, diff=True)
@@ -114,7 +107,7 @@ def test_the_disk_may_keep_what_is_moved(sqlite_host: MediaHost, s3: S3Server) -
     assert not offload(sqlite_host, s3, delete_local=False)["changed"]
 
 
-def test_a_file_that_fails_is_named_and_the_rest_is_moved(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_a_file_that_fails_is_named_and_the_others_are_moved(sqlite_host: MediaHost, s3: S3Server) -> None:
     good = sqlite_host.add_local(thumbnails=0).paths[0]
     bad = sqlite_host.add_local(thumbnails=0).paths[0]
     sqlite_host.put(bad, b"not what the row says", age_days=30)
@@ -149,7 +142,7 @@ def test_refuses_and_changes_nothing(sqlite_host: MediaHost, s3: S3Server, optio
     assert sqlite_host.on_disk() == before and s3.keys(sqlite_host.bucket) == []
 
 
-def test_refuses_another_place_than_before(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_refuses_another_location_than_before(sqlite_host: MediaHost, s3: S3Server) -> None:
     sqlite_host.add_local()
     assert offload(sqlite_host, s3)["changed"]
     sqlite_host.add_local()
@@ -160,7 +153,7 @@ def test_refuses_another_place_than_before(sqlite_host: MediaHost, s3: S3Server)
     assert offload(sqlite_host, s3, prefix="elsewhere")["changed"]
 
 
-def test_a_bucket_that_is_not_there_is_one_error_and_may_be_corrected(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_a_missing_bucket_is_one_error_and_can_be_corrected(sqlite_host: MediaHost, s3: S3Server) -> None:
     for dummy in range(5):
         sqlite_host.add_local()
     refused = offload(sqlite_host, s3, bucket="no-such-bucket")
@@ -175,14 +168,14 @@ def test_a_database_without_media_beside_a_full_disk_is_refused(sqlite_host: Med
     assert len(sqlite_host.on_disk()) == 2
 
 
-def test_two_runs_do_not_meet(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_a_second_run_is_refused(sqlite_host: MediaHost, s3: S3Server) -> None:
     sqlite_host.add_local()
     other_run = os.open(sqlite_host.media_path, os.O_RDONLY)
     try:
         fcntl.flock(other_run, fcntl.LOCK_EX)
         refused = offload(sqlite_host, s3)
         assert refused["exit_status"] == 3 and "Wait until it has ended" in refused["msg"]
-        # Shards share it among themselves, and with nobody else.
+        # Runs of different shards exclude only runs without shards.
         assert offload(sqlite_host, s3, shard="1/2")["exit_status"] == 3
         fcntl.flock(other_run, fcntl.LOCK_SH)
         assert offload(sqlite_host, s3)["exit_status"] == 3 and s3.keys(sqlite_host.bucket) == []
@@ -212,7 +205,7 @@ def test_no_secret_is_in_the_output(sqlite_host: MediaHost, s3: S3Server, proxy:
 
 
 @root_only
-def test_root_leaves_nothing_of_its_own(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_root_leaves_no_file_of_its_own(sqlite_host: MediaHost, s3: S3Server) -> None:
     sqlite_host.add_local()
     metrics = sqlite_host.directory / "offload.prom"
     done = offload(sqlite_host, s3, metrics_file=str(metrics))

@@ -1,4 +1,4 @@
-"""media_offload out of Ansible's own zip, which is root's alone, with the work done as another user."""
+"""media_offload from Ansible's zip file, which only root can read, with the work done as another user."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from media_host import MediaHost
 from role_credentials import MetadataService
 from s3_server import S3Server
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 COLLECTIONS = Path(__file__).parents[5]
 
 
 class Access(NamedTuple):
-    """How keys and address of the store reach a run."""
+    """How a run gets its keys and the address of the S3 server."""
 
     options: dict[str, Any]
     environment: dict[str, str]
@@ -46,7 +46,7 @@ def command_of(host: MediaHost, options: Mapping[str, Any]) -> list[str]:
 
 
 def environment_of(environment: Mapping[str, str]) -> dict[str, str]:
-    # This test's own module path would spare the module its zip.
+    # Without this test's own module path, so that the module must use its zip file.
     ambient = {name: value for name, value in os.environ.items() if name != "PYTHONPATH" and "AWS" not in name}
     return {**ambient, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1", **environment}
 
@@ -101,17 +101,17 @@ def keys(request: pytest.FixtureRequest, host: MediaHost, s3: S3Server, metadata
     return Access({}, {"AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.url})
 
 
-def test_every_way_of_keys_with_an_endpoint(host: MediaHost, s3: S3Server, keys: Access) -> None:
+def test_all_sources_of_keys_with_an_endpoint(host: MediaHost, s3: S3Server, keys: Access) -> None:
     host.add_local()
     done = offload(host, keys, endpoint_url=s3.endpoint_url)
     assert done["changed"] and done["deleted"]["files"] == 2 == len(s3.keys(host.bucket)), json.dumps(done)
     assert host.state_dir.stat().st_uid == host.account.pw_uid != 0
 
 
-def test_every_way_of_keys_at_amazons_own_address(
+def test_all_sources_of_keys_at_amazons_own_address(
     host: MediaHost, s3: S3Server, keys: Access, front: AmazonFront
 ) -> None:
-    """No endpoint is set, so boto3 computes it; here a proxy leads to it."""
+    """No endpoint is set, so boto3 computes it; a proxy leads to it."""
     host.add_local()
     access = Access(keys.options, {**keys.environment, "HTTPS_PROXY": front.proxy_url, "NO_PROXY": "127.0.0.1"})
     done = offload(host, access, addressing_style="path", ca_bundle=str(front.ca_bundle))
@@ -142,7 +142,7 @@ def messages_since(moment: float) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/run/systemd/journal/socket").exists(), reason="there is no systemd journal")
-def test_a_run_is_seen_in_the_journal(sqlite_host: MediaHost, s3: S3Server, static: Access) -> None:
+def test_a_run_is_logged_in_the_journal(sqlite_host: MediaHost, s3: S3Server, static: Access) -> None:
     host = sqlite_host
     host.add_local()
     bad = host.add_local(thumbnails=0).paths[0]
@@ -161,7 +161,7 @@ def test_a_run_is_seen_in_the_journal(sqlite_host: MediaHost, s3: S3Server, stat
 
 @pytest.mark.parametrize("which", [0, -1], ids=["module", "worker"])
 def test_a_signal_ends_it_with_its_report(sqlite_host: MediaHost, s3: S3Server, static: Access, which: int) -> None:
-    """A signal to the process that Ansible started, or to the one that does the work."""
+    """A signal to the process that Ansible started, or to its child that does the work."""
     host = sqlite_host
     for dummy in range(4):
         host.add_local(thumbnails=0)
@@ -187,7 +187,7 @@ def test_a_signal_ends_it_with_its_report(sqlite_host: MediaHost, s3: S3Server, 
 
 
 def pids_of_module() -> list[int]:
-    """Of the module's processes: the one that Ansible started, which is older, and its child."""
+    """Return the module's processes: the one that Ansible started, which is older, and its child."""
     found = []
     for directory in Path("/proc").iterdir():
         if directory.name.isdigit():

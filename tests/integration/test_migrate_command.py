@@ -1,4 +1,4 @@
-"""`python -m synapse_media migrate` as the host's script runs it: three steps, one line, a true exit status."""
+"""`python -m synapse_media migrate` as the host's script runs it: three steps, one line, a correct exit status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ class Command:
             env={
                 **os.environ,
                 "PYTHONPATH": str(PACKAGE),
-                # As the host's script says what it is called.
+                # The host's script passes its own name in the same way.
                 "SYNAPSE_MEDIA_COMMAND": "synapse-s3-migrate",
                 **self.environment,
             },
@@ -62,12 +61,6 @@ class Command:
 @pytest.fixture
 def command(sqlite_host: MediaHost, s3: S3Server) -> Command:
     return Command(sqlite_host, s3)
-
-
-@pytest.fixture
-def proxy(s3: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(s3.endpoint_url) as running:
-        yield running
 
 
 def test_all_three_steps(host: MediaHost, s3: S3Server) -> None:
@@ -109,7 +102,7 @@ def test_stops_at_the_first_failure(command: Command, s3: S3Server) -> None:
     assert len(command.host.on_disk()) == 2
 
 
-def test_a_failed_script_is_exit_status_one(command: Command, proxy: FaultProxy) -> None:
+def test_a_failed_script_gives_exit_status_one(command: Command, proxy: FaultProxy) -> None:
     command.host.add_local()
     command.content["s3"]["endpoint_url"] = proxy.endpoint_url
     proxy.faults.append(Fault("PUT", status=403, code="AccessDenied"))
@@ -149,7 +142,7 @@ def test_secrets_from_the_environment(command: Command) -> None:
     assert "2 files (2.0 KiB) deleted" in output
 
 
-def test_locked_is_exit_status_three_and_signals_stop_cleanly(command: Command, proxy: FaultProxy) -> None:
+def test_a_held_lock_gives_exit_status_three_and_signals_stop_cleanly(command: Command, proxy: FaultProxy) -> None:
     command.host.add_local()
     command.content["s3"]["endpoint_url"] = proxy.endpoint_url
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Look-ups in Synapse's tables in real databases of both kinds, and what PostgreSQL can do to a connection."""
+"""Look-ups in Synapse's tables in both kinds of real database, and lost or blocked connections to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OURS = Media(LOCAL, "", "AbCdEfGhIjKl")
 THEIRS = Media(REMOTE, "example.org", "ZyXwVuTsRqPo")
 HOSTILE = ["'; DROP TABLE local_media_repository; --", '"', "%s", "{a,b}", "NULL", "a\\", "bücher\U0001f600", ""]
 
-# As Synapse has them, but for columns that are of no use here.
+# Synapse's tables, without columns that are not used here.
 THUMBNAILS = """
 CREATE TABLE local_media_repository_thumbnails (
     media_id text, thumbnail_width integer, thumbnail_height integer, thumbnail_type text, thumbnail_method text,
@@ -69,7 +69,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Homeser
         yield request.getfixturevalue("postgresql")
 
 
-def test_rows_of_what_was_asked_for(database: HomeserverDatabase) -> None:
+def test_rows_of_the_given_media(database: HomeserverDatabase) -> None:
     for number in range(100):
         database.add_local(f"local{number}", number, 1000 + number)
         database.add_remote(f"server{number % 3}.example", f"m{number}", f"remote{number}", number, 2000 + number)
@@ -94,7 +94,7 @@ def test_rows_of_what_was_asked_for(database: HomeserverDatabase) -> None:
         assert rows.sent == 4
 
 
-def test_names_are_only_names(database: HomeserverDatabase) -> None:
+def test_names_with_sql_in_them_are_only_names(database: HomeserverDatabase) -> None:
     asked = []
     for number, name in enumerate(HOSTILE):
         database.add_local(name, number, 1000)
@@ -125,7 +125,7 @@ def test_thumbnails(database: HomeserverDatabase) -> None:
         assert rows.thumbnail_lengths([OURS, THEIRS]) == {OURS: {10, 20}, THEIRS: {30}}
 
 
-def test_a_user_who_may_read_no_more_than_the_media_tables(postgresql: PostgresqlDatabase) -> None:
+def test_a_user_who_may_only_read_the_media_tables(postgresql: PostgresqlDatabase) -> None:
     for statement in THUMBNAILS.split(";")[:-1]:
         postgresql.execute(statement)
     settings = settings_of(postgresql)
@@ -142,14 +142,14 @@ def test_a_user_who_may_read_no_more_than_the_media_tables(postgresql: Postgresq
         postgresql.execute(f"DROP ROLE {role}")
 
 
-def test_empty(database: HomeserverDatabase) -> None:
+def test_empty_database(database: HomeserverDatabase) -> None:
     with open_rows(settings_of(database)) as rows:
         assert rows.empty()
         database.add_remote("example.org", "m", "ZyXwVuTsRqPo", 7, 1000)
         assert not rows.empty()
 
 
-def test_synapse_before_it_knew_digests(postgresql: PostgresqlDatabase) -> None:
+def test_a_database_without_the_column_of_the_digest(postgresql: PostgresqlDatabase) -> None:
     for table in ("local_media_repository", "remote_media_cache"):
         postgresql.execute(f"ALTER TABLE {table} DROP COLUMN sha256")
     postgresql.add_local("AbCdEfGhIjKl", 7, 1000)
@@ -165,7 +165,7 @@ def drop_connections(database: PostgresqlDatabase) -> None:
     )
 
 
-def test_a_lost_connection_is_made_again(postgresql: PostgresqlDatabase) -> None:
+def test_a_lost_connection_is_replaced(postgresql: PostgresqlDatabase) -> None:
     postgresql.add_local("AbCdEfGhIjKl", 7, 1000)
     with open_rows(settings_of(postgresql)) as rows:
         for dummy in range(2):
@@ -175,8 +175,8 @@ def test_a_lost_connection_is_made_again(postgresql: PostgresqlDatabase) -> None
             assert rows.thumbnail_lengths([OURS]) == {}
 
 
-def test_a_database_that_is_gone_is_no_answer(postgresql: PostgresqlDatabase, cluster: Cluster) -> None:
-    """An empty answer would pass for orphans; the password is in no error."""
+def test_a_missing_database_is_an_error(postgresql: PostgresqlDatabase, cluster: Cluster) -> None:
+    """An empty result would make all files look like orphans; the error must not have the password."""
     with open_rows(settings_of(postgresql)) as rows:
         cluster.execute("postgres", f"ALTER DATABASE {postgresql.name} ALLOW_CONNECTIONS false")
         cluster.execute(
@@ -207,8 +207,8 @@ def test_the_session_cannot_write(postgresql: PostgresqlDatabase) -> None:
         tables._rows("DELETE FROM local_media_repository RETURNING media_id", [])
 
 
-def test_statistics_that_are_out_of_date_do_not_mislead_the_planner(postgresql: PostgresqlDatabase) -> None:
-    """What the planner believes to be one row is joined by comparing every row with every id; a hash table is not."""
+def test_outdated_statistics_do_not_mislead_the_planner(postgresql: PostgresqlDatabase) -> None:
+    """Where the planner expects one row it may compare every row with every id, instead of using a hash table."""
     tables = rows_postgresql.PostgresqlTables(settings_of(postgresql))
     tables.open()
     origins, ids = [f"server{number}.example" for number in range(100)], [f"id{number}" for number in range(1000)]
@@ -226,7 +226,7 @@ def test_a_wrong_password_is_a_wrong_setting(postgresql: PostgresqlDatabase) -> 
     assert "wrong-4711" not in str(raised.value)
 
 
-def test_a_database_that_is_not_synapses(postgresql: PostgresqlDatabase) -> None:
+def test_a_database_of_another_program(postgresql: PostgresqlDatabase) -> None:
     postgresql.execute("DROP TABLE remote_media_cache")
     with pytest.raises(ConfigurationError, match="has no media tables"), open_rows(settings_of(postgresql)):
         pass

@@ -1,4 +1,4 @@
-"""No module and no command deletes what Synapse could not fetch, as its configuration says when the run starts."""
+"""No module or command deletes what Synapse could not read from S3, by its configuration at the start of the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write(host: MediaHost, *entries: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_wrapper(sqlite_host: MediaHost, s3: S3Server, check: bool) -> None:
+def test_module_s3_media_upload(sqlite_host: MediaHost, s3: S3Server, check: bool) -> None:
     host = sqlite_host
     host.add_local()
     assert host.run("update-db")["rows_synced"] == 1
@@ -36,13 +36,13 @@ def test_wrapper(sqlite_host: MediaHost, s3: S3Server, check: bool) -> None:
     assert result["files_deleted"] == 2 and "warnings" not in result
 
 
-def test_wrapper_without_deleting(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_module_s3_media_upload_without_deletion(sqlite_host: MediaHost, s3: S3Server) -> None:
     sqlite_host.add_local()
     assert sqlite_host.run("update-db")["rows_synced"] == 1
     assert sqlite_host.upload(s3)["files_uploaded"] == 2
 
 
-def test_wrapper_says_what_it_cannot_check(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_module_s3_media_upload_says_what_it_cannot_check(sqlite_host: MediaHost, s3: S3Server) -> None:
     sqlite_host.add_local()
     assert sqlite_host.run("update-db")["rows_synced"] == 1
     path = str(sqlite_host.media_path)
@@ -56,7 +56,7 @@ def test_wrapper_says_what_it_cannot_check(sqlite_host: MediaHost, s3: S3Server)
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
 def test_command(sqlite_host: MediaHost, s3: S3Server, options: tuple[str, ...]) -> None:
-    """Refused before its first step."""
+    """The command is refused before its first step."""
     command = Command(sqlite_host, s3)
     sqlite_host.add_local()
     command.content["synapse_configs"] = None

@@ -1,9 +1,8 @@
-"""Each way in which the script fails, often with exit status 0: the module fails, says why, and loses nothing."""
+"""When the script fails, often with exit status 0, the module fails, says why, and loses nothing."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,8 @@ from s3_server import S3Server
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-@pytest.fixture
-def offered(sqlite_host: MediaHost) -> list[Files]:
-    """Two media that update-db has offered."""
-    media = [sqlite_host.add_local(), sqlite_host.add_remote()]
-    assert sqlite_host.run("update-db")["rows_synced"] == 2
-    return media
-
-
-@pytest.fixture
-def proxy(s3: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(s3.endpoint_url) as running:
-        yield running
-
-
 def assert_refused(host: MediaHost, s3: S3Server, words: list[str], *, checks_too: bool = True, **options: Any) -> None:
-    """Upload with delete fails with these words, in earnest and, unless only the script can know, in a check."""
+    """Upload with delete fails with this message, in a real run and, unless only the script can know, in check mode."""
     files = host.on_disk()
     results = [host.upload(s3, delete=True, **options)]
     if checks_too:
@@ -65,7 +50,7 @@ def test_no_credentials(sqlite_host: MediaHost, s3: S3Server) -> None:
 
 
 @pytest.mark.usefixtures("offered")
-def test_store_down(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_unreachable_server(sqlite_host: MediaHost, s3: S3Server) -> None:
     s3.stop()
     assert_refused(sqlite_host, s3, ["cannot be reached", "synapse_s3_endpoint_url"])
 
@@ -77,7 +62,7 @@ def test_listing_refused(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy
 
 
 def test_put_refused(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy, offered: list[Files]) -> None:
-    """Exit status 0, `Uploaded 0 files`."""
+    """The script ends with exit status 0 and prints `Uploaded 0 files`."""
     proxy.faults.append(Fault("PUT", status=403, code="AccessDenied"))
     words = ["4 files were not uploaded", "s3:PutObject"]
     assert_refused(sqlite_host, s3, words, endpoint_url=proxy.endpoint_url, checks_too=False)
@@ -90,7 +75,7 @@ def test_put_refused(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy, of
 
 
 def test_one_put_refused(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy, offered: list[Files]) -> None:
-    """What could be uploaded is, and counted; nothing is deleted as long as one file is not safe."""
+    """All other files are uploaded and counted; nothing is deleted while one file is not in the bucket."""
     proxy.faults.append(Fault("PUT", "remote_content", status=403, code="AccessDenied"))
     files = sqlite_host.on_disk()
     result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
@@ -116,7 +101,7 @@ def test_read_only_store(sqlite_host: MediaHost, tmp_path: Path, bucket: str) ->
 )
 @pytest.mark.usefixtures("offered")
 def test_head_refused(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy, status: int, words: list[str]) -> None:
-    """The script ends with a traceback; a HEAD has no body, so there is nothing but a number to go by."""
+    """The script ends with a traceback; a response to HEAD has no body, so only the status code is known."""
     proxy.faults.append(Fault("HEAD", status=status))
     assert_refused(sqlite_host, s3, words, endpoint_url=proxy.endpoint_url, checks_too=False)
 
@@ -138,16 +123,16 @@ def test_head_refused_while_deleting(sqlite_host: MediaHost, s3: S3Server, proxy
 
 
 @pytest.mark.usefixtures("offered")
-def test_store_that_does_not_keep_what_it_took(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+def test_server_that_does_not_store_what_it_accepted(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
     proxy.faults.append(Fault("PUT", answer=ACCEPTED_BUT_NOT_KEPT))
     words = ["the bucket does not hold", "which the script says it uploaded"]
     assert_refused(sqlite_host, s3, words, endpoint_url=proxy.endpoint_url, checks_too=False)
     assert s3.keys(sqlite_host.bucket) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to take a file away from the user who works")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change the owner of a file")
 def test_unreadable_file(sqlite_host: MediaHost, s3: S3Server, offered: list[Files]) -> None:
-    """Exit status 0. A check, which uploads nothing, finds it too."""
+    """The script ends with exit status 0. Check mode, which uploads nothing, finds it too."""
     path = offered[0].paths[0]
     os.chown(sqlite_host.media_path / path, 0, 0)
     (sqlite_host.media_path / path).chmod(0o600)
@@ -155,7 +140,7 @@ def test_unreadable_file(sqlite_host: MediaHost, s3: S3Server, offered: list[Fil
     assert len(s3.keys(sqlite_host.bucket)) == 3
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to take a directory away from the user who works")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change the owner of a directory")
 def test_undeletable_file(sqlite_host: MediaHost, s3: S3Server, offered: list[Files]) -> None:
     path = offered[1].paths[0]
     os.chown((sqlite_host.media_path / path).parent, 0, 0)
@@ -163,9 +148,9 @@ def test_undeletable_file(sqlite_host: MediaHost, s3: S3Server, offered: list[Fi
     assert len(s3.keys(sqlite_host.bucket)) == 4
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to take a directory away from the user who works")
-def test_directory_that_may_not_be_looked_into(sqlite_host: MediaHost, s3: S3Server, offered: list[Files]) -> None:
-    """To the script, what it may not look at is not there: it would mark the media as deleted."""
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change the owner of a directory")
+def test_directory_that_cannot_be_read(sqlite_host: MediaHost, s3: S3Server, offered: list[Files]) -> None:
+    """The script treats files that it cannot see as missing: it would mark the media as deleted."""
     directory = (sqlite_host.media_path / offered[0].paths[0]).parent
     os.chown(directory, 0, 0)
     directory.chmod(0o700)
@@ -187,7 +172,7 @@ def test_no_homeserver_config(sqlite_host: MediaHost, check: bool) -> None:
 
 @pytest.mark.parametrize("check", [True, False])
 def test_missing_sqlite_database(sqlite_host: MediaHost, check: bool) -> None:
-    """SQLite would make an empty one."""
+    """SQLite would create an empty one."""
     missing = sqlite_host.directory / "nowhere.db"
     database = {"name": "sqlite3", "args": {"database": str(missing)}}
     result = sqlite_host.run("update-db", check=check, database=database)
@@ -197,7 +182,7 @@ def test_missing_sqlite_database(sqlite_host: MediaHost, check: bool) -> None:
     assert not missing.exists()
 
 
-def test_strange_sqlite_database(sqlite_host: MediaHost) -> None:
+def test_sqlite_database_of_another_program(sqlite_host: MediaHost) -> None:
     empty = sqlite_host.directory / "empty.db"
     empty.touch()
     sqlite_host.own(empty)
@@ -232,8 +217,8 @@ def test_missing_script(sqlite_host: MediaHost) -> None:
         assert result["failed"] and "synapse_s3_migrate_script" in result["msg"]
 
 
-def test_script_of_another_kind(sqlite_host: MediaHost) -> None:
-    """A program that ends well and prints no summary did not do its work."""
+def test_another_program_in_place_of_the_script(sqlite_host: MediaHost) -> None:
+    """A program that ends with status 0 but prints no summary did not do the work."""
     other = sqlite_host.directory / "other.py"
     other.write_text("print('hello')\n")
     result = sqlite_host.run("update-db", script=str(other))
@@ -241,13 +226,13 @@ def test_script_of_another_kind(sqlite_host: MediaHost) -> None:
     assert result["script_lines"] == ["hello"]
 
 
-def test_damaged_cache(sqlite_host: MediaHost, offered: list[Files]) -> None:
+def test_damaged_cache_database(sqlite_host: MediaHost, offered: list[Files]) -> None:
     (sqlite_host.state_dir / "cache.db").write_bytes(b"this is no database" * 100)
     result = sqlite_host.run("check-deleted")
     assert result["failed"] and "damaged" in result["msg"] and "update-db makes a new one" in result["msg"]
 
 
-def test_duration_that_is_none(sqlite_host: MediaHost) -> None:
+def test_invalid_duration(sqlite_host: MediaHost) -> None:
     result = sqlite_host.run("update-db", older_than="1min")
     assert result["failed"] and "no duration" in result["msg"]
     assert yaml.safe_load(sqlite_host.config.read_text())["media_store_path"] == str(sqlite_host.media_path)

@@ -1,4 +1,4 @@
-"""What is refused before anything is touched, and what survives: the media store, and whatever lies outside of it."""
+"""What is refused before anything is changed, and what must survive: the media store, and everything outside of it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,7 @@ from s3_server import S3Server
 
 FIRST_LEVEL = ("local_content", "local_thumbnails", "remote_content", "remote_thumbnail")
 
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give things to other users")
-
-
-@pytest.fixture
-def offered(sqlite_host: MediaHost) -> list[Files]:
-    media = [sqlite_host.add_local(), sqlite_host.add_remote()]
-    assert sqlite_host.run("update-db")["rows_synced"] == 2
-    return media
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of files")
 
 
 def known_deleted(host: MediaHost) -> int:
@@ -36,12 +29,12 @@ def insert_row(host: MediaHost, origin: str, media_id: str, filesystem_id: str, 
 
 
 def all_but_its_own(host: MediaHost) -> dict[str, tuple[int, int, int, bytes]]:
-    """A refused run has taken the lock and written down how to reach the store, and no more."""
+    """A refused run has taken the lock and written its connection settings, and no more."""
     return {path: facts for path, facts in host.everything().items() if path not in ("state/lock", "state/aws-config")}
 
 
 def assert_all_refuse(host: MediaHost, s3: S3Server, words: str, media_path: Path) -> None:
-    """All commands, in a check and in earnest; no row is marked and no file is touched."""
+    """All commands fail, in check mode and in a real run; no row is marked and no file is changed."""
     everything = all_but_its_own(host)
     for check in (True, False):
         for result in (
@@ -65,14 +58,14 @@ class TestMediaStore:
         assert result["failed"] and "nowhere" in result["msg"]
         assert known_deleted(sqlite_host) == 0
 
-    def test_some_other_directory(self, sqlite_host: MediaHost, s3: S3Server) -> None:
-        """Upstream marks every row as deleted, exit status 0."""
+    def test_another_directory(self, sqlite_host: MediaHost, s3: S3Server) -> None:
+        """Upstream marks every row as deleted and ends with exit status 0."""
         other = sqlite_host.directory / "other"
         other.mkdir()
         sqlite_host.own(other)
         assert_all_refuse(sqlite_host, s3, "its mark .synapse-s3 is not there", other)
 
-    def test_unmounted_disk_on_which_synapse_went_on(self, sqlite_host: MediaHost, s3: S3Server) -> None:
+    def test_unmounted_disk_where_synapse_kept_writing(self, sqlite_host: MediaHost, s3: S3Server) -> None:
         mounted = sqlite_host.media_path.rename(sqlite_host.directory / "disk")
         sqlite_host.media_path.mkdir()
         sqlite_host.own(sqlite_host.media_path)
@@ -82,19 +75,19 @@ class TestMediaStore:
         mounted.rename(sqlite_host.media_path)
         assert sqlite_host.run("check-deleted")["marked_deleted"] == 0
 
-    def test_store_of_another_server(self, sqlite_host: MediaHost, s3: S3Server) -> None:
+    def test_media_store_of_another_server(self, sqlite_host: MediaHost, s3: S3Server) -> None:
         other = sqlite_host.directory / "other"
         shutil.copytree(sqlite_host.media_path, other)
         (other / ".synapse-s3").write_text("another id\n")
         sqlite_host.own(other, *other.rglob("*"))
         assert_all_refuse(sqlite_host, s3, "its mark .synapse-s3 differs", other)
 
-    def test_store_that_moved_with_its_mark(self, sqlite_host: MediaHost, s3: S3Server) -> None:
+    def test_media_store_that_moved_with_its_mark(self, sqlite_host: MediaHost, s3: S3Server) -> None:
         moved = sqlite_host.media_path.rename(sqlite_host.directory / "moved")
         assert sqlite_host.run("check-deleted", media_path=str(moved))["changed"] is False
         assert sqlite_host.upload(s3, media_path=str(moved), delete=True)["files_deleted"] == 4
 
-    def test_path_that_is_a_link_to_the_store(self, sqlite_host: MediaHost, s3: S3Server) -> None:
+    def test_path_that_is_a_link_to_the_media_store(self, sqlite_host: MediaHost, s3: S3Server) -> None:
         link = sqlite_host.directory / "link"
         link.symlink_to(sqlite_host.media_path)
         assert sqlite_host.upload(s3, media_path=str(link), delete=True)["files_deleted"] == 4
@@ -102,7 +95,7 @@ class TestMediaStore:
 
 
 def test_first_run_on_an_empty_mount_point(sqlite_host: MediaHost) -> None:
-    """No mark yet to go by, but rows that say there should be media."""
+    """There is no mark yet, but the rows say that there should be media."""
     sqlite_host.add_local()
     shutil.rmtree(sqlite_host.media_path)
     sqlite_host.media_path.mkdir()
@@ -112,7 +105,7 @@ def test_first_run_on_an_empty_mount_point(sqlite_host: MediaHost) -> None:
         result = sqlite_host.run("check-deleted", check=check)
         assert result["failed"] and "no media store" in result["msg"] and "1 media are expected" in result["msg"]
     assert known_deleted(sqlite_host) == 0
-    # What the message advises where all the media is in the bucket already.
+    # As the message advises where all media is in the bucket already.
     (sqlite_host.media_path / "local_content").mkdir()
     sqlite_host.own(sqlite_host.media_path / "local_content")
     assert sqlite_host.run("check-deleted")["marked_deleted"] == 1
@@ -127,8 +120,8 @@ def test_new_server_without_media(sqlite_host: MediaHost, s3: S3Server) -> None:
     assert sqlite_host.upload(s3, delete=True)["changed"] is False
 
 
-def test_first_run_on_the_store_of_another_server(host: MediaHost) -> None:
-    """Files enough, and Synapse's database knows none of them."""
+def test_first_run_on_the_media_store_of_another_server(host: MediaHost) -> None:
+    """There are files, but Synapse's database has no rows for them."""
     for number in range(12):
         host.put(f"local_content/Fo/re/ignMediaNumber{number:04d}", b"theirs")
         host.put(f"remote_content/example.org/Fo/re/ignMediaNumber{number:04d}", b"theirs")
@@ -139,8 +132,8 @@ def test_first_run_on_the_store_of_another_server(host: MediaHost) -> None:
     assert host.run("update-db")["rows_synced"] == 1
 
 
-def test_media_store_and_its_first_level_survive(sqlite_host: MediaHost, s3: S3Server, offered: list[Files]) -> None:
-    """Upstream removes all empty directories upwards, media_store and its parents among them."""
+def test_media_store_and_its_top_level_survive(sqlite_host: MediaHost, s3: S3Server, offered: list[Files]) -> None:
+    """Upstream removes empty directories upwards, up to media_store and its parents."""
     (sqlite_host.media_path / ".synapse-s3").unlink()
     (sqlite_host.state_dir / "media-store-id").unlink()
     assert sqlite_host.upload(s3, delete=True)["files_deleted"] == 4
@@ -161,7 +154,7 @@ def test_media_store_and_its_first_level_survive(sqlite_host: MediaHost, s3: S3S
         ("example.org", "..", "remote"),
     ],
 )
-def test_row_that_points_out_of_the_media_store(
+def test_row_with_a_path_outside_the_media_store(
     sqlite_host: MediaHost, s3: S3Server, offered: list[Files], origin: str, filesystem_id: str, kind: str
 ) -> None:
     outside = sqlite_host.directory / "outside"
@@ -178,8 +171,8 @@ def test_row_that_points_out_of_the_media_store(
 
 
 @pytest.mark.parametrize("depth", [0, 1, 3, 4], ids=["first level", "origin", "second pair", "file"])
-def test_symbolic_link_on_the_way(sqlite_host: MediaHost, s3: S3Server, offered: list[Files], depth: int) -> None:
-    """What a link leads to may be anybody's."""
+def test_symbolic_link_in_the_path(sqlite_host: MediaHost, s3: S3Server, offered: list[Files], depth: int) -> None:
+    """The target of a link may belong to another program."""
     parts = offered[1].paths[0].split("/")
     place = sqlite_host.media_path / "/".join(parts[: depth + 1])
     target = place.rename(sqlite_host.directory / "elsewhere")
@@ -192,7 +185,7 @@ def test_symbolic_link_on_the_way(sqlite_host: MediaHost, s3: S3Server, offered:
 
 
 def test_stray_database_yaml(sqlite_host: MediaHost) -> None:
-    """The script prefers a database.yaml where it works, whatever it is told; cp_* keys in it are an error to it."""
+    """The script prefers a database.yaml in its working directory to its arguments; cp_* keys in it are an error."""
     sqlite_host.add_local()
     sqlite_host.state_dir.mkdir(mode=0o700)
     stray = sqlite_host.state_dir / "database.yaml"
@@ -206,7 +199,7 @@ def test_stray_database_yaml(sqlite_host: MediaHost) -> None:
 
 
 def test_database_in_a_second_file(postgresql_host: MediaHost) -> None:
-    """Debian's conf.d, with the cp_* keys that every homeserver.yaml has."""
+    """Debian's conf.d, with the cp_* keys of a usual homeserver.yaml."""
     postgresql_host.add_local()
     conf_d = postgresql_host.directory / "conf.d"
     conf_d.mkdir()
@@ -219,7 +212,7 @@ def test_database_in_a_second_file(postgresql_host: MediaHost) -> None:
     assert "cp_min" not in written["postgres"]
 
 
-def test_state_directory_is_private_and_the_workers(sqlite_host: MediaHost) -> None:
+def test_state_directory_is_private_to_the_modules_user(sqlite_host: MediaHost) -> None:
     sqlite_host.run("update-db")
     for path in (sqlite_host.state_dir, *sqlite_host.state_dir.iterdir()):
         assert path.stat().st_uid == sqlite_host.account.pw_uid
@@ -234,7 +227,7 @@ def test_state_directory_is_private_and_the_workers(sqlite_host: MediaHost) -> N
 
 @root_only
 @pytest.mark.parametrize("user", [None, "root"])
-def test_root_does_no_work(sqlite_host: MediaHost, user: str | None) -> None:
+def test_root_is_refused(sqlite_host: MediaHost, user: str | None) -> None:
     os.chown(sqlite_host.media_path, 0, 0)
     for check in (True, False):
         result = sqlite_host.run("update-db", check=check, user=user)
@@ -243,8 +236,8 @@ def test_root_does_no_work(sqlite_host: MediaHost, user: str | None) -> None:
 
 
 @root_only
-def test_leftovers_of_a_run_as_root(sqlite_host: MediaHost, offered: list[Files]) -> None:
-    """A cache.db of root's, as a run by hand leaves it behind."""
+def test_files_left_by_a_run_as_root(sqlite_host: MediaHost, offered: list[Files]) -> None:
+    """A cache.db owned by root, as a run by hand leaves it."""
     os.chown(sqlite_host.state_dir / "cache.db", 0, 0)
     result = sqlite_host.run("check-deleted")
     assert result["failed"] and "cache.db belongs to root" in result["msg"]
@@ -253,7 +246,7 @@ def test_leftovers_of_a_run_as_root(sqlite_host: MediaHost, offered: list[Files]
 
 @root_only
 @pytest.mark.parametrize(("uid", "mode", "words"), [(0, 0o700, "belongs to root"), (None, 0o777, "Others may write")])
-def test_state_directory_of_somebody_elses(sqlite_host: MediaHost, uid: int | None, mode: int, words: str) -> None:
+def test_state_directory_of_another_user(sqlite_host: MediaHost, uid: int | None, mode: int, words: str) -> None:
     sqlite_host.state_dir.mkdir()
     sqlite_host.own(sqlite_host.state_dir)
     if uid is not None:

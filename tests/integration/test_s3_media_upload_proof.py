@@ -1,11 +1,11 @@
-"""Nothing leaves the disk that is not in the bucket with the same content, whatever a HEAD says."""
+"""No file is removed unless the bucket has the same content, whatever a HEAD says."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,12 +17,6 @@ from s3_server import S3Server
 MIB = 1024 * 1024
 KEY = "0123456789abcdef0123456789abcdef"
 OTHER_KEY = "fedcba9876543210fedcba9876543210"
-
-
-@pytest.fixture
-def proxy(s3: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(s3.endpoint_url) as running:
-        yield running
 
 
 @pytest.fixture
@@ -67,7 +61,7 @@ def test_good_file_survives_a_bad_object(
         assert victim in result["msg"] and difference in result["msg"] and "Nothing was deleted" in result["msg"]
         assert (result["files_deleted"], result["media_deleted"]) == (0, 0)
     assert sqlite_host.on_disk() == files
-    # The rest is uploaded all the same, and the object is left for the operator to look at.
+    # The others are uploaded, and the object is left for the operator to compare.
     assert (results[0]["files_uploaded"], results[1]["files_uploaded"], results[2]["files_uploaded"]) == (5, 5, 0)
     assert (s3.buckets / sqlite_host.bucket / victim).read_bytes() == bad
 
@@ -106,7 +100,7 @@ def test_good_object_survives_a_damaged_file(
     damage: Callable[[bytes], bytes],
     words: str,
 ) -> None:
-    """A file that the row does not prove replaces no object and is not deleted: both stay, and both are named."""
+    """A file that its row does not prove replaces no object and is not deleted: both stay, and both are named."""
     media = [host.add_local(thumbnails=0), host.add_remote(thumbnails=0)]
     assert host.run("update-db")["rows_synced"] == 2
     good = host.on_disk()
@@ -138,7 +132,7 @@ def test_damaged_thumbnail(sqlite_host: MediaHost, s3: S3Server, offered: list[F
 
 @pytest.mark.usefixtures("offered")
 def test_objects_with_another_customer_key_are_no_proof(sqlite_host: MediaHost, s3: S3Server) -> None:
-    """The listing shows the MD5 of the plaintext all the same, as Ceph's and SeaweedFS's do."""
+    """The listing shows the MD5 of the plaintext anyway, as in Ceph and SeaweedFS."""
     files = sqlite_host.on_disk()
     with EncryptingProxy(s3.port) as proxy:
         stored: dict[str, Any] = {"endpoint_url": proxy.endpoint_url, "sse_customer_key": KEY}
@@ -155,8 +149,8 @@ def test_objects_with_another_customer_key_are_no_proof(sqlite_host: MediaHost, 
 
 
 @pytest.mark.usefixtures("offered")
-def test_each_object_is_asked_for_with_the_customer_key(sqlite_host: MediaHost, s3: S3Server) -> None:
-    """One that needs another key among many that are right: nothing is deleted, and it is named."""
+def test_each_object_is_checked_with_the_customer_key(sqlite_host: MediaHost, s3: S3Server) -> None:
+    """One of many objects needs another key: nothing is deleted, and the object is named."""
     files = sqlite_host.on_disk()
     victim = sorted(files)[3]
     with EncryptingProxy(s3.port) as proxy:
@@ -169,7 +163,7 @@ def test_each_object_is_asked_for_with_the_customer_key(sqlite_host: MediaHost, 
 
 
 @pytest.mark.usefixtures("offered")
-def test_store_that_ignores_the_customer_key(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+def test_server_that_ignores_the_customer_key(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
     files = sqlite_host.on_disk()
 
     def without_confirmation(answer: Any) -> Any:
@@ -190,8 +184,8 @@ def test_without_delete_nothing_is_compared(sqlite_host: MediaHost, s3: S3Server
 
 
 @pytest.mark.usefixtures("offered")
-def test_etag_that_is_no_digest(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
-    """As with SSE-C and SSE-KMS: what the ETag does not say, the object's bytes do."""
+def test_etag_that_is_not_a_digest(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    """As with SSE-C and SSE-KMS: the object's bytes are compared instead of its ETag."""
     assert sqlite_host.upload(s3)["files_uploaded"] == 6
     proxy.faults += [Fault(method, change=other_etags) for method in ("GET", "HEAD", "PUT")]
     result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
@@ -199,7 +193,7 @@ def test_etag_that_is_no_digest(sqlite_host: MediaHost, s3: S3Server, proxy: Fau
     assert proxy.count("GET", r"/(local|remote)_") == 6
 
 
-def test_etag_that_is_no_digest_over_other_bytes(
+def test_etag_that_is_not_a_digest_and_other_bytes(
     sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy, offered: list[Files]
 ) -> None:
     assert sqlite_host.upload(s3)["files_uploaded"] == 6
@@ -212,7 +206,7 @@ def test_etag_that_is_no_digest_over_other_bytes(
 
 @pytest.mark.parametrize("part_mib", [8, 5, 7.5], ids=["boto3's parts", "other parts", "unknown parts"])
 def test_multipart_etag(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy, part_mib: float) -> None:
-    """Composed here as S3 composes it, since this server gives plain MD5s; parts of no usual size are read back."""
+    """The ETag is computed here as S3 does, since this server gives plain MD5s; unusual part sizes need the bytes."""
     large = sqlite_host.add_local(size=18 * MIB, thumbnails=0).paths[0]
     assert sqlite_host.run("update-db")["rows_synced"] == 1
     assert sqlite_host.upload(s3)["files_uploaded"] == 1
@@ -241,7 +235,7 @@ def test_large_file_is_uploaded_in_parts_and_proven(sqlite_host: MediaHost, s3: 
     assert (s3.buckets / sqlite_host.bucket / large).read_bytes() == content
 
 
-def test_listings_cost_less_than_one_request_a_file(
+def test_listings_need_fewer_requests_than_one_a_file(
     sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy, offered: list[Files]
 ) -> None:
     assert sqlite_host.upload(s3)["files_uploaded"] == 6
@@ -251,8 +245,10 @@ def test_listings_cost_less_than_one_request_a_file(
     assert (proxy.count("GET"), proxy.count("HEAD")) == (1, 1)
 
 
-def test_listing_that_hides_what_is_there(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
-    """A store with an order of its own: what no listing shows is asked for by its key before it counts as missing."""
+def test_listing_that_leaves_existing_keys_out(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    """On an S3 server with an order of its own, a key that no listing has is checked by HEAD before it counts as
+    missing.
+    """
     only = sqlite_host.add_local(thumbnails=0)
     assert sqlite_host.run("update-db")["rows_synced"] == 1
     assert sqlite_host.upload(s3)["files_uploaded"] == 1
@@ -268,8 +264,8 @@ def test_listing_that_hides_what_is_there(sqlite_host: MediaHost, s3: S3Server, 
 
 
 @pytest.mark.usefixtures("offered")
-def test_object_that_vanishes_before_the_removal(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
-    """Proven by a listing a moment ago, gone at the HEAD before the removal: uploading it again is for the next run."""
+def test_object_that_disappears_before_the_removal(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    """Proven by a listing, missing at the HEAD before the removal: the next run uploads it again."""
     assert sqlite_host.upload(s3)["files_uploaded"] == 6
     files = sqlite_host.on_disk()
     victim = sorted(files)[0]
@@ -281,8 +277,8 @@ def test_object_that_vanishes_before_the_removal(sqlite_host: MediaHost, s3: S3S
     assert result["files_deleted"] == 5
 
 
-def test_file_that_appears_while_the_script_runs(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
-    """A thumbnail that Synapse makes meanwhile may be half written; the next run takes it."""
+def test_file_that_is_created_while_the_script_runs(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    """A thumbnail that Synapse creates meanwhile may be half written; the next run moves it."""
     media = sqlite_host.add_local(thumbnails=1)
     assert sqlite_host.run("update-db")["rows_synced"] == 1
     assert sqlite_host.upload(s3)["files_uploaded"] == 2
@@ -291,7 +287,7 @@ def test_file_that_appears_while_the_script_runs(sqlite_host: MediaHost, s3: S3S
     def synapse_makes_a_thumbnail(dummy: str) -> None:
         sqlite_host.put(late, b"half a thumb")
 
-    # The listing is over, the script has not looked at the disk yet: its first HEAD is for the original.
+    # The listing is over and the script has not read the disk yet: its first HEAD is for the original.
     proxy.faults.append(Fault("GET", "list-type=2", times=1, before=synapse_makes_a_thumbnail))
     result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url)
     assert not result.get("failed"), result
@@ -303,7 +299,7 @@ def test_file_that_appears_while_the_script_runs(sqlite_host: MediaHost, s3: S3S
 
 
 def test_file_that_changes_after_its_proof(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
-    """The last of the guards: the file is another one when the script comes to remove it."""
+    """The last guard: the file differs when the script is about to remove it."""
     media = sqlite_host.add_local(thumbnails=0)
     assert sqlite_host.run("update-db")["rows_synced"] == 1
     assert sqlite_host.upload(s3)["files_uploaded"] == 1
@@ -334,7 +330,7 @@ def test_file_that_changes_while_it_is_uploaded(sqlite_host: MediaHost, s3: S3Se
     assert sqlite_host.on_disk() == {media.paths[0]: b"newer content"}
 
 
-def test_young_files_are_given_time_to_be_whole(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_recent_files_are_left_for_later(sqlite_host: MediaHost, s3: S3Server) -> None:
     media = sqlite_host.add_local(thumbnails=0)
     assert sqlite_host.run("update-db")["rows_synced"] == 1
     path = sqlite_host.media_path / media.paths[0]

@@ -1,4 +1,4 @@
-"""Media that came back to the disk leaves it again: the script alone never offers it a second time."""
+"""Media that is on the disk again is moved again; the script alone never lists it a second time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from test_s3_media_upload_steps import four_registers
 
 @pytest.fixture
 def offloaded(host: MediaHost, s3: S3Server) -> MediaHost:
-    """One local and one remote media, in the bucket, off the disk and given up by the script."""
+    """One local and one remote media, in the bucket, off the disk and marked as deleted by the script."""
     host.add_local()
     host.add_remote(origin="matrix.example")
     assert host.run("update-db")["rows_synced"] == 2
@@ -29,7 +29,7 @@ def rows(host: MediaHost) -> dict[tuple[str, str], tuple[str, int]]:
         return {(origin, media_id): (filesystem_id, deleted) for origin, media_id, filesystem_id, deleted in found}
 
 
-def test_thumbnail_made_again(offloaded: MediaHost, s3: S3Server) -> None:
+def test_thumbnail_created_again(offloaded: MediaHost, s3: S3Server) -> None:
     ((local_id, dummy),) = [(media_id, None) for origin, media_id in rows(offloaded) if not origin]
     thumbnail = f"local_thumbnails/{local_id[:2]}/{local_id[2:4]}/{local_id[4:]}/96-96-image-png-crop"
     offloaded.put(thumbnail, b"made again")
@@ -55,8 +55,8 @@ def test_remote_media_fetched_again_under_another_id(offloaded: MediaHost, s3: S
     assert set(paths) <= set(s3.keys(offloaded.bucket))
 
 
-def test_moved_row_that_was_never_offloaded(host: MediaHost, s3: S3Server) -> None:
-    """Offered under its old id still, where nothing is: check-deleted would give it up."""
+def test_changed_row_that_was_never_offloaded(host: MediaHost, s3: S3Server) -> None:
+    """Still listed under its old id, where there is no file: check-deleted would mark it as deleted."""
     host.add_remote(origin="matrix.example")
     assert host.run("update-db")["rows_synced"] == 1
     ((origin, dummy),) = rows(host)
@@ -68,8 +68,8 @@ def test_moved_row_that_was_never_offloaded(host: MediaHost, s3: S3Server) -> No
     assert set(s3.keys(host.bucket)) == set(new)
 
 
-def test_the_age_rule_holds(offloaded: MediaHost) -> None:
-    """Back on the disk because somebody looked at it a moment ago: that is what a local copy is for."""
+def test_the_age_limit_applies(offloaded: MediaHost) -> None:
+    """On the disk again because it was used a moment ago, so the local copy has to stay."""
     (local_id,) = [media_id for origin, media_id in rows(offloaded) if not origin]
     offloaded.put(f"local_content/{local_id[:2]}/{local_id[2:4]}/{local_id[4:]}", b"back")
     offloaded.database.execute("UPDATE local_media_repository SET last_access_ts = %s", (age_ms(0.1),))
@@ -78,8 +78,8 @@ def test_the_age_rule_holds(offloaded: MediaHost) -> None:
     assert offloaded.run("update-db", older_than="1h")["rows_reoffered"] == 1
 
 
-def test_files_that_are_nobodys_stay(offloaded: MediaHost) -> None:
-    """Leftovers of an earlier filesystem id, an id no row has, and a preview of a URL."""
+def test_files_without_media_stay(offloaded: MediaHost) -> None:
+    """Files of an earlier filesystem id, of an id without a row, and of a URL preview."""
     ((origin, old_id),) = [(key[0], row[0]) for key, row in rows(offloaded).items() if key[0]]
     offloaded.database.execute("UPDATE remote_media_cache SET filesystem_id = 'NewFilesystemIdOfTheSame'")
     offloaded.put_remote(origin, old_id)
@@ -91,7 +91,7 @@ def test_files_that_are_nobodys_stay(offloaded: MediaHost) -> None:
 
 
 def test_more_media_than_a_batch(host: MediaHost, s3: S3Server) -> None:
-    """The look-ups go through Synapse's database in batches."""
+    """The look-ups in Synapse's database are made in batches."""
     count = 450
     for dummy in range(count):
         host.add_local(thumbnails=0, size=10)

@@ -1,4 +1,4 @@
-"""Runs that meet, runs that are killed, and what other users of the host can see of a run."""
+"""Concurrent runs, killed runs, and what other users of the host can see of a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy, Standstill
-from media_host import Files, MediaHost
+from media_host import MediaHost
 from run_module import run_module_process
 from s3_server import S3Server
 
@@ -25,22 +25,9 @@ SSE_KEY = "Sse-C-key-of-exactly-32-bytes-xx"
 TIMEOUT = 60.0
 
 
-@pytest.fixture
-def proxy(s3: S3Server) -> Iterator[FaultProxy]:
-    with FaultProxy(s3.endpoint_url) as running:
-        yield running
-
-
-@pytest.fixture
-def offered(sqlite_host: MediaHost) -> list[Files]:
-    media = [sqlite_host.add_local(), sqlite_host.add_remote()]
-    assert sqlite_host.run("update-db")["rows_synced"] == 2
-    return media
-
-
 @contextlib.contextmanager
 def held_upload(host: MediaHost, s3: S3Server, proxy: FaultProxy, **options: Any) -> Iterator[Future[dict[str, Any]]]:
-    """An upload that stands still at its first PUT while the block runs."""
+    """An upload that is blocked at its first PUT while the body of the with statement runs."""
     standstill = Standstill(proxy)
     with ThreadPoolExecutor(1) as pool:
         upload = pool.submit(host.upload, s3, delete=True, endpoint_url=proxy.endpoint_url, **options)
@@ -55,7 +42,7 @@ def processes() -> dict[int, str]:
     """The arguments of every process, as `ps` shows them to any user."""
     found = {}
     for entry in Path("/proc").iterdir():
-        # A process may end between the two looks.
+        # A process may end between the two calls.
         with contextlib.suppress(OSError):
             if entry.name.isdigit():
                 found[int(entry.name)] = (entry / "cmdline").read_text(errors="replace").replace("\0", " ")
@@ -63,7 +50,7 @@ def processes() -> dict[int, str]:
 
 
 def collections_path() -> str:
-    """Above ansible_collections, where this collection is imported from."""
+    """The directory above ansible_collections from which this collection is imported."""
     spec = importlib.util.find_spec("ansible_collections.matrix_ops.synapse_s3")
     assert spec and spec.submodule_search_locations
     return str(Path(spec.submodule_search_locations[0]).parents[2])
@@ -74,10 +61,10 @@ def parent_of(process: int) -> int:
 
 
 def running_script() -> int:
-    """The one process among our descendants that runs the launcher."""
+    """Return the one process among our descendants that runs the launcher."""
     found = []
     for process, arguments in processes().items():
-        # A process may end between the two looks.
+        # A process may end between the two calls.
         with contextlib.suppress(OSError):
             ancestor = process if "s3_media_upload launcher" in arguments else 0
             while ancestor > 1:
@@ -99,7 +86,7 @@ def assert_ends(process: int) -> None:
         except OSError:
             return
         time.sleep(0.1)
-    raise AssertionError(f"process {process} goes on")
+    raise AssertionError(f"process {process} is still running")
 
 
 @pytest.mark.usefixtures("offered")
@@ -117,10 +104,10 @@ def test_two_runs_at_once(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProx
 
 
 @pytest.mark.usefixtures("offered")
-def test_killed_run_leaves_no_script_behind_and_runs_again(
+def test_killed_run_ends_its_script_and_can_be_repeated(
     sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy
 ) -> None:
-    """kill -9 of whatever holds the script: it ends too, and the next run goes on where this one stopped."""
+    """After kill -9 of its parent the script ends too, and the next run continues."""
     files = sqlite_host.on_disk()
     arguments = sqlite_host.arguments(
         "upload", delete=True, **s3.connection(sqlite_host.bucket, endpoint_url=proxy.endpoint_url)
@@ -159,8 +146,8 @@ def test_no_secret_in_the_arguments_of_any_process(sqlite_host: MediaHost, s3: S
 
 
 @pytest.mark.usefixtures("offered")
-def test_sse_c_key_is_sent_with_every_object(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
-    """The server of these tests ignores the key; what counts here is that upload, HEAD and reading back carry it."""
+def test_customer_key_is_sent_with_every_request(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    """The server of these tests ignores the key; only the headers of upload, HEAD and read-back matter here."""
     result = sqlite_host.upload(s3, delete=True, endpoint_url=proxy.endpoint_url, sse_customer_key=SSE_KEY)
     assert result["files_deleted"] == 4
     for request in proxy.requests:
@@ -169,7 +156,7 @@ def test_sse_c_key_is_sent_with_every_object(sqlite_host: MediaHost, s3: S3Serve
 
 
 @pytest.mark.usefixtures("offered")
-def test_no_secret_in_output_or_files_of_others(sqlite_host: MediaHost, s3: S3Server) -> None:
+def test_no_secret_in_output_or_readable_files(sqlite_host: MediaHost, s3: S3Server) -> None:
     options = s3.connection(sqlite_host.bucket, sse_customer_key=SSE_KEY, session_token=None)
     wrong = {**options, "secret_access_key": "Falsches-Geheimnis-1"}
     for connection in (options, wrong):
@@ -185,7 +172,7 @@ def test_no_secret_in_output_or_files_of_others(sqlite_host: MediaHost, s3: S3Se
 
 
 @pytest.mark.usefixtures("offered")
-def test_database_password_is_hidden_and_the_rest_is_not(postgresql_host: MediaHost) -> None:
+def test_only_the_password_of_the_database_is_hidden(postgresql_host: MediaHost) -> None:
     section = postgresql_host.database.section()
     arguments = postgresql_host.arguments("update-db", database=section, homeserver_config=None)
     arguments["media_path"] = str(postgresql_host.media_path)
@@ -197,8 +184,8 @@ def test_database_password_is_hidden_and_the_rest_is_not(postgresql_host: MediaH
 
 
 @pytest.mark.usefixtures("offered")
-def test_checksums_that_every_store_takes(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
-    """boto3 since 1.36 adds a checksum of its own to every upload, which many stores refuse."""
+def test_checksums_that_every_server_accepts(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+    """boto3 since 1.36 adds a checksum to every upload, which many servers refuse."""
     assert sqlite_host.upload(s3, endpoint_url=proxy.endpoint_url)["files_uploaded"] == 4
     uploads = [request for request in proxy.requests if request.method == "PUT"]
     assert len(uploads) == 4
@@ -208,8 +195,8 @@ def test_checksums_that_every_store_takes(sqlite_host: MediaHost, s3: S3Server, 
 
 
 @pytest.mark.usefixtures("offered")
-def test_surroundings_do_not_lead_elsewhere(sqlite_host: MediaHost, s3: S3Server, tmp_path: Path) -> None:
-    """What somebody's shell says about AWS must reach neither the script nor our own client."""
+def test_aws_settings_of_the_shell_do_not_count(sqlite_host: MediaHost, s3: S3Server, tmp_path: Path) -> None:
+    """AWS settings of the shell must reach neither the script nor our own client."""
     stray = tmp_path / "aws-config"
     stray.write_text("[default]\nendpoint_url = http://127.0.0.1:9\nregion = mars-1\n")
     environment = {
@@ -225,15 +212,15 @@ def test_surroundings_do_not_lead_elsewhere(sqlite_host: MediaHost, s3: S3Server
     assert result["files_deleted"] == 4
 
 
-def test_surroundings_do_not_lead_to_another_database(postgresql_host: MediaHost) -> None:
+def test_database_settings_of_the_shell_do_not_count(postgresql_host: MediaHost) -> None:
     postgresql_host.add_local()
     environment = {"PGHOST": "203.0.113.1", "PGSERVICE": "nowhere", "PGOPTIONS": "-c search_path=nowhere"}
     assert postgresql_host.run("update-db", environment=environment)["rows_synced"] == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only a run as root hands the work to a child")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only a run as root uses a child process")
 @pytest.mark.usefixtures("offered")
-def test_terminated_module_takes_its_children_along(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
+def test_terminated_module_ends_its_children(sqlite_host: MediaHost, s3: S3Server, proxy: FaultProxy) -> None:
     arguments = sqlite_host.arguments(
         "upload", delete=True, **s3.connection(sqlite_host.bucket, endpoint_url=proxy.endpoint_url)
     )
@@ -251,13 +238,13 @@ def test_terminated_module_takes_its_children_along(sqlite_host: MediaHost, s3: 
 
 
 def test_module_in_a_playbook_as_root_leaves_nothing_behind(sqlite_host: MediaHost, tmp_path: Path) -> None:
-    """AnsiballZ unpacks into a directory of root's, which must still be root's to remove when the module is done."""
+    """AnsiballZ unpacks into a directory of root's, which root must be able to remove after the module."""
     sqlite_host.add_local()
     scratch = tmp_path / "scratch"
     scratch.mkdir(mode=0o755)
     arguments = sqlite_host.arguments("update-db")
     playbook = tmp_path / "play.yml"
-    task = {"name": "Media is offered", "matrix_ops.synapse_s3.s3_media_upload": arguments}
+    task = {"name": "Add new media to the list", "matrix_ops.synapse_s3.s3_media_upload": arguments}
     play = {"name": "One module", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
     playbook.write_text(json.dumps([play]))
     environment = {

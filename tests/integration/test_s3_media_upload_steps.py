@@ -1,4 +1,4 @@
-"""The three commands in order on both databases: four registers each, as check says it, as it is, and again."""
+"""The three commands in order on both databases, each four times: check mode, real, check mode, real."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from s3_server import S3Server
 
 
 def four_registers(host: MediaHost, command: str, **options: Any) -> dict[str, Any]:
-    """Check, real, check, real; the real result of the first pair. A check changes nothing on the host."""
+    """Run check, real, check, real; return the first real result. Check mode changes nothing on the host."""
     before = host.everything()
     checked = host.run(command, check=True, diff=True, **options)
     assert host.everything() == before
@@ -49,7 +49,7 @@ def test_main_job(host: MediaHost, s3: S3Server) -> None:
     marked = four_registers(host, "check-deleted")
     assert marked["marked_deleted"] == 1
 
-    # Without a slash, as upstream's README shows one: it is put in front of each path as it is.
+    # Without a slash, as in upstream's README: the prefix is put in front of each path unchanged.
     connection = s3.connection(host.bucket, region_name="us-east-1", prefix="media")
     uploaded = four_registers(host, "upload", **connection)
     assert (uploaded["media_total"], uploaded["media_uploaded"], uploaded["files_uploaded"]) == (4, 4, len(old_paths))

@@ -1,4 +1,4 @@
-"""The module against the real Synapse: what it accepts, what it refuses, and what is on the disk afterwards."""
+"""The module with the real Synapse: what it accepts, what it refuses, and which files it leaves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACCEPTED = "Config parses OK!"
 
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[Path]:
-    """Unlike pytest's own, a directory that Synapse's user can enter."""
+    """A directory that Synapse's user can enter, unlike pytest's own."""
     directory = Path(tempfile.mkdtemp(prefix="storage-provider-config-", dir="/var/tmp"))
     directory.chmod(0o755)
     yield directory
@@ -45,7 +45,7 @@ def python_without_provider(scratch: Path) -> str:
 def host(scratch: Path, python: str) -> Iterator[SynapseHost]:
     directory = Path(tempfile.mkdtemp(dir=scratch))
     directory.chmod(0o755)
-    # A test that leaves something behind where copies for Synapse are made must not go unseen.
+    # Detect a test that leaves files where copies for Synapse are made.
     before = leftovers()
     yield SynapseHost(directory, python)
     assert leftovers() == before
@@ -56,7 +56,7 @@ def leftovers() -> list[Path]:
 
 
 def four_registers(host: SynapseHost, action: str, **changes: Any) -> dict[str, Any]:
-    """Check says changed and changes nothing, the real run changes, then neither does."""
+    """Check mode reports a change and makes none, the real run makes it, then both report none."""
     before = host.state()
     checked = host.config(check=True, **changes)
     assert host.state() == before
@@ -77,7 +77,7 @@ def four_registers(host: SynapseHost, action: str, **changes: Any) -> dict[str, 
     return real
 
 
-def test_an_entry_is_inserted_updated_and_removed_again(host: SynapseHost) -> None:
+def test_an_entry_is_added_updated_and_removed(host: SynapseHost) -> None:
     before = host.contents()
     real = four_registers(host, "inserted")
     assert real["file"] == str(host.main)
@@ -89,7 +89,7 @@ def test_an_entry_is_inserted_updated_and_removed_again(host: SynapseHost) -> No
     assert host.contents() == before
 
 
-def test_a_drop_in_is_created_for_synapse_alone_and_removed_again(host: SynapseHost) -> None:
+def test_a_drop_in_is_created_for_synapse_only_and_removed_again(host: SynapseHost) -> None:
     host.drop_in("server_name.yaml", "server_name: synapse.test\n")
     before = host.contents()
     real = four_registers(host, "created")
@@ -100,7 +100,7 @@ def test_a_drop_in_is_created_for_synapse_alone_and_removed_again(host: SynapseH
     assert host.contents() == before
 
 
-def test_an_entry_is_added_to_a_list_of_theirs(host: SynapseHost) -> None:
+def test_an_entry_is_added_to_the_operators_list(host: SynapseHost) -> None:
     host.append(DISK)
     before = host.contents()
     four_registers(host, "inserted")
@@ -110,7 +110,7 @@ def test_an_entry_is_added_to_a_list_of_theirs(host: SynapseHost) -> None:
     assert host.contents() == before
 
 
-def test_an_s3_entry_of_theirs_is_adopted_and_given_back(host: SynapseHost) -> None:
+def test_an_s3_entry_of_the_operator_is_taken_over_and_restored(host: SynapseHost) -> None:
     host.append(f"# S3, by hand\n{THEIRS}\n# the end\n")
     before = host.contents()
     real = four_registers(host, "adopted")
@@ -120,7 +120,7 @@ def test_an_s3_entry_of_theirs_is_adopted_and_given_back(host: SynapseHost) -> N
     assert host.contents() == before
 
 
-def test_what_an_entry_of_theirs_says_is_not_lost(host: SynapseHost) -> None:
+def test_settings_of_the_operators_entry_are_not_lost(host: SynapseHost) -> None:
     host.append(THEIRS + "    sse_customer_key: s3cret-s3cret-s3cret-s3cret-s3cr\n")
     said = refused(
         host, "for the endpoint 'http://127.0.0.1:9000', and synapse_s3_endpoint_url is empty", endpoint_url=""
@@ -144,7 +144,7 @@ def test_what_an_entry_of_theirs_says_is_not_lost(host: SynapseHost) -> None:
 
 
 def rewritten(host: SynapseHost, style: str) -> None:
-    """Synapse's file as other deployers write it."""
+    """Synapse's file as other deployment tools write it."""
     content = yaml.safe_load(host.main.read_text())
     if style == "json":
         text = json.dumps({**content, KEY: [{"module": "file_system", "config": {"directory": "/tmp"}}]}, indent=2)
@@ -170,7 +170,7 @@ def test_json_and_brackets_are_edited_and_restored(host: SynapseHost, style: str
     assert host.contents() == before
 
 
-def test_a_block_moves_to_the_directory_that_synapse_reads_by_now(host: SynapseHost) -> None:
+def test_a_block_moves_to_the_directory_that_synapse_reads_now(host: SynapseHost) -> None:
     before = host.main.read_bytes()
     host.config()
     host.drop_in("server_name.yaml", "server_name: synapse.test\n")
@@ -210,8 +210,8 @@ def test_owner_and_mode_of_a_closed_file_stay(host: SynapseHost) -> None:
     assert host.access(host.main) == ("0460", host.user, host.user)
 
 
-def test_a_group_that_others_share_reads_no_secret(host: SynapseHost) -> None:
-    """Debian's adduser --system puts a user into nogroup, where every other service without a group is too."""
+def test_a_shared_group_gets_no_access_to_the_secret(host: SynapseHost) -> None:
+    """Debian's adduser --system puts a user into nogroup, which other services use too."""
     shutil.chown(host.main, "root", "nogroup")
     four_registers(host, "inserted", group="nogroup")
     assert host.access(host.main) == ("0600", host.user, "nogroup")
@@ -233,15 +233,15 @@ def refused(host: SynapseHost, words: str, check: bool = False, **changes: Any) 
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_what_synapse_refuses_never_reaches_the_disk(host: SynapseHost, check: bool) -> None:
+def test_a_configuration_that_synapse_refuses_is_not_written(host: SynapseHost, check: bool) -> None:
     host.append(f"{KEY}:\n- module: no_such_module.Backend\n  config: {{}}\n")
     words = refused(host, "No module named 'no_such_module'", check)
     assert "nothing was changed" in words
     assert "It refuses the configuration as it is now, too." in words
 
 
-def test_a_fault_that_is_ours_is_not_blamed_on_the_operator(host: SynapseHost) -> None:
-    # Synapse refuses a second list of providers beside this one, and only from our change on.
+def test_an_error_of_our_change_is_not_reported_as_the_operators(host: SynapseHost) -> None:
+    # Synapse refuses a second list of providers beside this one, but only with our change.
     host.append("enable_media_repo: true\nbackup_media_store_path: /tmp\n")
     assert ACCEPTED in host.synapse_accepts()
     assert "backup_media_store_path" in refused(host, "module: file_system")
@@ -251,7 +251,7 @@ def test_a_storage_class_that_the_provider_refuses_is_refused(host: SynapseHost)
     refused(host, "synapse_s3_storage_class is ONEZONE_IA", storage_class="ONEZONE_IA")
 
 
-def test_broken_yaml_is_refused_by_its_line(host: SynapseHost) -> None:
+def test_broken_yaml_is_refused_with_its_line(host: SynapseHost) -> None:
     lines = len(host.main.read_text().splitlines())
     host.append("broken: [\n")
     refused(host, f"{host.main}, line {lines + 2}, column 1 is not valid YAML")
@@ -267,7 +267,7 @@ def test_an_entry_for_another_bucket_is_refused(host: SynapseHost) -> None:
     refused(host, "has an S3 entry for the bucket 'media', and synapse_s3_bucket is 'other'", bucket="other")
 
 
-def test_without_the_provider_check_mode_says_so_and_the_real_run_fails(
+def test_without_the_provider_check_mode_warns_and_the_real_run_fails(
     host: SynapseHost, python_without_provider: str
 ) -> None:
     host.python = python_without_provider
@@ -293,14 +293,14 @@ def test_validation_can_be_left_out(host: SynapseHost, python_without_provider: 
     assert result["validation_skipped"] == "Not validated, because validate is false."
 
 
-def test_synapses_words_are_told_without_secrets(host: SynapseHost) -> None:
+def test_messages_of_synapse_are_shown_without_secrets(host: SynapseHost) -> None:
     host.append("oidc_providers:\n- idp_id: a\n  client_secret: [operators-own-s3cret]\n")
     words = refused(host, "nothing was changed")
     assert "oidc_providers" in words
     assert "operators-own-s3cret" not in words
 
 
-def test_a_media_store_that_is_not_there_is_not_made(host: SynapseHost, scratch: Path) -> None:
+def test_a_missing_media_store_is_not_created(host: SynapseHost, scratch: Path) -> None:
     store = Path(facts()["media_store_path"]).parent / "not/there"
     text = host.main.read_text().replace(facts()["media_store_path"], str(store))
     host.main.write_text(text)
@@ -308,7 +308,7 @@ def test_a_media_store_that_is_not_there_is_not_made(host: SynapseHost, scratch:
     assert not store.parent.exists()
 
 
-def test_a_user_or_group_that_is_not_there_is_named(host: SynapseHost) -> None:
+def test_a_missing_user_or_group_is_named(host: SynapseHost) -> None:
     refused(host, "The user nobody-at-all", user="nobody-at-all")
     refused(host, "the group no-such-group", group="no-such-group")
 
@@ -334,7 +334,7 @@ def test_no_secret_shows_in_any_output_nor_in_a_process_list(host: SynapseHost) 
     finally:
         done.set()
         watcher.join()
-    assert any("synapse.config" in line for line in seen), "the watcher saw no validation"
+    assert any("synapse.config" in line for line in seen), "the validation was not seen in the process list"
     for secret in (SECRET, "s3cret", *OPERATORS_SECRETS):
         assert secret not in output
         assert not [line for line in seen if secret in line]
@@ -346,5 +346,5 @@ def watch_processes(seen: set[str], done: threading.Event) -> None:
             try:
                 seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
             except OSError:
-                # The process has ended in between.
+                # The process has ended meanwhile.
                 continue

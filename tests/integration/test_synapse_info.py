@@ -1,4 +1,4 @@
-"""The host's real Synapse is found, and every way of starting it that systemd can be told of is understood."""
+"""The host's real Synapse is found, and every way of starting it with systemd is parsed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 
 @pytest.fixture
 def start_by() -> Iterator[Callable[..., None]]:
-    """Tells systemd of a service; it is never started."""
+    """Write a unit that systemd knows but never starts."""
     unit = UNITS / f"{NAME}.service"
     UNITS.mkdir(exist_ok=True)
 
@@ -55,7 +55,7 @@ def refusal(**options: Any) -> str:
     return str(result["msg"])
 
 
-def test_the_running_synapse_is_found_without_a_word() -> None:
+def test_the_running_synapse_is_found_without_settings() -> None:
     known = facts()
     found = info()
     assert found["service"] == known["service"] == "matrix-synapse.service"
@@ -71,7 +71,7 @@ def test_the_running_synapse_is_found_without_a_word() -> None:
     assert found["python_version"].startswith("3.")
 
 
-def test_empty_settings_count_as_none() -> None:
+def test_empty_settings_count_as_unset() -> None:
     assert info(service="", python="", config_paths=[], user="", group="") == info()
 
 
@@ -90,7 +90,7 @@ def test_empty_settings_count_as_none() -> None:
         ("-{bin}/python -m synapse.app.homeserver -c{main}", ["WorkingDirectory=-/nowhere"]),
     ],
 )
-def test_a_way_of_starting_synapse_is_understood(
+def test_each_way_of_starting_synapse_is_parsed(
     start_by: Callable[..., None], exec_start: str, lines: list[str]
 ) -> None:
     main = facts()["config_paths"][0]
@@ -142,7 +142,7 @@ def test_a_service_without_a_user_runs_as_root(start_by: Callable[..., None]) ->
     )
 
 
-def test_a_container_is_refused_unless_everything_is_said(start_by: Callable[..., None]) -> None:
+def test_a_container_is_refused_unless_all_settings_are_given(start_by: Callable[..., None]) -> None:
     start_by("/usr/bin/env docker start --attach matrix-synapse")
     words = refusal(service=NAME)
     assert "container is not supported" in words
@@ -168,7 +168,7 @@ def test_a_container_is_refused_unless_everything_is_said(start_by: Callable[...
         ({"group": "no-such"}, "The group no-such"),
     ],
 )
-def test_a_wrong_setting_is_refused_by_its_name(no_program: None, options: dict[str, Any], words: str) -> None:
+def test_a_wrong_setting_is_refused_by_name(no_program: None, options: dict[str, Any], words: str) -> None:
     told = refusal(**options)
     assert words in told
     assert f"synapse_s3_synapse_{next(iter(options))}" in told
@@ -213,7 +213,7 @@ def test_the_look_at_the_host_reads_the_configuration_and_names_directories_of_o
     assert [secret for secret in OPERATORS_SECRETS if secret in str(told)] == []
 
 
-def test_a_host_without_systemd_needs_everything_said(tmp_path: Path) -> None:
+def test_a_host_without_systemd_needs_all_settings(tmp_path: Path) -> None:
     known = facts()
     environment = {**module_environment(), "PATH": str(tmp_path)}
     told = run_module("synapse_info", {}, python=SYSTEM_PYTHON, environment=environment)
@@ -225,14 +225,14 @@ def test_a_host_without_systemd_needs_everything_said(tmp_path: Path) -> None:
     assert found["config_paths"] == known["config_paths"]
 
 
-def test_a_service_that_starts_something_else_is_refused_without_its_words(start_by: Callable[..., None]) -> None:
+def test_a_service_of_another_program_is_refused_without_its_command(start_by: Callable[..., None]) -> None:
     start_by("/bin/sleep an-s3cret")
     words = refusal(service=NAME)
     assert "does not start Synapse in a known way" in words
     assert "an-s3cret" not in words
 
 
-def test_the_configuration_of_the_host_is_summed_up_without_a_secret() -> None:
+def test_the_summary_of_the_configuration_has_no_secret() -> None:
     known = facts()
     done = run_module_process(
         "homeserver_config_info",
@@ -273,8 +273,8 @@ def test_media_retention_is_explained_with_its_values(tmp_path: Path) -> None:
     assert "objects in the bucket stay" in said
 
 
-def test_a_python_without_pyyaml_is_told_what_is_missing(tmp_path: Path) -> None:
-    # Ansible and the collection, without what lies beside Ansible.
+def test_a_python_without_pyyaml_gives_a_message(tmp_path: Path) -> None:
+    # Ansible and the collection, without the packages beside Ansible.
     (tmp_path / "ansible").symlink_to(Path(ansible.__file__).parent)
     collection = module_environment()["PYTHONPATH"].split(":", maxsplit=1)[0]
     arguments = {"config_paths": facts()["config_paths"], "working_directory": "/"}

@@ -1,4 +1,4 @@
-"""The media tables of these tests are those that Synapse itself has made on the provisioned host."""
+"""The media tables of these tests equal those of the real Synapse on the provisioned host."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ COLUMNS = """
 """
 
 
-@pytest.mark.skipif(not HOMESERVER.exists(), reason="needs the host that tests/homeserver/provision.yml makes")
-def test_columns_are_synapses(cluster: Cluster) -> None:
+@pytest.mark.skipif(not HOMESERVER.exists(), reason="needs the host of tests/homeserver/provision.yml")
+def test_columns_equal_synapses(cluster: Cluster) -> None:
     ours = PostgresqlDatabase(cluster, "synapse_columns")
     database = json.loads(HOMESERVER.read_text())["database"]
     with closing(psycopg2.connect(**database)) as connection, connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Custody over a bucket of any store, whose objects it reads through the store, under a customer's key if need be."""
+"""Custody for a bucket of any S3 server, whose objects are read through the server, with a customer key if needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _THREADS = 8
 
 
 class BucketCustody(Custody):
-    """Asks for every key it knows by name: a store may leave keys out of its listing."""
+    """Reads every known key by name, because a server may leave keys out of its listing."""
 
     def __init__(
         self, media_path: Path, client: Any, bucket: str, prefix: str = "", customer_key: str | None = None
@@ -38,12 +38,12 @@ class BucketCustody(Custody):
         return found
 
     def listed(self) -> list[str]:
-        """The keys in the order of the store."""
+        """The keys in the order of the server."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def put_all(self, **options: Any) -> None:
-        """Puts what lies in the media store into the bucket, as an earlier run or Synapse itself has done."""
+        """Upload all files of the media store, as an earlier run or Synapse itself would have done."""
         with ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(partial(self.put, **options), sorted(self.on_disk())))
 
@@ -52,7 +52,7 @@ class BucketCustody(Custody):
         self.client.put_object(Bucket=self.name, Key=self.prefix + path, Body=content, **{**self._extra, **options})
 
     def modified(self) -> dict[str, Any]:
-        """When each known object was last written, by path: the store's own evidence that it was not written again."""
+        """When each known object was last written, by path: the server's own proof that it was not written again."""
 
         def ask(path: str) -> Any:
             return self.client.head_object(Bucket=self.name, Key=self.prefix + path, **self._extra)["LastModified"]
@@ -66,7 +66,7 @@ class BucketCustody(Custody):
             yield from pool.map(lambda key: (key, self._digest(key)), keys)
 
     def _digest(self, key: str) -> str | None:
-        """None where there is no object; words where the store does not give it out with this key."""
+        """Return the object's digest, None if there is no object, or a text if it cannot be read with this key."""
         try:
             body = self.client.get_object(Bucket=self.name, Key=key, **self._extra)["Body"]
         except botocore.exceptions.ClientError as error:
@@ -74,7 +74,7 @@ class BucketCustody(Custody):
             if status == 404:
                 return None
             if status in (400, 403):
-                # Not raised: that Synapse could not read it is what a test asks.
+                # Not raised, because tests check that Synapse could not read the object.
                 return f"refused with {status}"
             raise
         digest = hashlib.sha256()

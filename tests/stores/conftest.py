@@ -1,4 +1,6 @@
-"""Fixtures of the tests against S3 servers other than rclone. Each starts when it is first needed, once a session."""
+"""Fixtures of the tests against S3 servers other than rclone. Each server starts when it is first needed, once a
+session.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
-# What these tests share with the others stays there: rclone, databases, hosts, proxies, the engine's process.
+# rclone, databases, hosts, proxies and the engine's process are shared with the other tests, and defined there.
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 
@@ -33,83 +35,72 @@ _host_numbers = count(1)
 
 @pytest.fixture(scope="session")
 def certificate() -> Iterator[Certificate]:
-    """Where the engine's user can read it."""
+    """In a directory that the engine's user can read."""
     with shared_directory() as directory:
         made = make_certificate(directory)
         made.certificate.chmod(0o644)
         yield made
 
 
-@pytest.fixture(scope="session")
-def seaweedfs(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Store]:
-    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs"), *certificate) as server:
-        yield server
+def _fixture_of(kind: type[Store], *, tls: bool = False) -> Any:
+    """A fixture that starts a server of this kind, with the certificate if it is to serve over TLS too."""
+
+    @pytest.fixture(scope="session")
+    def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+        files = request.getfixturevalue("certificate") if tls else ()
+        with kind(tmp_path_factory.mktemp(kind.__name__.lower()), *files) as started:
+            yield started
+
+    return server
 
 
-@pytest.fixture(scope="session")
-def juicefs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with JuiceFS(tmp_path_factory.mktemp("juicefs")) as server:
-        yield server
+seaweedfs = _fixture_of(SeaweedFS, tls=True)
+juicefs = _fixture_of(JuiceFS)
+juicefs_etags = _fixture_of(JuiceFSWithETags)
+rgw = _fixture_of(Rgw, tls=True)
+rclone = _fixture_of(Rclone)
 
 
-@pytest.fixture(scope="session")
-def juicefs_etags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with JuiceFSWithETags(tmp_path_factory.mktemp("juicefs-etags")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def rgw(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Store]:
-    with Rgw(tmp_path_factory.mktemp("rgw"), *certificate) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with Rclone(tmp_path_factory.mktemp("rclone")) as server:
-        yield server
-
-
-class Place(NamedTuple):
-    """A store and how to reach it."""
+class Endpoint(NamedTuple):
+    """A server and how to reach it."""
 
     store: Store
     tls: bool
 
 
-# Bytes. So large that the engine sends it in parts, whatever else is under way.
+# Bytes. So large that the engine always sends it in parts.
 IN_PARTS = 65 * MIB
-# Over TLS where so called.
-PLACES = ("seaweedfs", "juicefs", "juicefs_etags", "rgw", "rgw_tls")
+# Those that end in _tls are reached over TLS.
+ENDPOINTS = ("seaweedfs", "juicefs", "juicefs_etags", "rgw", "rgw_tls")
 
 
-@pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest) -> Place:
-    """Every one in turn, or those that a test names: parametrize("place", [...], indirect=True)."""
+@pytest.fixture(params=ENDPOINTS)
+def endpoint(request: pytest.FixtureRequest) -> Endpoint:
+    """Every one in turn, or those that a test names: parametrize("endpoint", [...], indirect=True)."""
     fixture, _tls, rest = request.param.partition("_tls")
     assert not rest
-    return Place(request.getfixturevalue(fixture), bool(_tls))
+    return Endpoint(request.getfixturevalue(fixture), bool(_tls))
 
 
-class Scene:
-    """A host with a library, a bucket of its own, the engine set up for both, and somebody who keeps watch over it."""
+class Host:
+    """A host with a library, a bucket of its own, the engine configured for both, and a Custody."""
 
-    def __init__(self, library: Library, place: Place, customer_key: str | None = None, prefix: str = "") -> None:
+    def __init__(self, library: Library, endpoint: Endpoint, customer_key: str | None = None, prefix: str = "") -> None:
         self.library = library
-        self.store = place.store
+        self.store = endpoint.store
         self.bucket = library.bucket
-        self.client = place.store.client(tls=place.tls)
+        self.client = endpoint.store.client(tls=endpoint.tls)
         self.client.create_bucket(Bucket=self.bucket)
-        settings = place.store.connection(self.bucket, tls=place.tls)
+        settings = endpoint.store.connection(self.bucket, tls=endpoint.tls)
         self.engine = Engine(library, {**settings, **({"prefix": prefix} if prefix else {})})
         if customer_key:
             self.engine.s3["sse_customer_key"] = customer_key
         self.custody = BucketCustody(library.media_path, self.client, self.bucket, prefix, customer_key)
 
     def assert_refused(self, outcome: Outcome, *settings: str) -> None:
-        """The run ended with an error that names one of the settings; every file is where and what it was."""
+        """The run ended with an error that names one of the settings; no file was moved or changed."""
         said = f"status {outcome.status}: {outcome.errors[:1000]}\n{outcome.output[:1000]}"
-        # 1 where requests were under way whose answers the run did not wait for.
+        # Status 1 where requests were in flight whose results the run did not wait for.
         assert outcome.status in (1, 2), said
         reason = outcome.errors if not outcome.report else outcome.report.get("error") or ""
         assert any(setting in reason for setting in settings), f"no error that names {settings} ended the run: {said}"
@@ -121,34 +112,34 @@ class Scene:
         assert self.custody.on_disk() == self.custody.known
 
 
-MakeScene = Callable[..., Scene]
+MakeHost = Callable[..., Host]
 
 
 @pytest.fixture
-def make_scene(request: pytest.FixtureRequest) -> Iterator[MakeScene]:
-    """make_scene(place, customer_key=None, prefix="") on a new host with rows in SQLite and in a new bucket."""
+def make_host(request: pytest.FixtureRequest) -> Iterator[MakeHost]:
+    """make_host(endpoint, customer_key=None, prefix="") on a new host with rows in SQLite and in a new bucket."""
     with shared_directory() as directory:
 
-        def make(place: Place, customer_key: str | None = None, prefix: str = "") -> Scene:
+        def make(endpoint: Endpoint, customer_key: str | None = None, prefix: str = "") -> Host:
             below = directory / f"host-{next(_host_numbers)}"
             below.mkdir()
             below.chmod(0o755)
             database = SqliteDatabase(below / "homeserver.db")
             library = Library(below, database, f"media-{next(_bucket_numbers)}", request.node.name)
             library.own(below, database.path)
-            return Scene(library, place, customer_key, prefix)
+            return Host(library, endpoint, customer_key, prefix)
 
         yield make
 
 
 @pytest.fixture
-def scene(make_scene: MakeScene, place: Place) -> Scene:
-    return make_scene(place)
+def host(make_host: MakeHost, endpoint: Endpoint) -> Host:
+    return make_host(endpoint)
 
 
 @pytest.fixture
-def wire(scene: Scene) -> Iterator[WireProxy]:
-    """A proxy that the engine goes through from here on; http only."""
-    with WireProxy(scene.engine.s3["endpoint_url"]) as proxy:
-        scene.engine.s3["endpoint_url"] = proxy.endpoint_url
+def wire(host: Host) -> Iterator[WireProxy]:
+    """A proxy through which the engine connects from here on; http only."""
+    with WireProxy(host.engine.s3["endpoint_url"]) as proxy:
+        host.engine.s3["endpoint_url"] = proxy.endpoint_url
         yield proxy

@@ -1,4 +1,4 @@
-"""JuiceFS's S3 gateway, which is MinIO's code over JuiceFS's metadata: no ETags unless it is told to keep them."""
+"""JuiceFS's S3 gateway, which is MinIO's code on JuiceFS's metadata: no ETags unless the option is set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rclone server of the other tests as one of these stores. It takes a customer's key, and stores in the clear."""
+"""The rclone server of the other tests, as one of these servers. It accepts a customer key and stores unencrypted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ceph's RGW over one OSD in memory: SSE-C over TLS only, policies, versions, storage classes, all of them enforced."""
+"""Ceph's RGW with one OSD in memory: SSE-C over TLS only, policies, versions and storage classes, all enforced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from store import Store
 
 _PACKAGES = {"radosgw": "radosgw", "radosgw-admin": "radosgw", "ceph-mon": "ceph-mon", "ceph-osd": "ceph-osd"}
 _CLIENT = "client.rgw"
-# In the zone beside STANDARD; RGW refuses all others. A class is but a name here: GLACIER answers GET like STANDARD.
+# In the zone beside STANDARD; RGW refuses all others. A class is only a name here: GLACIER responds to GET like
+# STANDARD.
 STORAGE_CLASSES = ("STANDARD_IA", "GLACIER", "DEEP_ARCHIVE")
 _PLACEMENT = ("placement", "add", "--placement-id", "default-placement", "--storage-class")
 
@@ -95,7 +96,7 @@ class Rgw(Store):
             gateway.wait_for_port(self.tls_port)
 
     def make_user(self, name: str) -> dict[str, str]:
-        """The keys of a user who owns nothing; what it may do, a bucket's policy says."""
+        """Return the keys of a user who owns nothing; a bucket's policy says what it may do."""
         keys = {"access_key_id": f"id{secrets.token_hex(9)}", "secret_access_key": secrets.token_hex(20)}
         self._add_user(keys["access_key_id"], keys["secret_access_key"], name)
         return keys
@@ -119,7 +120,7 @@ class Rgw(Store):
         self._run("ceph", "osd", "new", identifier)
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", identifier)
         osd = self._daemon("ceph-osd", "-i", "0")
-        osd.wait_until(self._osd_is_up, "the monitor says that it is up")
+        osd.wait_until(self._osd_is_up, "the monitor reports that it is up")
 
     def _osd_is_up(self) -> bool:
         return bool(json.loads(self._run("ceph", "osd", "stat", "--format", "json"))["num_up_osds"])

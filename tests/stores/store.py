@@ -1,4 +1,4 @@
-"""What the tests ask of every S3 server here: start, stop, a bucket, the engine's settings for it, an own client."""
+"""What tests need from every S3 server: start, stop, a bucket, the engine's settings for it, an independent client."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from server_process import ServerProcess
 
 
 class Store:
-    """One server on loopback, with one administrator's key, over http and, given a certificate, over https as well."""
+    """One server on loopback, with one administrator's key, over http and, with a certificate, over https as well."""
 
-    # Whether a HEAD or a listing gives an ETag that is the MD5 of a body that was put in one request.
+    # Whether HEAD and listings give the MD5 as the ETag of a body that was uploaded in one request.
     etags = True
 
     def __init__(self, directory: Path, certificate: Path | None = None, private_key: Path | None = None) -> None:
@@ -35,7 +35,7 @@ class Store:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """The one that was started last ends first."""
+        """The process that was started last ends first."""
         while self.processes:
             self.processes.pop().stop()
 
@@ -62,7 +62,7 @@ class Store:
         return f"https://127.0.0.1:{self.tls_port}"
 
     def connection(self, bucket: str, *, tls: bool = False, **others: Any) -> dict[str, Any]:
-        """The engine's `s3` settings, pointing here."""
+        """The engine's `s3` settings for this server."""
         settings: dict[str, Any] = {
             "bucket": bucket,
             "endpoint_url": self.tls_endpoint_url if tls else self.endpoint_url,
@@ -74,7 +74,7 @@ class Store:
         return {**settings, **others}
 
     def client(self, *, tls: bool = False) -> Any:
-        """An administrator's client, which has nothing to do with the engine's; made once, because that is slow."""
+        """An administrator's client, independent of the engine's; created once, because that is slow."""
         return self.client_of(self.access_key_id, self.secret_access_key, tls=tls)
 
     def client_of(self, access_key_id: str, secret_access_key: str, *, tls: bool = False) -> Any:

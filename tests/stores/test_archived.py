@@ -1,32 +1,32 @@
-"""An object in an archive class answers no GET before it is restored, so it is no copy that Synapse could serve."""
+"""An object in an archive class cannot be read before it is restored, so it is no copy that Synapse could serve."""
 
 from __future__ import annotations
 
 import pytest
-from conftest import Scene
+from conftest import Host
 
-pytestmark = pytest.mark.parametrize("place", ["rgw", "seaweedfs"], indirect=True)
+pytestmark = pytest.mark.parametrize("endpoint", ["rgw", "seaweedfs"], indirect=True)
 
 
 @pytest.mark.parametrize("others", [0, 60], ids=["alone", "among others"])
-def test_archived_objects_are_no_copies(others: int, scene: Scene) -> None:
+def test_archived_objects_are_no_copies(others: int, host: Host) -> None:
     archived = []
     for storage_class in ("GLACIER", "DEEP_ARCHIVE"):
-        for path in scene.library.add([5000], thumbnails=1)[0].paths:
-            scene.custody.put(path, StorageClass=storage_class)
+        for path in host.library.add([5000], thumbnails=1)[0].paths:
+            host.custody.put(path, StorageClass=storage_class)
             archived.append(path)
-    for path in scene.library.add([5000], thumbnails=0)[0].paths:
-        scene.custody.put(path, StorageClass="STANDARD_IA")
-    scene.library.add([1000] * others, thumbnails=0)
-    scene.custody.take_stock()
-    outcome = scene.engine.run()
-    on_disk = scene.custody.on_disk()
+    for path in host.library.add([5000], thumbnails=0)[0].paths:
+        host.custody.put(path, StorageClass="STANDARD_IA")
+    host.library.add([1000] * others, thumbnails=0)
+    host.custody.take_stock()
+    outcome = host.engine.run()
+    on_disk = host.custody.on_disk()
     unlinked = [path for path in archived if path not in on_disk]
-    assert not unlinked, f"{len(unlinked)} of {len(archived)} files went although their objects are archived"
+    assert not unlinked, f"{len(unlinked)} of {len(archived)} files were removed although their objects are archived"
     assert (outcome.status, outcome.failed_paths) == (1, sorted(archived)), outcome.errors
     for path, reason in outcome.failures.items():
         assert "GLACIER" in reason or "DEEP_ARCHIVE" in reason or "archive" in reason, (path, reason)
     assert sorted(on_disk) == sorted(archived)
-    classes = {scene.client.head_object(Bucket=scene.bucket, Key=path).get("StorageClass") for path in archived}
+    classes = {host.client.head_object(Bucket=host.bucket, Key=path).get("StorageClass") for path in archived}
     assert classes == {"GLACIER", "DEEP_ARCHIVE"}, "archived objects were overwritten"
-    scene.custody.assert_nothing_lost()
+    host.custody.assert_nothing_lost()

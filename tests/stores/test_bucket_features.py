@@ -1,4 +1,4 @@
-"""A bucket as operators set it up on Ceph: versioned, with a policy that allows little or denies some of it."""
+"""A bucket as operators set it up on Ceph: versioned, with a policy that permits little or denies some of it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import json
 from collections.abc import Sequence
 
 import pytest
-from conftest import IN_PARTS, MakeScene, Place, Scene
+from conftest import IN_PARTS, Endpoint, Host, MakeHost
 from library import MIB
 from rgw import Rgw
 
-pytestmark = pytest.mark.parametrize("place", ["rgw"], indirect=True)
+pytestmark = pytest.mark.parametrize("endpoint", ["rgw"], indirect=True)
 
 
-def allow(scene: Scene, user: str, prefix: str = "", denied: Sequence[tuple[str, str]] = ()) -> dict[str, str]:
-    """The keys of a new user who may list, get, put and abort; `denied` are pairs of action and key pattern."""
-    assert isinstance(scene.store, Rgw)
-    keys = scene.store.make_user(user)
-    bucket = f"arn:aws:s3:::{scene.bucket}"
+def allow(host: Host, user: str, prefix: str = "", denied: Sequence[tuple[str, str]] = ()) -> dict[str, str]:
+    """Return the keys of a new user who may list, get, put and abort; `denied` are pairs of action and key pattern."""
+    assert isinstance(host.store, Rgw)
+    keys = host.store.make_user(user)
+    bucket = f"arn:aws:s3:::{host.bucket}"
     who = {"AWS": [f"arn:aws:iam:::user/{user}"]}
-    # What the user has put belongs to the user, and custody reads it as the bucket's owner.
+    # Objects that the user uploads belong to the user, and custody reads them as the bucket's owner.
     owner = {"AWS": ["arn:aws:iam:::user/administrator"]}
     statements = [
         {"Effect": "Allow", "Principal": who, "Action": ["s3:ListBucket"], "Resource": [bucket]},
@@ -36,94 +36,94 @@ def allow(scene: Scene, user: str, prefix: str = "", denied: Sequence[tuple[str,
         ),
     ]
     policy = {"Version": "2012-10-17", "Statement": statements}
-    scene.client.put_bucket_policy(Bucket=scene.bucket, Policy=json.dumps(policy))
-    scene.engine.s3.update(keys)
+    host.client.put_bucket_policy(Bucket=host.bucket, Policy=json.dumps(policy))
+    host.engine.s3.update(keys)
     return keys
 
 
-def test_with_no_more_rights_than_it_needs(make_scene: MakeScene, place: Place) -> None:
-    scene = make_scene(place, prefix="synapse/")
-    keys = allow(scene, f"least-{scene.bucket}", prefix="synapse/")
-    client = scene.store.client_of(keys["access_key_id"], keys["secret_access_key"])
+def test_with_least_privilege(make_host: MakeHost, endpoint: Endpoint) -> None:
+    host = make_host(endpoint, prefix="synapse/")
+    keys = allow(host, f"least-{host.bucket}", prefix="synapse/")
+    client = host.store.client_of(keys["access_key_id"], keys["secret_access_key"])
     with pytest.raises(client.exceptions.ClientError, match="AccessDenied"):
-        client.put_object(Bucket=scene.bucket, Key="outside", Body=b"x")
+        client.put_object(Bucket=host.bucket, Key="outside", Body=b"x")
     with pytest.raises(client.exceptions.ClientError, match="AccessDenied"):
-        client.list_multipart_uploads(Bucket=scene.bucket)
-    scene.library.add([1, 19_000, IN_PARTS], thumbnails=1)
-    scene.library.add([1000] * 20, origin="example.com", thumbnails=1)
-    scene.custody.take_stock()
-    scene.engine.offload["delete_local"] = False
-    first = scene.engine.run()
+        client.list_multipart_uploads(Bucket=host.bucket)
+    host.library.add([1, 19_000, IN_PARTS], thumbnails=1)
+    host.library.add([1000] * 20, origin="example.com", thumbnails=1)
+    host.custody.take_stock()
+    host.engine.offload["delete_local"] = False
+    first = host.engine.run()
     assert (first.status, first.failures) == (0, {}), first.errors
-    scene.engine.offload["delete_local"] = True
-    second = scene.engine.run()
-    assert (second.status, second.files("verified")) == (0, len(scene.custody.known)), second.errors
-    scene.custody.assert_all_moved()
+    host.engine.offload["delete_local"] = True
+    second = host.engine.run()
+    assert (second.status, second.files("verified")) == (0, len(host.custody.known)), second.errors
+    host.custody.assert_all_moved()
 
 
-def test_refusal_to_put_some_keys(scene: Scene) -> None:
-    """403 for one folder is the failure of its files; all other media moves."""
-    items = scene.library.add([1000] * 30, thumbnails=1)
+def test_refusal_to_put_some_keys(host: Host) -> None:
+    """Status 403 for one folder fails its files only; all other media is moved."""
+    items = host.library.add([1000] * 30, thumbnails=1)
     folder = items[0].original.rsplit("/", 2)[0]
-    allow(scene, f"deny-put-{scene.bucket}", denied=[("s3:PutObject", f"{folder}/*")])
-    scene.custody.take_stock()
-    refused = sorted(path for path in scene.custody.known if path.startswith(f"{folder}/"))
-    outcome = scene.engine.run()
+    allow(host, f"deny-put-{host.bucket}", denied=[("s3:PutObject", f"{folder}/*")])
+    host.custody.take_stock()
+    refused = sorted(path for path in host.custody.known if path.startswith(f"{folder}/"))
+    outcome = host.engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, refused), outcome.errors
-    assert sorted(scene.custody.on_disk()) == refused
-    scene.custody.assert_told_truly(outcome)
+    assert sorted(host.custody.on_disk()) == refused
+    host.custody.assert_reported(outcome)
 
 
-def test_refusal_to_get_some_keys(scene: Scene) -> None:
-    """An object whose ETag is of parts nobody knows has to be fetched to be proven; here it cannot be."""
-    items = scene.library.add([6 * MIB] + [1000] * 30, thumbnails=0)
+def test_refusal_to_get_some_keys(host: Host) -> None:
+    """An object with an ETag of unknown parts must be read to be proven; here it cannot be."""
+    items = host.library.add([6 * MIB] + [1000] * 30, thumbnails=0)
     composed = items[0].original
-    scene.custody.take_stock()
-    content = (scene.library.media_path / composed).read_bytes()
-    upload_id = scene.client.create_multipart_upload(Bucket=scene.bucket, Key=composed)["UploadId"]
+    host.custody.take_stock()
+    content = (host.library.media_path / composed).read_bytes()
+    upload_id = host.client.create_multipart_upload(Bucket=host.bucket, Key=composed)["UploadId"]
     parts = []
     for number, part in enumerate((content[: 5 * MIB + 7], content[5 * MIB + 7 :]), 1):
-        where = {"Bucket": scene.bucket, "Key": composed, "UploadId": upload_id, "PartNumber": number}
-        parts.append({"PartNumber": number, "ETag": scene.client.upload_part(Body=part, **where)["ETag"]})
-    scene.client.complete_multipart_upload(
-        Bucket=scene.bucket, Key=composed, UploadId=upload_id, MultipartUpload={"Parts": parts}
+        where = {"Bucket": host.bucket, "Key": composed, "UploadId": upload_id, "PartNumber": number}
+        parts.append({"PartNumber": number, "ETag": host.client.upload_part(Body=part, **where)["ETag"]})
+    host.client.complete_multipart_upload(
+        Bucket=host.bucket, Key=composed, UploadId=upload_id, MultipartUpload={"Parts": parts}
     )
-    allow(scene, f"deny-get-{scene.bucket}", denied=[("s3:GetObject", composed)])
-    outcome = scene.engine.run()
+    allow(host, f"deny-get-{host.bucket}", denied=[("s3:GetObject", composed)])
+    outcome = host.engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, [composed]), outcome.errors
-    assert sorted(scene.custody.on_disk()) == [composed]
-    scene.custody.assert_told_truly(outcome)
+    assert sorted(host.custody.on_disk()) == [composed]
+    host.custody.assert_reported(outcome)
 
 
-def test_versioned_bucket(scene: Scene) -> None:
-    scene.client.put_bucket_versioning(Bucket=scene.bucket, VersioningConfiguration={"Status": "Enabled"})
-    scene.library.add([1, 19_000, 17 * MIB], thumbnails=1)
-    scene.library.add([1000] * 20, origin="example.com", thumbnails=1)
-    scene.custody.take_stock()
-    # One was deleted there, which leaves a marker; one has another content, which the row proves wrong.
-    deleted, damaged = (item.original for item in scene.library.add([5000] * 2, thumbnails=0))
-    scene.custody.take_stock()
-    scene.custody.put(deleted)
-    scene.client.delete_object(Bucket=scene.bucket, Key=deleted)
-    scene.custody.put(damaged, bytes(5000))
-    scene.engine.offload["delete_local"] = False
-    first = scene.engine.run()
+def test_versioned_bucket(host: Host) -> None:
+    host.client.put_bucket_versioning(Bucket=host.bucket, VersioningConfiguration={"Status": "Enabled"})
+    host.library.add([1, 19_000, 17 * MIB], thumbnails=1)
+    host.library.add([1000] * 20, origin="example.com", thumbnails=1)
+    host.custody.take_stock()
+    # One was deleted in the bucket, which leaves a marker; one has another content, which the row proves wrong.
+    deleted, damaged = (item.original for item in host.library.add([5000] * 2, thumbnails=0))
+    host.custody.take_stock()
+    host.custody.put(deleted)
+    host.client.delete_object(Bucket=host.bucket, Key=deleted)
+    host.custody.put(damaged, bytes(5000))
+    host.engine.offload["delete_local"] = False
+    first = host.engine.run()
     assert (first.status, first.failures, first.files("repaired")) == (0, {}, 1), first.errors
-    versions = scene.client.list_object_versions(Bucket=scene.bucket, Prefix=damaged)["Versions"]
+    versions = host.client.list_object_versions(Bucket=host.bucket, Prefix=damaged)["Versions"]
     assert [version["IsLatest"] for version in versions] == [True, False]
-    scene.engine.offload["delete_local"] = True
-    second = scene.engine.run()
+    host.engine.offload["delete_local"] = True
+    second = host.engine.run()
     assert (second.status, second.files("uploaded"), second.files("repaired")) == (0, 0, 0), second.errors
-    assert second.files("deleted") == len(scene.custody.known)
-    scene.custody.assert_all_moved()
+    assert second.files("deleted") == len(host.custody.known)
+    host.custody.assert_all_moved()
 
 
-def test_storage_class_of_the_zone(scene: Scene) -> None:
-    scene.engine.s3["storage_class"] = "STANDARD_IA"
-    scene.library.add([1, 19_000, 17 * MIB], thumbnails=1)
-    scene.custody.take_stock()
-    outcome = scene.engine.run()
+def test_storage_class_of_the_zone(host: Host) -> None:
+    host.engine.s3["storage_class"] = "STANDARD_IA"
+    host.library.add([1, 19_000, 17 * MIB], thumbnails=1)
+    host.custody.take_stock()
+    outcome = host.engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    scene.custody.assert_all_moved()
-    listed = scene.client.list_objects_v2(Bucket=scene.bucket)["Contents"]
+    host.custody.assert_all_moved()
+    listed = host.client.list_objects_v2(Bucket=host.bucket)["Contents"]
     assert {entry["StorageClass"] for entry in listed} == {"STANDARD_IA"}

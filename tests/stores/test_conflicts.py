@@ -1,16 +1,16 @@
-"""Where file and object differ, only what the row proves wrong is replaced; else both stay and are named."""
+"""Where file and object differ, only what the row proves wrong is replaced; otherwise both stay and are named."""
 
 from __future__ import annotations
 
 import hashlib
 
-from conftest import Scene
+from conftest import Host
 
 ZEROS = bytes(5000)
 
 
-def test_which_copy_is_right(scene: Scene) -> None:
-    library, custody = scene.library, scene.custody
+def test_which_copy_is_right(host: Host) -> None:
+    library, custody = host.library, host.custody
 
     def original(*, with_sha256: bool) -> str:
         return library.add([5000], thumbnails=0, with_sha256=with_sha256)[0].original
@@ -22,8 +22,8 @@ def test_which_copy_is_right(scene: Scene) -> None:
     # The row has the length of both.
     no_digest = original(with_sha256=False)
     damaged_thumbnail = library.add([100], thumbnails=1)[0].paths[1]
-    # The row is there, and says nothing of its media.
-    nothing_known = library.place("ThisRowSaysNothingOfMedia", size=5000, thumbnails=0).original
+    # The row exists, but has neither length nor digest.
+    nothing_known = library.write("ThisRowSaysNothingOfMedia", size=5000, thumbnails=0).original
     library.add_row("ThisRowSaysNothingOfMedia", None)
     # What the row proves wrong.
     damaged_object = original(with_sha256=True)
@@ -41,7 +41,7 @@ def test_which_copy_is_right(scene: Scene) -> None:
     custody.put(damaged_object, ZEROS)
     custody.put(short_object, ZEROS[:4000])
 
-    outcome = scene.engine.run()
+    outcome = host.engine.run()
     conflicts = [no_digest, damaged_thumbnail, nothing_known, damaged_file]
     repaired = [damaged_object, short_object]
     in_bucket = custody.in_bucket()

@@ -1,4 +1,4 @@
-"""SeaweedFS lists by directories: pages that look ordered leave keys out. What a page leaves out is not missing.
+"""SeaweedFS lists by directories: pages that look sorted leave keys out. A key that a page leaves out is not missing.
 
 Among keys `example.com.au/` sorts before `example.com/`, among directories after it; together they exceed a page.
 """
@@ -8,18 +8,18 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from conftest import Scene
+from conftest import Host
 
-pytestmark = pytest.mark.parametrize("place", ["seaweedfs"], indirect=True)
+pytestmark = pytest.mark.parametrize("endpoint", ["seaweedfs"], indirect=True)
 # Originals, each with a thumbnail.
 MANY = 520
 FEW = 40
 SIZE = 5000
 
 
-def test_media_that_a_listing_leaves_out(scene: Scene) -> None:
-    """All of it is in the bucket. 20 empty thumbnails, 20 of the right length, 20 originals that no sha256 proves."""
-    library, custody = scene.library, scene.custody
+def test_media_that_a_listing_leaves_out(host: Host) -> None:
+    """All of it is in the bucket. 20 empty thumbnails, 20 of the right length, 20 originals without a sha256."""
+    library, custody = host.library, host.custody
     library.add([50] * MANY, origin="example.com", thumbnails=1, with_sha256=False)
     items = library.add([SIZE] * FEW, origin="example.com.au", thumbnails=1, with_sha256=False)
     custody.take_stock()
@@ -28,7 +28,7 @@ def test_media_that_a_listing_leaves_out(scene: Scene) -> None:
     listed = custody.listed()
     assert sorted(listed) == sorted(good)
     assert listed != sorted(listed), "this SeaweedFS lists in the order of keys: the test proves nothing"
-    page = scene.client.list_objects_v2(Bucket=scene.bucket)["Contents"]
+    page = host.client.list_objects_v2(Bucket=host.bucket)["Contents"]
     assert len(page) == 1000 < len(listed)
 
     damaged: dict[str, bytes] = {}
@@ -40,7 +40,7 @@ def test_media_that_a_listing_leaves_out(scene: Scene) -> None:
     for path, content in damaged.items():
         library.rewrite(path, content)
     written = custody.modified()
-    outcome = scene.engine.run()
+    outcome = host.engine.run()
 
     in_bucket = custody.in_bucket()
     overwritten = [path for path in good if in_bucket.get(path) != good[path]]
@@ -50,7 +50,7 @@ def test_media_that_a_listing_leaves_out(scene: Scene) -> None:
     assert not gone, f"{len(gone)} of {len(damaged)} files that differ from their objects were unlinked"
     assert (outcome.status, outcome.failed_paths) == (1, sorted(damaged)), outcome.errors
     assert on_disk == {path: hashlib.sha256(content).hexdigest() for path, content in damaged.items()}
-    # The store honours If-None-Match, with which one PUT may have been tried twice.
+    # The server supports If-None-Match, to detect which one PUT may have been sent twice.
     again = [path for path, when in custody.modified().items() if when != written[path]]
     assert len(again) <= 1, f"{len(again)} objects were uploaded again"
     done = {kind: outcome.files(kind) for kind in ("uploaded", "repaired", "verified", "deleted")}

@@ -1,4 +1,4 @@
-"""On every store a whole library moves: equal content afterwards, nothing sent twice, nothing lost by a kill."""
+"""On every server a whole library is moved: equal content afterwards, nothing sent twice, nothing lost by a kill."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from conftest import IN_PARTS, Scene
+from conftest import IN_PARTS, Host
 from library import MIB
 
 SEED = int(os.environ.get("FAULT_SEED") or time.time_ns() % 2**32)
@@ -17,65 +17,65 @@ KILLS = 3
 ORIGINS = ("example.com", "example.com.au", "example.com:8448", "example-com", "xn--mnchen-3ya.example")
 
 
-def fill(scene: Scene, dice: random.Random, large: Sequence[int] = (17 * MIB, 20 * MIB + 1)) -> None:
+def fill(host: Host, dice: random.Random, large: Sequence[int] = (17 * MIB, 20 * MIB + 1)) -> None:
     for origin in ("", *ORIGINS):
         sizes = [dice.choice((1, 500, 19_000, 60_000, 1_100_000)) for dummy in range(6)]
-        scene.library.add(sizes, origin=origin, thumbnails=2)
+        host.library.add(sizes, origin=origin, thumbnails=2)
     for size in large:
-        scene.library.add([size], origin="example.com.au", thumbnails=0, with_sha256=dice.random() < 0.5)
-    scene.custody.take_stock()
+        host.library.add([size], origin="example.com.au", thumbnails=0, with_sha256=dice.random() < 0.5)
+    host.custody.take_stock()
 
 
-def test_everything_moves(scene: Scene) -> None:
-    fill(scene, random.Random("moves"), [IN_PARTS, 17 * MIB])
-    count = len(scene.custody.known)
-    scene.engine.offload["delete_local"] = False
-    first = scene.engine.run()
+def test_everything_moves(host: Host) -> None:
+    fill(host, random.Random("moves"), [IN_PARTS, 17 * MIB])
+    count = len(host.custody.known)
+    host.engine.offload["delete_local"] = False
+    first = host.engine.run()
     assert (first.status, first.failures) == (0, {}), first.errors
     assert first.files("uploaded") == count
     assert first.report["requests"]["complete_multipart"] >= 1
-    assert scene.custody.in_bucket() == scene.custody.known
+    assert host.custody.in_bucket() == host.custody.known
 
-    scene.engine.offload["delete_local"] = True
-    second = scene.engine.run()
+    host.engine.offload["delete_local"] = True
+    second = host.engine.run()
     assert (second.status, second.failures) == (0, {}), second.errors
     moved = {outcome: second.files(outcome) for outcome in ("uploaded", "repaired", "verified", "deleted")}
     assert moved == {"uploaded": 0, "repaired": 0, "verified": count, "deleted": count}
-    scene.custody.assert_all_moved()
+    host.custody.assert_all_moved()
 
-    third = scene.engine.run()
+    third = host.engine.run()
     assert (third.status, third.report["requests"]["put"], third.files("uploaded")) == (0, 0, 0), third.errors
 
 
-@pytest.mark.parametrize("place", ["seaweedfs", "juicefs", "rgw_tls"], indirect=True)
-def test_everything_moves_at_once(scene: Scene) -> None:
+@pytest.mark.parametrize("endpoint", ["seaweedfs", "juicefs", "rgw_tls"], indirect=True)
+def test_everything_moves_at_once(host: Host) -> None:
     """Uploaded, confirmed and unlinked by one run."""
-    fill(scene, random.Random("at once"))
-    outcome = scene.engine.run()
+    fill(host, random.Random("at once"))
+    outcome = host.engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    assert outcome.files("uploaded") == outcome.files("deleted") == len(scene.custody.known)
-    scene.custody.assert_all_moved()
+    assert outcome.files("uploaded") == outcome.files("deleted") == len(host.custody.known)
+    host.custody.assert_all_moved()
 
 
-@pytest.mark.parametrize("place", ["seaweedfs", "juicefs", "juicefs_etags", "rgw"], indirect=True)
-def test_killed_at_random_instants(scene: Scene) -> None:
-    dice = random.Random(f"{SEED}/{type(scene.store).__name__}")
+@pytest.mark.parametrize("endpoint", ["seaweedfs", "juicefs", "juicefs_etags", "rgw"], indirect=True)
+def test_killed_at_random_instants(host: Host) -> None:
+    dice = random.Random(f"{SEED}/{type(host.store).__name__}")
     print(f"FAULT_SEED={SEED}")
-    fill(scene, dice)
-    scene.engine.offload.update(grace="0s", concurrency=dice.choice((4, 64)))
+    fill(host, dice)
+    host.engine.offload.update(grace="0s", concurrency=dice.choice((4, 64)))
     began = time.monotonic()
     struck = 0
     for dummy in range(KILLS):
-        process = scene.engine.start()
+        process = host.engine.start()
         # A run without a kill takes one or two seconds, of which Python's start is the first tenth.
         time.sleep(0.1 + dice.random())
         process.kill()
         process.communicate(timeout=60)
         struck += process.returncode < 0
-        scene.custody.assert_nothing_lost()
-        if not scene.custody.on_disk():
-            fill(scene, dice, large=())
-    assert struck, f"no kill struck a run under way in {time.monotonic() - began:.1f} s"
-    outcome = scene.engine.run()
+        host.custody.assert_nothing_lost()
+        if not host.custody.on_disk():
+            fill(host, dice, large=())
+    assert struck, f"no kill hit an active run in {time.monotonic() - began:.1f} s"
+    outcome = host.engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    scene.custody.assert_all_moved()
+    host.custody.assert_all_moved()

@@ -1,4 +1,4 @@
-"""What a killed run has begun to upload is aborted by a run a day later; what is younger or not ours is left alone."""
+"""The unfinished uploads of a killed run are aborted by a run a day later; younger ones and those of others stay."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from datetime import datetime, timedelta, timezone
 from urllib.parse import unquote
 
 import pytest
-from conftest import IN_PARTS, MakeScene, Place, Scene
+from conftest import IN_PARTS, Endpoint, Host, MakeHost
 from wire_faults import Pause
 from wire_proxy import PART, Act, Exchange, WireProxy
 
-pytestmark = pytest.mark.parametrize("place", ["rgw", "seaweedfs", "juicefs"], indirect=True)
+pytestmark = pytest.mark.parametrize("endpoint", ["rgw", "seaweedfs", "juicefs"], indirect=True)
 LIST_UPLOADS = "ListMultipartUploads"
 PREFIX = "synapse/"
 _UPLOAD = re.compile(rb"<Upload>.*?</Upload>", re.DOTALL)
 
 
 def as_if_begun(days_ago: float, but_for: Collection[str] = ()) -> Act:
-    """Nobody can wait a day: the answer's time of each upload is moved back, except for these keys."""
+    """The test cannot wait a day: the times of uploads in the response are moved back, except for these keys."""
     then = (datetime.now(timezone.utc) - timedelta(days=days_ago)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
     def older(found: re.Match[bytes]) -> bytes:
@@ -37,55 +37,53 @@ def as_if_begun(days_ago: float, but_for: Collection[str] = ()) -> Act:
     return act
 
 
-def unfinished(scene: Scene) -> list[str]:
-    return sorted(
-        upload["Key"] for upload in scene.client.list_multipart_uploads(Bucket=scene.bucket).get("Uploads", [])
-    )
+def unfinished(host: Host) -> list[str]:
+    return sorted(upload["Key"] for upload in host.client.list_multipart_uploads(Bucket=host.bucket).get("Uploads", []))
 
 
-def killed_in_an_upload(scene: Scene, wire: WireProxy) -> str:
-    """The key of the upload that a killed run leaves in the store."""
-    item = scene.library.add([IN_PARTS], thumbnails=0)[0]
-    scene.custody.take_stock()
+def killed_in_an_upload(host: Host, wire: WireProxy) -> str:
+    """Return the key of the upload that a killed run leaves on the server."""
+    item = host.library.add([IN_PARTS], thumbnails=0)[0]
+    host.custody.take_stock()
     pause = Pause(then=Exchange.close)
     wire.add(PART, pause, skip=1)
-    process = scene.engine.start()
+    process = host.engine.start()
     assert pause.reached.wait(60), "the engine sent no second part"
     process.kill()
     process.communicate(timeout=60)
     pause.go_on.set()
     wire.faults.clear()
     key = f"{PREFIX}{item.original}"
-    assert unfinished(scene) == [key]
-    scene.custody.assert_nothing_lost()
+    assert unfinished(host) == [key]
+    host.custody.assert_nothing_lost()
     return key
 
 
-def test_unfinished_uploads(place: Place, make_scene: MakeScene) -> None:
-    scene = make_scene(place, prefix=PREFIX)
-    with WireProxy(scene.store.endpoint_url) as wire:
-        scene.engine.s3["endpoint_url"] = wire.endpoint_url
-        killed = killed_in_an_upload(scene, wire)
+def test_unfinished_uploads(endpoint: Endpoint, make_host: MakeHost) -> None:
+    host = make_host(endpoint, prefix=PREFIX)
+    with WireProxy(host.store.endpoint_url) as wire:
+        host.engine.s3["endpoint_url"] = wire.endpoint_url
+        killed = killed_in_an_upload(host, wire)
         young = f"{PREFIX}local_content/yo/un/gUploadOfAnotherHost"
         not_ours = [f"{PREFIX}backup.tar", "local_content/ab/cd/OutsideThePrefix", f"{PREFIX}local_content/readme"]
         for key in (young, *not_ours):
-            scene.client.create_multipart_upload(Bucket=scene.bucket, Key=key)
+            host.client.create_multipart_upload(Bucket=host.bucket, Key=key)
         left_alone = sorted([young, *not_ours])
 
-        # A run that may still be under way elsewhere is no older than this one's own.
-        scene.library.add([1000] * 3, thumbnails=0)
-        scene.custody.take_stock()
-        at_once = scene.engine.run()
+        # A run that may still be active elsewhere is no older than this one's own.
+        host.library.add([1000] * 3, thumbnails=0)
+        host.custody.take_stock()
+        at_once = host.engine.run()
         assert (at_once.status, at_once.failures) == (0, {}), at_once.errors
-        assert unfinished(scene) == sorted([killed, *left_alone]), "uploads younger than a day were aborted"
-        scene.custody.assert_all_moved()
+        assert unfinished(host) == sorted([killed, *left_alone]), "uploads younger than a day were aborted"
+        host.custody.assert_all_moved()
 
-        scene.library.add([1000] * 3, thumbnails=0)
-        scene.custody.take_stock()
+        host.library.add([1000] * 3, thumbnails=0)
+        host.custody.take_stock()
         wire.add(LIST_UPLOADS, as_if_begun(2, but_for=[young]))
         wire.seen.clear()
-        later = scene.engine.run()
+        later = host.engine.run()
         assert (later.status, later.failures) == (0, {}), later.errors
         assert wire.count(LIST_UPLOADS), "the engine did not ask for unfinished uploads"
-        assert unfinished(scene) == left_alone
-        scene.custody.assert_all_moved()
+        assert unfinished(host) == left_alone
+        host.custody.assert_all_moved()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A configuration of Synapse's in a directory, edited by the same plan that the module carries out."""
+"""A Synapse configuration in a temporary directory, edited by the same plan as in the module."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def entry(secret: str = "s3cr:et#'\"\\ü", **settings: Any) -> ProviderEntry:
 
 
 class ConfigurationFiles:
-    """Files below a directory; a path with a slash at its end is a directory that Synapse reads."""
+    """Files below a directory; a path that ends in a slash is a directory that Synapse reads."""
 
     def __init__(self, directory: Path, files: Mapping[str, str | bytes], paths: list[str] | None = None) -> None:
         self.directory = directory
@@ -78,12 +78,12 @@ class ConfigurationFiles:
         return read_merged(self.paths)
 
     def providers(self) -> Any:
-        """The entries as Synapse understands them: it passes over the key that marks ours in flow style."""
+        """Return the entries as Synapse reads them, without the key that marks our entry in flow style."""
         entries = self.merged().get(KEY)
         return [unmarked(item) for item in entries] if isinstance(entries, list) else entries
 
 
 def others(text: str) -> str:
-    """Every setting but ours, in a form that can be compared."""
+    """Return every setting except our entry, in a form that can be compared."""
     content = yaml.safe_load(text)
     return repr({key: value for key, value in (content or {}).items() if key != KEY})

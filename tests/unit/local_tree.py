@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A media store on disk for tests of what the engine does with local files."""
+"""A media store on disk, for tests of the parts of the engine that handle local files."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def put(root: Path, key: str, content: bytes = b"content") -> Path:
     path = root / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    # Long ago, so that any later change shows, however coarse the clock of the file system is.
+    # Far in the past, so that a later change is visible even where the file system's clock is coarse.
     os.utime(path, (1_700_000_000, 1_700_000_000))
     return path
 
 
 def walk_all(root: Path) -> tuple[list[LocalFile], list[tuple[str, str, int]]]:
-    """The files in the walk's order, and what it left with the reasons."""
+    """Return the files in the order of the walk, and what the walk skipped with the reasons."""
     left: list[tuple[str, str, int]] = []
     return list(walk(str(root), lambda *what: left.append(what))), left
 
@@ -53,7 +53,7 @@ def file_at(root: Path, key: str) -> LocalFile:
 
 
 def remove_batch(root: str, files: Sequence[tuple[LocalFile, Identity]], grace: float = 0.0) -> list[Removed]:
-    """What became of each file, in their order; directories that somebody else changed within `grace` seconds stay."""
+    """Return the outcome of each file, in their order; directories changed by others within `grace` seconds stay."""
     told: dict[str, Removed] = {}
 
     def tell(proven: Proven, outcome: Removed) -> None:
@@ -68,7 +68,7 @@ def remove_batch(root: str, files: Sequence[tuple[LocalFile, Identity]], grace: 
 
 
 def everything(root: Path) -> list[str]:
-    """All paths below a directory, links not followed; directories end in a slash."""
+    """Return all paths below a directory without following links; directories end in a slash."""
     found = []
     for directory, directories, files in os.walk(root):
         here = os.path.relpath(directory, root)
@@ -78,13 +78,13 @@ def everything(root: Path) -> list[str]:
 
 
 def open_descriptors() -> int:
-    """How many this process has."""
+    """Return the number of open descriptors of this process."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @contextmanager
 def store_of_an_ordinary_user() -> Iterator[Path]:
-    """A media store owned by a user whom permissions hold back, as root is not; the test is that user for a while."""
+    """Yield a media store of a user other than root, so that file permissions apply; the test runs as that user."""
     with tempfile.TemporaryDirectory() as name:
         if os.geteuid() != 0:
             yield Path(name)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tasks of a role, run on this host for many cases in one play."""
+"""Run tasks of a role on this host, for many cases in one play."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROLE_NAMES = ("common", "migrate", "storage_provider")
 
 
 class Cases:
-    """Each case is a host of one play, whose rescue writes the message of the refusal."""
+    """Each case is one host of the play; the rescue block writes the failure message to a file."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -26,18 +26,18 @@ class Cases:
         self.messages.mkdir()
 
     def run(self, tasks: str, cases: dict[str, dict[str, Any]]) -> dict[str, str]:
-        """The message with which each case was refused; a case that was accepted is left out."""
+        """Return the failure message of each case; cases that passed are left out."""
         said = {"content": "{{ ansible_failed_result.msg }}", "dest": f"{self.messages}/{{{{ inventory_hostname }}}}"}
         attempt = {
             "name": "Attempt",
             "block": [{"name": "Include", "ansible.builtin.include_tasks": str(ROLES / tasks)}],
-            "rescue": [{"name": "Write the refusal", "ansible.builtin.copy": said}],
+            "rescue": [{"name": "Write the failure message", "ansible.builtin.copy": said}],
         }
         self.play([attempt], cases)
         return {path.name: path.read_text() for path in self.messages.iterdir()}
 
     def play(self, tasks: list[dict[str, Any]], hosts: dict[str, dict[str, Any]]) -> None:
-        """With the defaults and the variables of every role, on hosts that are all this one."""
+        """Run the tasks with the defaults and variables of every role; every host is this machine."""
         defaults: dict[str, Any] = {}
         for role in ROLE_NAMES:
             defaults.update(yaml.safe_load((ROLES / role / "defaults" / "main.yml").read_text(encoding="utf-8")))

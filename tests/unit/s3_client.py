@@ -1,4 +1,4 @@
-"""A client of our own against a scripted store, for the tests of what it does there."""
+"""Run the engine's S3 client against a scripted server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 def with_s3(
     settings: StoreSettings, main: Callable[[Bucket, Client, Loop], Coroutine[Any, Any, T]], **options: Any
 ) -> T:
-    """Runs ``main`` to its end, and closes everything."""
+    """Run ``main`` to its end and close everything."""
     loop = Loop(threads=2)
     client = Client(loop, settings, **{"concurrency": 4, "read_timeout": 5, **options})
     try:
@@ -33,7 +33,7 @@ def md5(data: bytes) -> bytes:
 
 
 def put(settings: StoreSettings, data: bytes = b"abc", key: str = "a", **options: Any) -> str:
-    """The ETag of one upload."""
+    """Upload one object and return its ETag."""
 
     async def main(s3: Bucket, client: Client, loop: Loop) -> str:
         return (await s3.put(key, data, Digest(md5(data)))).etag
@@ -42,7 +42,7 @@ def put(settings: StoreSettings, data: bytes = b"abc", key: str = "a", **options
 
 
 def get(settings: StoreSettings, **options: Any) -> tuple[int | None, bytes]:
-    """The length that was told, and what the last sink has had."""
+    """Return the length from the response, and what the last sink received."""
     sinks: list[bytearray] = []
 
     def make_sink() -> Callable[[memoryview], None]:

@@ -1,4 +1,4 @@
-"""A store on loopback that answers, stalls and breaks off exactly as a test says."""
+"""An S3 server on loopback that responds, stalls and disconnects exactly as the test says."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Request(NamedTuple):
     connection: int
 
 
-# What to do with one request: bytes are sent as they are; a function gets the socket, and ends the connection.
+# What to do with one request: bytes are sent as they are; a function receives the socket and closes the connection.
 Reply = Union[bytes, Callable[[socket.socket], None]]
 
 
@@ -40,12 +40,12 @@ def done(etag: str = "e") -> bytes:
 
 
 def cut_after(data: bytes) -> Callable[[socket.socket], None]:
-    """Sends this much and hangs up."""
+    """Send this many bytes, then close the connection."""
     return lambda link: link.sendall(data)
 
 
 def reset_after(data: bytes) -> Reply:
-    """Sends this much, then resets the connection."""
+    """Send this many bytes, then reset the connection."""
 
     def reply(link: socket.socket) -> None:
         link.sendall(data)
@@ -56,7 +56,7 @@ def reset_after(data: bytes) -> Reply:
 
 
 class ScriptedStore:
-    """Each request, on whichever connection, takes the next reply; the last one serves all that follow."""
+    """Each request, on any connection, takes the next reply; the last reply is used for all later requests."""
 
     def __init__(self, replies: Sequence[Reply], context: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
@@ -90,27 +90,27 @@ class ScriptedStore:
         )
 
     def script(self, *replies: Reply) -> None:
-        """Takes the place of what was to be said."""
+        """Replace the remaining replies."""
         self._replies = list(replies)
 
     def choose(self, choose: Callable[[Request], Reply]) -> None:
-        """From now on the reply depends on the request."""
+        """From now on, choose each reply by its request."""
         self._choose = choose
 
     def before_reading(self, reply: Callable[[socket.socket], None]) -> None:
-        """What the next connection gets in place of being read."""
+        """Call this with the next connection instead of reading from it."""
         self._before_reading = reply
 
     def before_handshake(self, reply: Callable[[socket.socket], None]) -> None:
-        """What the next connection gets in place of a handshake."""
+        """Call this with the next connection instead of a TLS handshake."""
         self._before_handshake = reply
 
     def stall(self, link: socket.socket) -> None:
-        """Says nothing until the test is over."""
+        """Send nothing until the test is over."""
         self._ending.wait(30)
 
     def stall_after(self, data: bytes) -> Reply:
-        """Sends this much, and no more until the test is over."""
+        """Send this many bytes, then nothing until the test is over."""
 
         def reply(link: socket.socket) -> None:
             link.sendall(data)
@@ -125,7 +125,7 @@ class ScriptedStore:
         self._listener.close()
         for link in self._links:
             with contextlib.suppress(OSError):
-                # Not SSLSocket's own, which would let a thread that still reads go on with what is encrypted.
+                # Not SSLSocket.shutdown: it would let a thread that is still reading continue with encrypted bytes.
                 socket.socket.shutdown(link, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)

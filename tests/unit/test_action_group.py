@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action group lists every module that takes the connection options, so that module_defaults reach all of them."""
+"""The action group lists every module with the connection options, so that module_defaults apply to all of them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def test_the_group_lists_every_module_that_takes_the_connection_options() -> Non
     assert set(runtime["action_groups"]["connection"]) == takes_options
 
 
-def test_the_documentation_of_a_module_names_the_group_exactly_where_it_is_a_member() -> None:
+def test_the_documentation_names_the_group_for_its_members_only() -> None:
     for path in (ROOT / "plugins" / "modules").glob("*.py"):
         assert fragments_of(path) & FRAGMENTS in (set(), FRAGMENTS), path.name

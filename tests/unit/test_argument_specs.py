@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every role's argument specification says exactly what its defaults say."""
+"""The argument specification of every role equals its defaults."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ def role(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
-def test_there_are_roles() -> None:
+def test_roles_are_found() -> None:
     assert {"common", "storage_provider", "migrate"} <= {role.name for role in ROLES}
 
 
-def test_the_options_are_the_defaults(role: Path) -> None:
+def test_the_options_equal_the_defaults(role: Path) -> None:
     defaults = load(role / "defaults" / "main.yml")
     specified = {name: option.get("default") for name, option in options_of(role).items()}
     assert specified == defaults
 
 
-def test_every_public_variable_has_the_one_prefix(role: Path) -> None:
+def test_every_public_variable_has_the_prefix(role: Path) -> None:
     assert [name for name in options_of(role) if not name.startswith("synapse_s3_")] == []
 
 
-def test_every_option_is_described_and_typed(role: Path) -> None:
+def test_every_option_has_a_description_and_a_type(role: Path) -> None:
     options = options_of(role).items()
     assert [name for name, option in options if not option.get("description") or not option.get("type")] == []
 
 
-def test_secrets_are_marked(role: Path) -> None:
+def test_secrets_are_marked_no_log(role: Path) -> None:
     secret = {name for name in options_of(role) if name.endswith(SECRET_WORDS) or name.endswith("_access_token")}
     assert {name for name in secret if not options_of(role)[name].get("no_log")} == set()
 
 
-def test_no_setting_is_written_twice() -> None:
+def test_no_default_is_set_in_two_roles() -> None:
     seen: dict[str, str] = {}
     for one in ROLES:
         for name in options_of(one):

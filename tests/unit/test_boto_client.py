@@ -1,4 +1,4 @@
-"""Our own client and that of a child process, which must end up talking to the store in the same way."""
+"""Our own boto3 client and that of a child process must send requests in the same way."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def client_of_a_child(
     settings: StoreSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **arguments: Any
 ) -> Any:
-    """What a bare boto3.client("s3") becomes in the environment that we give to a child."""
+    """Return what a bare boto3.client("s3") becomes in the environment that we give to a child process."""
     config_file = tmp_path / "aws-config"
     config_file.write_text(aws_config_text(settings))
     for name, value in child_environment(settings).items():
@@ -67,7 +67,7 @@ def test_client_follows_the_settings() -> None:
     assert config.max_pool_connections == 33
     assert config.retries["total_max_attempts"] == 2
     assert config.s3["addressing_style"] == "path"
-    # boto3's own default is "when_supported", which many stores refuse.
+    # boto3's default is "when_supported", which many servers refuse.
     assert config.request_checksum_calculation == "when_required"
     assert config.response_checksum_validation == "when_required"
 
@@ -91,7 +91,7 @@ def test_child_addresses_and_signs_like_our_own_client(monkeypatch: pytest.Monke
         assert (keys.access_key, keys.secret_key, keys.token) == ("the-id", "the-secret", "the-token")
 
 
-def test_child_gets_nothing_that_is_not_set() -> None:
+def test_child_gets_no_variable_for_unset_settings() -> None:
     assert child_environment(StoreSettings(bucket="media")) == {
         "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
         "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
@@ -110,7 +110,7 @@ def test_missing_ca_bundle_is_refused(tmp_path: Path) -> None:
         make_client(full_settings(ca_bundle=str(tmp_path / "absent.pem")))
 
 
-def test_host_that_is_no_host_is_refused() -> None:
+def test_an_invalid_host_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="synapse_s3_endpoint_url"):
         make_client(full_settings(endpoint_url="https://a b"))
 

@@ -1,4 +1,4 @@
-"""How a probe's report is shown; what the probe itself does is tried on real stores in tests/integration."""
+"""The report of the bucket check; the check itself is tested against real servers in tests/integration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def report(tried: list[str], refused: list[str], skew: int | None = 0, left: lis
     )
 
 
-def test_what_was_not_tried_is_null() -> None:
+def test_operations_that_were_not_tried_are_null() -> None:
     shown = described(report(["list", "read", "write"], ["write"]), SETTINGS)
     assert (shown["can_list"], shown["can_write"], shown["can_delete"]) == (True, False, None)
     assert shown["exists"] is True
@@ -31,7 +31,7 @@ def test_what_was_not_tried_is_null() -> None:
     assert shown["refusals"] == {"write": "No write."}
 
 
-def test_nothing_is_known_of_a_bucket_that_refuses_everything() -> None:
+def test_a_bucket_that_refuses_everything_leaves_features_unknown() -> None:
     assert described(report(["list", "read", "write"], ["list", "read", "write"]), SETTINGS)["exists"] is None
 
 
@@ -45,12 +45,12 @@ def test_nothing_is_known_of_a_bucket_that_refuses_everything() -> None:
         (["list", "write"], ["list", "read", "write"], "No list. No write."),
     ],
 )
-def test_only_what_is_required_is_refused(refused: list[str], required: list[str], message: str | None) -> None:
+def test_only_required_operations_are_problems(refused: list[str], required: list[str], message: str | None) -> None:
     refusal = refusal_of(report(["list", "read", "write", "delete"], refused), SETTINGS, required)
     assert (str(refusal) if refusal else None) == message
 
 
-def test_keys_that_may_do_nothing_are_told_once() -> None:
+def test_keys_without_any_permission_give_one_message() -> None:
     tried = ["list", "read", "write"]
     refusal = refusal_of(report(tried, tried), SETTINGS, tried)
     assert refusal is not None
@@ -62,17 +62,17 @@ def test_keys_that_may_do_nothing_are_told_once() -> None:
 @pytest.mark.parametrize(
     ("skew", "words"), [(0, None), (-300, None), (301, "301 seconds ahead of"), (-301, "301 seconds behind")]
 )
-def test_wrong_clock_is_warned_of_before_the_store_refuses_it(skew: int, words: str | None) -> None:
+def test_a_wrong_clock_gives_a_warning_before_the_server_refuses_it(skew: int, words: str | None) -> None:
     texts = warnings(report(["list"], [], skew))
     assert bool(texts) == bool(words)
     assert not words or words in texts[0]
 
 
-def test_unknown_clock_is_no_reason_to_warn() -> None:
+def test_an_unknown_clock_gives_no_warning() -> None:
     assert warnings(report(["list"], [], None)) == []
 
 
-def test_leavings_are_warned_of() -> None:
+def test_objects_that_could_not_be_removed_give_a_warning() -> None:
     assert warnings(report(["delete"], [], left=["a delete marker at a/b"])) == [
         "The probe could not remove a delete marker at a/b; the keys may not delete it."
     ]

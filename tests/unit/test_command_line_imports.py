@@ -1,4 +1,4 @@
-"""What starting the verb costs: nothing that it does not need is imported."""
+"""Starting the command imports only the modules that it needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOW = "import sys; {}; sys.stdout.write(chr(10).join(sys.modules))"
 
 
 def imported(statements: str) -> set[str]:
-    """The modules that a fresh interpreter has after these statements."""
+    """Return the modules that a new interpreter has loaded after these statements."""
     done = subprocess.run(
         [sys.executable, "-c", SHOW.format(statements)],
         env={**os.environ, "PYTHONPATH": str(PACKAGE)},
@@ -25,7 +25,7 @@ def imported(statements: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_the_command_line_alone_imports_no_engine() -> None:
+def test_the_command_line_imports_no_engine() -> None:
     modules = imported("import synapse_media.__main__")
     assert "synapse_media.commands.arguments" in modules
     heavy = ("boto3", "botocore", "psycopg2", "yaml", "tqdm", "humanize", "s3transfer")

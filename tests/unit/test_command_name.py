@@ -1,4 +1,4 @@
-"""Each command is called what was typed, in its help, its usage errors and its messages."""
+"""Each command uses the name that the user typed, in its help, usage errors and messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEMPLATES = ROOT / "roles" / "migrate" / "templates"
 
 
 def rendered(template: str, directory: Path, name: str, **variables: Any) -> Path:
-    """A script of the role as a host would have it, for the user who runs the tests."""
+    """Render a script of the role as it is installed on a host, for the user who runs the tests."""
     environment = Environment(loader=FileSystemLoader(TEMPLATES), trim_blocks=True)
     environment.filters.update(quote=shlex.quote, comment=lambda text: f"# {text}", basename=os.path.basename)
     (directory / "environment").touch()
@@ -61,12 +61,12 @@ def run(*command: object) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize("verb", ["offload", "migrate"])
 @pytest.mark.parametrize("name", ["synapse-s3-migrate", "synapse-s3-migrate-second"])
-def test_the_command_of_the_host(verb: str, name: str, tmp_path: Path) -> None:
+def test_the_installed_command_uses_its_own_name(verb: str, name: str, tmp_path: Path) -> None:
     script = rendered("synapse-s3-migrate.j2", tmp_path, name, __synapse_s3_migrate_verb=verb)
     status, output, errors = run(script, "--help")
     assert (status, errors) == (0, "")
     assert output.startswith(f"usage: {name} [-h] [--dry-run] [--json]")
-    # What the script gives by itself is nobody's to type.
+    # The script passes these options itself, so the help must not show them.
     assert "synapse_media" not in output and "--config" not in output and "--user" not in output
 
     status, output, errors = run(script, "--nonsense")
@@ -78,14 +78,14 @@ def test_the_command_of_the_host(verb: str, name: str, tmp_path: Path) -> None:
     assert output.startswith(f"{name}: ")
 
 
-def test_the_shell_of_the_host(tmp_path: Path) -> None:
+def test_the_installed_shell_uses_its_own_name(tmp_path: Path) -> None:
     status, output, errors = run(rendered("synapse-s3-shell.j2", tmp_path, "synapse-s3-shell"), "-c", "true")
     assert status == 2 and output == ""
     assert errors.startswith("synapse-s3-shell: ") and "absent.yml cannot be read" in errors
 
 
 @pytest.mark.parametrize("verb", ["offload", "migrate", "prepare"])
-def test_without_a_script_it_is_pythons_module(verb: str) -> None:
+def test_without_a_script_the_name_is_that_of_the_python_module(verb: str) -> None:
     name = f"{Path(sys.executable).name} -m synapse_media {verb}"
     status, output, dummy = run(sys.executable, "-m", "synapse_media", verb, "--help")
     assert status == 0 and output.startswith(f"usage: {name} [-h] --config FILE")

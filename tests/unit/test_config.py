@@ -1,4 +1,4 @@
-"""The file of the migrate command: what it takes, whom it is safe from, and where a secret may come from instead."""
+"""The configuration file of the migrate command: what it accepts, its permissions, and secrets from the environment."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_reads_every_section(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o610, 0o644])
-def test_refuses_a_file_that_others_can_get_at(tmp_path: Path, mode: int) -> None:
+def test_refuses_a_file_that_others_can_access(tmp_path: Path, mode: int) -> None:
     with pytest.raises(ConfigurationError, match=rf"mode 0{mode:o}\).*chmod 0600"):
         read_config(write(tmp_path, ENOUGH, mode), {})
 
@@ -54,12 +54,12 @@ def test_refuses_a_file_that_others_can_get_at(tmp_path: Path, mode: int) -> Non
         (ENOUGH.replace(", secret_access_key: secret", ""), "synapse_s3_secret_access_key is not"),
     ],
 )
-def test_refuses_what_it_does_not_know(tmp_path: Path, text: str, message: str) -> None:
+def test_refuses_unknown_or_wrong_settings(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         read_config(write(tmp_path, text), {})
 
 
-def test_broken_yaml_is_placed_but_not_quoted(tmp_path: Path) -> None:
+def test_an_error_in_yaml_gives_the_line_but_quotes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"line 3, column .*not valid YAML") as caught:
         read_config(write(tmp_path, "s3:\n  secret_access_key: 'hunter2\n"), {})
     assert "hunter2" not in str(caught.value)
@@ -70,7 +70,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_config(str(tmp_path / "nowhere.yml"), {})
 
 
-def test_secrets_may_come_from_the_environment() -> None:
+def test_secrets_may_be_in_the_environment() -> None:
     environment = {
         "AWS_ACCESS_KEY_ID": "i",
         "AWS_SECRET_ACCESS_KEY": "s",
@@ -86,7 +86,7 @@ def test_secrets_may_come_from_the_environment() -> None:
     }
 
 
-def test_keys_of_the_file_are_never_mixed_with_those_of_the_environment() -> None:
+def test_keys_of_the_file_and_of_the_environment_are_never_mixed() -> None:
     environment = {"AWS_ACCESS_KEY_ID": "other", "AWS_SECRET_ACCESS_KEY": "other", "AWS_SESSION_TOKEN": "other"}
     keys = {"access_key_id": "i", "secret_access_key": "s"}
     assert with_secrets(keys, environment) == {**keys, "sse_customer_key": None}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The toggle of the storage provider and the playbook uninstall.yml ask the same question."""
+"""Turning the storage provider off and uninstall.yml both require the same confirmation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cases(tmp_path: Path) -> Cases:
     return Cases(tmp_path)
 
 
-def test_an_installed_provider_is_not_removed_without_a_confirmation(cases: Cases, tmp_path: Path) -> None:
+def test_an_installed_provider_is_not_removed_without_confirmation(cases: Cases, tmp_path: Path) -> None:
     for record in ("applied", "provider-packages", "synapse"):
         (tmp_path / record).mkdir()
         (tmp_path / record / f"{record}.json").touch()
@@ -64,7 +64,7 @@ def test_a_removal_that_may_not_restart_synapse_is_refused(cases: Cases, tmp_pat
     assert "Set synapse_s3_restart_synapse: true" in told["held"]
 
 
-def test_both_ways_of_removal_ask_before_anything_else() -> None:
+def test_both_ways_of_removal_require_confirmation_first() -> None:
     (role,) = yaml.safe_load((ROLES / "storage_provider/tasks/main.yml").read_text(encoding="utf-8"))
     set_up, *off = role["block"]
     assert set_up["when"] == "synapse_s3_storage_provider_enabled | bool"

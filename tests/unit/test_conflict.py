@@ -33,13 +33,13 @@ def thumbnail(size: int) -> LocalFile:
 @pytest.mark.parametrize(
     ("row", "file_size", "object_size", "replaces"),
     [
-        # The row's digest, which the file has, proves it right, whatever is in the bucket.
+        # The file matches the digest of its row, so it is right whatever the bucket has.
         (Row(5, DIGEST, 0, False), 5, 5, True),
         (Row(None, DIGEST, 0, False), 5, 5, True),
         (Row(5, DIGEST, 0, False), 5, 3, True),
-        # Another length than the row's proves the object wrong.
+        # The length of the object differs from that of the row, so the object is wrong.
         (Row(5, None, 0, False), 5, 3, True),
-        # Two contents of the row's length, and rows that say nothing: either may be the damaged one.
+        # Both have the length of the row, or the row has no length: either copy may be damaged.
         (Row(5, None, 0, False), 5, 5, False),
         (Row(None, None, 0, False), 5, 5, False),
         (Row(None, None, 0, False), 3, 5, False),
@@ -67,7 +67,7 @@ def test_an_original(row: Row, file_size: int, object_size: int, replaces: bool)
     ],
 )
 def test_a_thumbnail(lengths: set[int], file_size: int, object_size: int, replaces: bool) -> None:
-    """The digest of its media's row says nothing about it."""
+    """The digest in the row is that of the original, so it proves nothing about a thumbnail."""
     row = Row(5, DIGEST, 0, False)
     assert not proves_file(thumbnail(file_size), row)
     if replaces:
@@ -77,7 +77,7 @@ def test_a_thumbnail(lengths: set[int], file_size: int, object_size: int, replac
         refuse_conflict(thumbnail(file_size), row, lengths, object_size)
 
 
-def test_a_file_that_contradicts_its_row() -> None:
+def test_a_file_that_differs_from_its_row() -> None:
     refuse_disagreement(original(5), DIGEST, Row(5, DIGEST, 0, False))
     refuse_disagreement(thumbnail(7), b"x" * 32, Row(5, DIGEST, 0, False))
     for size, digest in ((4, DIGEST), (5, b"x" * 32)):

@@ -1,4 +1,4 @@
-"""Bytes on the wire: framing, files, TLS, proxies, the bandwidth cap, and a stop in the middle of it."""
+"""Connections: framing, files, TLS, proxies, the bandwidth limit, and a stop during a transfer."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def large_file(tmp_path: Path) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificate and key for 127.0.0.1 in one file, signed by itself."""
+    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test store")])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -108,7 +108,7 @@ def put_file(settings: Any, descriptor: int, offset: int, length: int, **options
 
 @pytest.mark.parametrize("offset", [0, 1_000_000])
 @pytest.mark.parametrize("tls", [False, True])
-def test_files_are_sent_from_where_they_are(
+def test_files_are_sent_without_a_copy(
     large_file: int, context: ssl.SSLContext, certificate: Path, tls: bool, offset: int
 ) -> None:
     length = len(LARGE) - offset - 1
@@ -120,7 +120,7 @@ def test_files_are_sent_from_where_they_are(
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_file_that_ends_early_fails_alone(
+def test_a_file_that_becomes_shorter_fails_alone(
     large_file: int, context: ssl.SSLContext, certificate: Path, tls: bool
 ) -> None:
     with scripted_store(done("x"), context=context if tls else None) as store:
@@ -165,12 +165,12 @@ def chunked(*chunks: bytes, trailer: bytes = b"") -> bytes:
     # Not made from the random bytes: processes that share the tests must agree on their names.
     ids=["large", "empty", "chunked", "chunked and empty", "chunked with a trailer", "after 100 Continue"],
 )
-def test_answers_of_every_framing(reply: bytes, body: bytes) -> None:
+def test_responses_of_every_framing(reply: bytes, body: bytes) -> None:
     with scripted_store(reply) as store:
         assert get(store.settings()) == (len(body), body)
 
 
-def test_answers_in_small_pieces() -> None:
+def test_responses_in_small_pieces() -> None:
     reply = chunked(b"abc", b"defgh")
 
     def in_pieces(link: socket.socket) -> None:
@@ -182,12 +182,12 @@ def test_answers_in_small_pieces() -> None:
         assert get(store.settings()) == (8, b"abcdefgh")
 
 
-def test_a_missing_object_reaches_no_sink() -> None:
+def test_a_missing_object_writes_nothing_to_the_sink() -> None:
     with scripted_store(error(404, "NoSuchKey")) as store:
         assert get(store.settings()) == (None, b"")
 
 
-def test_a_refusal_in_the_middle_of_a_body_is_heard() -> None:
+def test_an_error_response_during_the_body_is_read() -> None:
     def refuse(link: socket.socket) -> None:
         link.recv(1000)
         link.sendall(error(403, "AccessDenied", "Connection: close"))
@@ -199,19 +199,19 @@ def test_a_refusal_in_the_middle_of_a_body_is_heard() -> None:
             put(store.settings(), b"x" * 30_000_000)
 
 
-def test_a_yes_before_the_whole_body_is_no_yes() -> None:
-    def say_yes(link: socket.socket) -> None:
+def test_a_success_response_before_the_end_of_the_body_does_not_count() -> None:
+    def respond_early(link: socket.socket) -> None:
         link.recv(1000)
         link.sendall(done("too soon"))
         time.sleep(0.3)
 
     with scripted_store(done("right")) as store:
-        store.before_reading(say_yes)
+        store.before_reading(respond_early)
         assert put(store.settings(), b"x" * 30_000_000) == "right"
     assert len(store.requests[0].body) == 30_000_000
 
 
-def test_a_certificate_that_is_not_trusted_ends_the_run(context: ssl.SSLContext, tmp_path: Path) -> None:
+def test_an_untrusted_certificate_ends_the_run(context: ssl.SSLContext, tmp_path: Path) -> None:
     with scripted_store(done(), context=context) as store:
         with pytest.raises(StoreError, match=r"not trusted by this host.*synapse_s3_ca_bundle"):
             put(store.settings())
@@ -227,7 +227,7 @@ def test_a_certificate_for_another_name_ends_the_run(context: ssl.SSLContext, ce
             put(store.settings(endpoint_url=endpoint, ca_bundle=str(certificate)))
 
 
-def test_a_store_without_tls_is_told_from_one_with(certificate: Path) -> None:
+def test_a_server_without_tls_gets_its_own_message(certificate: Path) -> None:
     def refuse(link: socket.socket) -> None:
         link.recv(1000)
         link.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
@@ -239,8 +239,8 @@ def test_a_store_without_tls_is_told_from_one_with(certificate: Path) -> None:
             put(store.settings(endpoint_url=endpoint, ca_bundle=str(certificate)))
 
 
-def test_a_handshake_that_is_broken_off_is_tried_again(context: ssl.SSLContext, certificate: Path) -> None:
-    # An alert of the store's TLS: internal error.
+def test_a_handshake_that_fails_is_retried(context: ssl.SSLContext, certificate: Path) -> None:
+    # A TLS alert of the server: internal error.
     for refusal in (b"", b"\x15\x03\x03\x00\x02\x02\x50"):
         with scripted_store(done("x"), context=context) as store:
             store.before_handshake(cut_after(refusal))
@@ -248,7 +248,7 @@ def test_a_handshake_that_is_broken_off_is_tried_again(context: ssl.SSLContext, 
             assert store.connections == 2
 
 
-def test_a_completion_may_take_longer() -> None:
+def test_completing_an_upload_has_a_longer_timeout() -> None:
     completed = b"<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"
 
     def slowly(link: socket.socket) -> None:
@@ -263,14 +263,14 @@ def test_a_completion_may_take_longer() -> None:
     assert len(store.requests) == 1
 
 
-def test_an_object_that_is_cut_short_under_tls_is_read_again(context: ssl.SSLContext, certificate: Path) -> None:
+def test_an_object_that_is_truncated_under_tls_is_read_again(context: ssl.SSLContext, certificate: Path) -> None:
     whole = answer(200, b"0123456789")
     with scripted_store(cut_after(whole[:-1]), whole, context=context) as store:
         assert get(store.settings(ca_bundle=str(certificate))) == (10, b"0123456789")
     assert len(store.requests) == 2
 
 
-def test_the_bandwidth_cap_holds_both_ways() -> None:
+def test_the_bandwidth_limit_applies_to_uploads_and_downloads() -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> float:
         begun = time.monotonic()
         tasks = [loop.start(s3.put(f"{number}", b"x" * 20_000, Digest(md5(b"x" * 20_000)))) for number in range(10)]
@@ -284,7 +284,7 @@ def test_the_bandwidth_cap_holds_both_ways() -> None:
     assert 0.7 <= seconds < 2
 
 
-def test_a_narrow_cap_has_fewer_requests_in_flight() -> None:
+def test_a_low_bandwidth_limit_reduces_the_requests_in_flight() -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> int:
         return client.allowed_in_flight
 
@@ -293,7 +293,7 @@ def test_a_narrow_cap_has_fewer_requests_in_flight() -> None:
         assert with_s3(store.settings(), main, concurrency=64, bandwidth_limit=1_000) == 1
 
 
-def test_requests_carry_our_name_and_version() -> None:
+def test_requests_carry_the_name_and_version_of_the_collection() -> None:
     with scripted_store(done()) as store:
         put(store.settings())
     assert store.requests[0].headers["user-agent"] == USER_AGENT
@@ -304,34 +304,34 @@ DRIBBLED = done("dribbled")
 
 
 def dribble(link: socket.socket) -> None:
-    """Ten bytes a second, which is never silence."""
+    """Send ten bytes a second, so that the connection is never silent."""
     for position in range(len(DRIBBLED)):
         link.sendall(DRIBBLED[position : position + 1])
         time.sleep(0.1)
 
 
-def test_an_answer_that_dribbles_is_given_up() -> None:
+def test_a_response_that_is_too_slow_is_given_up() -> None:
     with scripted_store(dribble, done("whole")) as store:
         begun = time.monotonic()
         assert put(store.settings(), read_timeout=0.5) == "whole"
         assert 0.5 <= time.monotonic() - begun < 0.1 * len(DRIBBLED)
 
 
-def test_an_object_that_dribbles_is_given_up() -> None:
-    def dribble_the_body(link: socket.socket) -> None:
+def test_an_object_that_is_too_slow_is_given_up() -> None:
+    def send_the_body_slowly(link: socket.socket) -> None:
         link.sendall(answer(200, b"x" * 100)[:-100])
         for dummy in range(100):
             link.sendall(b"x")
             time.sleep(0.1)
 
-    with scripted_store(dribble_the_body, answer(200, b"y" * 100)) as store:
+    with scripted_store(send_the_body_slowly, answer(200, b"y" * 100)) as store:
         begun = time.monotonic()
         assert get(store.settings(), read_timeout=0.5) == (100, b"y" * 100)
         assert time.monotonic() - begun < 9
 
 
 def send_to_a_slow_peer(slowest: float) -> float:
-    """The seconds until a body of 100 KB, of which 1 KB is taken every 50 ms, is given up."""
+    """Return the seconds until an upload of 100 KB is given up, where the server reads 1 KB every 50 ms."""
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     ours.setblocking(False)
@@ -357,14 +357,14 @@ def send_to_a_slow_peer(slowest: float) -> float:
     return seconds
 
 
-def test_a_body_that_is_taken_too_slowly_is_given_up() -> None:
+def test_an_upload_that_is_too_slow_is_given_up() -> None:
     assert 0.5 <= send_to_a_slow_peer(slowest=1_000_000) < 3
-    # It takes 5 s, and then no answer comes.
+    # Sending takes 5 s, and then no response comes.
     assert send_to_a_slow_peer(slowest=5_000) >= 5
 
 
-def test_a_slow_line_is_not_cut_off() -> None:
-    """Longer than the timeout for silence, as long as bytes come at the rate of a slow line."""
+def test_a_slow_connection_is_not_cut_off() -> None:
+    """Longer than the read timeout, as long as bytes arrive at the rate of a slow connection."""
 
     def slowly(link: socket.socket) -> None:
         reply = answer(200, b"z" * 16_000)
@@ -379,7 +379,7 @@ def test_a_slow_line_is_not_cut_off() -> None:
         assert len(store.requests) == 1
 
 
-def test_our_own_cap_on_the_bandwidth_cuts_nothing_off() -> None:
+def test_the_bandwidth_limit_does_not_count_as_a_slow_connection() -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         for task in [loop.start(s3.put(f"{number}", b"x" * 10_000, Digest(md5(b"x" * 10_000)))) for number in range(4)]:
             await task
@@ -396,8 +396,8 @@ class Stopped(BaseException):
 
 
 @pytest.mark.parametrize("after", [0.0, 0.002, 0.05, 0.2])
-def test_a_signal_in_the_middle_leaves_a_client_that_can_clean_up(after: float) -> None:
-    """What a stopped request had begun must not end up in the answer of the next one."""
+def test_after_a_signal_the_client_can_still_clean_up(after: float) -> None:
+    """The bytes of a stopped request must not appear in the response to the next request."""
     half = done("half")[:-4]
 
     async def main(s3: Bucket, loop: Loop) -> None:
@@ -432,7 +432,7 @@ def test_a_signal_in_the_middle_leaves_a_client_that_can_clean_up(after: float) 
 
 
 class Tunnel:
-    """An HTTP proxy that knows CONNECT, and passes plain requests on to nobody but answers them itself."""
+    """An HTTP proxy that supports CONNECT, and responds to plain requests itself."""
 
     def __init__(self, reply: bytes, target: tuple[str, int] | None = None) -> None:
         self.heads: list[bytes] = []
@@ -474,7 +474,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         sink.close()
 
 
-def test_tls_goes_through_the_proxys_tunnel(
+def test_tls_uses_a_tunnel_through_the_proxy(
     context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tunnel = Tunnel(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -487,13 +487,13 @@ def test_tls_goes_through_the_proxys_tunnel(
     tunnel.close()
 
 
-def test_an_ipv6_address_goes_through_the_tunnel_in_brackets(
+def test_an_ipv6_address_has_brackets_in_the_tunnel_request(
     context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with scripted_store(done("x"), context=context) as store:
         tunnel = Tunnel(b"HTTP/1.1 200 Connection established\r\n\r\n", ("127.0.0.1", store.port))
         monkeypatch.setenv("HTTPS_PROXY", tunnel.url)
-        # The certificate is for 127.0.0.1; what counts here is what the proxy was asked for.
+        # The certificate is for 127.0.0.1; only the request to the proxy matters here.
         with pytest.raises(StoreError, match="for another name"):
             put(store.settings(endpoint_url=f"https://[::1]:{store.port}", ca_bundle=str(certificate)))
         assert tunnel.heads[0].startswith(b"CONNECT [::1]:%d HTTP/1.1\r\nhost: [::1]:%d\r\n" % (store.port, store.port))
@@ -501,7 +501,7 @@ def test_an_ipv6_address_goes_through_the_tunnel_in_brackets(
     tunnel.close()
 
 
-def test_plain_requests_go_to_the_proxy_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_requests_are_sent_to_the_proxy_with_the_full_url(monkeypatch: pytest.MonkeyPatch) -> None:
     with scripted_store(done("x")) as proxy, scripted_store(done("y")) as store:
         monkeypatch.setenv("HTTP_PROXY", f"http://user:word@127.0.0.1:{proxy.port}")
         assert put(store.settings()) == "x"
@@ -510,7 +510,7 @@ def test_plain_requests_go_to_the_proxy_whole(monkeypatch: pytest.MonkeyPatch) -
     assert proxy.requests[0].headers["proxy-authorization"] == "Basic dXNlcjp3b3Jk"
 
 
-def test_a_proxy_that_is_not_there_is_named(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_cannot_be_reached_is_named(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")

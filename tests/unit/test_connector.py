@@ -1,4 +1,4 @@
-"""Names, addresses and descriptors: what comes before the first byte."""
+"""Name resolution, addresses and descriptors: everything before the first byte."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def loop() -> Iterator[Loop]:
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> list[str]:
-    """Names asked for from now on; each has these addresses, and none where there are none."""
+    """Names looked up from now on; each has these addresses, or does not resolve if there are none."""
     asked: list[str] = []
 
     def look_up(host: str, port: int, **others: Any) -> list[Any]:
@@ -61,7 +61,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> lis
     return asked
 
 
-def test_connections_spread_over_the_addresses_of_a_name(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_are_spread_over_the_addresses_of_a_name(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = answers(monkeypatch, ("127.0.0.1", 1), ("127.0.0.2", 1))
     names = Resolver(loop, "store.example.org", 1)
     first, second = SocketAddress(socket.AF_INET, ("127.0.0.1", 1)), SocketAddress(socket.AF_INET, ("127.0.0.2", 1))
@@ -69,7 +69,7 @@ def test_connections_spread_over_the_addresses_of_a_name(loop: Loop, monkeypatch
     assert asked == ["store.example.org"]
 
 
-def test_an_old_answer_serves_while_names_do_not_resolve(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_address_is_used_while_names_do_not_resolve(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolver, "_KEPT_SECONDS", 0.0)
     names = Resolver(loop, "store.example.org", 1)
     answers(monkeypatch)
@@ -82,7 +82,7 @@ def test_an_old_answer_serves_while_names_do_not_resolve(loop: Loop, monkeypatch
     assert asked == ["store.example.org"]
 
 
-def test_an_address_that_refuses_gives_way_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_refused_connection_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -102,7 +102,7 @@ def families(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[int, tuple[Any, 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
-def test_families_take_turns_and_one_that_works_comes_first(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_families_alternate_and_one_that_works_comes_first(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     sixes = [SocketAddress(IPV6, (f"2001:db8::{number}", 1, 0, 0)) for number in range(3)]
     fours = [SocketAddress(IPV4, (f"192.0.2.{number}", 1)) for number in range(2)]
     families(monkeypatch, *sixes, *fours)
@@ -114,14 +114,14 @@ def test_families_take_turns_and_one_that_works_comes_first(loop: Loop, monkeypa
 
 
 class Silent:
-    """An address to which connections are neither made nor refused, as behind a router that drops packets."""
+    """An address that neither accepts nor refuses connections, as behind a router that drops packets."""
 
     def __init__(self, family: int, host: str) -> None:
         self._listener = socket.socket(family)
         self._listener.bind((host, 0))
         self._listener.listen(0)
         self.place = (family, self._listener.getsockname())
-        # Whoever comes when these wait already gets no answer.
+        # The backlog is full with these, so later connections get no response.
         self._waiting = [socket.socket(family) for dummy in range(4)]
         for link in self._waiting:
             link.setblocking(False)
@@ -151,7 +151,7 @@ def connect(loop: Loop, *places: tuple[int, Any], timeout: float = 10) -> Any:
     return loop.run(ParallelConnect(loop, [SocketAddress(*place) for place in places], timeout).run())
 
 
-def test_an_address_that_does_not_answer_costs_a_moment(loop: Loop, silent: Silent) -> None:
+def test_an_address_that_does_not_respond_costs_a_moment(loop: Loop, silent: Silent) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         begun = time.monotonic()
         connected = connect(loop, silent.place, (IPV4, listener.getsockname()))
@@ -161,7 +161,7 @@ def test_an_address_that_does_not_answer_costs_a_moment(loop: Loop, silent: Sile
         drop(loop, connected.link)
 
 
-def test_attempts_that_are_not_needed_any_more_are_closed(loop: Loop, silent: Silent) -> None:
+def test_connection_attempts_that_are_no_longer_needed_are_closed(loop: Loop, silent: Silent) -> None:
     before = sorted(Path("/proc/self/fd").iterdir())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         connected = connect(loop, silent.place, silent.place, (IPV4, listener.getsockname()))
@@ -174,7 +174,7 @@ async def _turns(loop: Loop) -> None:
     await loop.sleep(0.05)
 
 
-def test_an_address_that_refuses_hands_over_at_once(loop: Loop) -> None:
+def test_a_refused_connection_tries_the_next_address_at_once(loop: Loop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         refusing = (IPV4, free.getsockname())
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -186,14 +186,14 @@ def test_an_address_that_refuses_hands_over_at_once(loop: Loop) -> None:
         connect(loop, refusing, refusing)
 
 
-def test_no_address_that_answers_times_out(loop: Loop, silent: Silent) -> None:
+def test_a_timeout_where_no_address_responds(loop: Loop, silent: Silent) -> None:
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
         connect(loop, silent.place, silent.place, timeout=0.3)
     assert 0.5 <= time.monotonic() - begun < 5
 
 
-def test_later_connections_begin_with_the_family_that_worked(monkeypatch: pytest.MonkeyPatch, silent: Silent) -> None:
+def test_later_connections_start_with_the_family_that_worked(monkeypatch: pytest.MonkeyPatch, silent: Silent) -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> list[float]:
         seconds = []
         for number in range(3):
@@ -213,7 +213,7 @@ def test_later_connections_begin_with_the_family_that_worked(monkeypatch: pytest
 
 
 def limited(limit: int, program: str) -> str:
-    """What the program prints in a process that may open so many files and cannot raise that."""
+    """Return what the program prints in a process with this limit of open files, which it cannot raise."""
     beginning = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n"
     return subprocess.run(
         [sys.executable, "-c", beginning + textwrap.dedent(program)],
@@ -246,7 +246,7 @@ PUT_MANY = """
 
 
 def put_many(store: ScriptedStore, limit: int, taken: int) -> list[str]:
-    """The client's concurrency and its warnings, one a line, where `taken` descriptors are somebody else's."""
+    """Return the client's concurrency and its warnings, one a line, where `taken` descriptors are used elsewhere."""
     program = (
         PUT_MANY.replace("TAKEN", str(taken))
         .replace("LIMIT", str(limit))
@@ -267,7 +267,7 @@ def store_mapping(store: ScriptedStore) -> dict[str, str]:
     }
 
 
-def test_few_descriptors_mean_fewer_connections_and_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_descriptors_reduce_the_connections_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     with scripted_store(done()) as store:
         concurrency, warning = put_many(store, 64, 0)
         assert store.most_at_once <= 32
@@ -276,7 +276,7 @@ def test_few_descriptors_mean_fewer_connections_and_are_told(monkeypatch: pytest
     assert "64 files open" in warning and "32 of 64 connections" in warning and "LimitNOFILE" in warning
 
 
-def test_descriptors_that_run_out_on_the_way_are_no_failure_of_the_store() -> None:
+def test_running_out_of_descriptors_later_is_no_failure_of_the_server() -> None:
     with scripted_store(done()) as store:
         concurrency, warning = put_many(store, 256, 235)
         assert len(store.requests) == 200
@@ -284,7 +284,7 @@ def test_descriptors_that_run_out_on_the_way_are_no_failure_of_the_store() -> No
     assert f"256 files open, so {concurrency} of 64 connections" in warning
 
 
-def test_no_descriptor_at_all_ends_the_run_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_descriptor_at_all_ends_the_run_with_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(*arguments: Any) -> Any:
         raise OSError(errno.EMFILE, "Too many open files")
 
@@ -296,10 +296,10 @@ def test_no_descriptor_at_all_ends_the_run_in_words(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("soft", "hard", "expected"), [(256, 4096, 1536), (256, 1000, 1000), (4000, 4096, 4000)])
-def test_there_is_room_for_the_connections(soft: int, hard: int, expected: int) -> None:
+def test_the_limit_is_raised_for_the_connections(soft: int, hard: int, expected: int) -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 4096:
         pytest.skip("this machine allows too few open files to try")
-    # In a process of its own: a hard limit cannot be raised again.
+    # In a process of its own, because a hard limit cannot be raised again.
     program = (
         f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}));"
         f"from {allow_descriptors.__module__} import allow_descriptors; allow_descriptors(1024);"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an operator is told before the way to the bucket is taken away: how much media is no longer on the disk."""
+"""The number of media that are no longer on the disk, which is shown before the storage provider is removed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROGRAM = ROOT / "roles" / "common" / "files" / "count_offloaded.py"
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A homeserver with one media on the disk and one off it, of each kind, and rows that stand for no media."""
+    """A homeserver with one media on disk and one off disk, of each kind, and rows without media."""
     with closing(sqlite3.connect(tmp_path / "homeserver.db")) as database:
         database.execute("CREATE TABLE local_media_repository (media_id TEXT, media_length INTEGER, url_cache TEXT)")
         database.execute(
@@ -54,13 +54,13 @@ def count(config: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_media_that_is_not_on_the_disk_is_counted(config: Path) -> None:
+def test_counts_media_that_are_not_on_the_disk(config: Path) -> None:
     ended = count(config)
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == {"files": 2, "bytes": 3200}
 
 
-def test_a_database_that_is_gone_gives_no_number(config: Path) -> None:
+def test_a_missing_database_gives_no_number(config: Path) -> None:
     (config.parent / "homeserver.db").unlink()
     ended = count(config)
     assert ended.returncode != 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows of exactly the media asked for, in few statements, from an SQLite database that is never written."""
+"""Rows of exactly the given media, in few statements, from an SQLite database that is never written."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def rows(database: Database) -> Iterator[Rows]:
         yield opened
 
 
-def test_a_row_with_all_that_synapse_knows(database: Database, rows: Rows) -> None:
+def test_a_row_with_all_columns(database: Database, rows: Rows) -> None:
     database.add_local("AbCdEfGhIjKl", media_length=7, created_ts=1000, last_access_ts=2000, sha256=SHA256)
     database.add_remote("example.org", "ZyXwVuTsRqPo", media_length=8, created_ts=1000, last_access_ts=3000)
     assert rows.look_up([OURS, THEIRS]) == {
@@ -91,25 +91,25 @@ def test_a_row_with_all_that_synapse_knows(database: Database, rows: Rows) -> No
     assert rows.sent == 2
 
 
-def test_last_use_is_the_creation_where_nobody_used_it(database: Database, rows: Rows) -> None:
+def test_media_that_was_never_used_has_its_creation_as_last_use(database: Database, rows: Rows) -> None:
     database.add_local("AbCdEfGhIjKl", created_ts=1000)
     database.add_remote("example.org", "ZyXwVuTsRqPo")
     found = rows.look_up([OURS, THEIRS])
     assert (found[OURS].last_used_ms, found[THEIRS].last_used_ms) == (1000, None)
 
 
-def test_a_url_preview_says_so(database: Database, rows: Rows) -> None:
+def test_a_url_preview_is_marked(database: Database, rows: Rows) -> None:
     database.add_local("AbCdEfGhIjKl", url_cache="https://example.org/")
     assert rows.look_up([OURS])[OURS].url_cache
 
 
 @pytest.mark.parametrize("sha256", ["", "x" * 64, SHA256[:-1], SHA256 + "0", SHA256 + "\n", b"\0" * 32, 5, None])
-def test_a_digest_that_is_none_is_no_digest(database: Database, rows: Rows, sha256: Any) -> None:
+def test_an_invalid_digest_is_ignored(database: Database, rows: Rows, sha256: Any) -> None:
     database.add_local("AbCdEfGhIjKl", sha256=sha256, media_length="seven", created_ts="yesterday")
     assert rows.look_up([OURS]) == {OURS: Row(None, None, None, False)}
 
 
-def test_only_what_was_asked_for_is_sent(database: Database, rows: Rows) -> None:
+def test_only_the_given_media_are_sent(database: Database, rows: Rows) -> None:
     for number in range(50):
         database.add_local(f"local{number}")
         database.add_remote("example.org", f"remote{number}")
@@ -122,7 +122,7 @@ def test_only_what_was_asked_for_is_sent(database: Database, rows: Rows) -> None
 
 
 def test_kinds_and_origins_are_not_mixed_up(database: Database, rows: Rows) -> None:
-    """Two servers asked for at once, each with the other's id on disk, and one with a local id."""
+    """Two servers looked up at once, each with the other's id on disk, and one with a local id."""
     database.add_local("same-id", media_length=1)
     database.add_remote("a.example", "same-id", media_length=2)
     database.add_remote("b.example", "same-id", media_length=3)
@@ -133,7 +133,7 @@ def test_kinds_and_origins_are_not_mixed_up(database: Database, rows: Rows) -> N
     assert rows.look_up([Media(REMOTE, "c.example", "same-id")]) == {}
 
 
-def test_the_row_that_was_used_last_speaks_for_two_of_one_file(database: Database, rows: Rows) -> None:
+def test_of_two_rows_for_one_file_the_last_used_counts(database: Database, rows: Rows) -> None:
     for number, used in enumerate([2000, 9000, 3000]):
         database.add_remote("example.org", "ZyXwVuTsRqPo", media_id=f"m{number}", last_access_ts=used)
     assert rows.look_up([THEIRS])[THEIRS].last_used_ms == 9000
@@ -146,7 +146,7 @@ HOSTILE = ["'; DROP TABLE local_media_repository; --", '"', "%s", "?1", ":x", "{
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_is_only_a_name(database: Database, rows: Rows, name: str) -> None:
+def test_a_name_with_sql_in_it_is_only_a_name(database: Database, rows: Rows, name: str) -> None:
     database.add_local(name, media_length=1)
     database.add_local("other")
     database.add_remote(name, name, media_length=2)
@@ -155,7 +155,7 @@ def test_a_name_is_only_a_name(database: Database, rows: Rows, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["nul\0byte", "half a \udcff"])
-def test_a_name_that_is_no_text_has_no_row(database: Database, rows: Rows, name: str) -> None:
+def test_a_name_that_is_not_utf_8_has_no_row(database: Database, rows: Rows, name: str) -> None:
     database.add_local("AbCdEfGhIjKl")
     odd = [Media(LOCAL, "", name), Media(REMOTE, name, "id"), Media(REMOTE, "example.org", name)]
     assert set(rows.look_up([*odd, OURS])) == {OURS}
@@ -165,7 +165,7 @@ def test_a_name_that_is_no_text_has_no_row(database: Database, rows: Rows, name:
 def test_batches_are_split_where_a_statement_takes_fewer_values(
     database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch, values: int
 ) -> None:
-    # Half of the values are origins at most.
+    # At most half of the values are origins.
     monkeypatch.setattr(rows_sqlite, "_VALUES", values * 2)
     asked = []
     for number in range(40):
@@ -178,7 +178,7 @@ def test_batches_are_split_where_a_statement_takes_fewer_values(
 
 
 def test_both_ways_of_reading_find_the_same(database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One origin has most rows of the table, others few."""
+    """One origin has most rows of the table, the others few."""
     statements: list[str] = []
     ask = rows_sqlite.SqliteTables._rows
 
@@ -198,7 +198,7 @@ def test_both_ways_of_reading_find_the_same(database: Database, rows: Rows, monk
     assert rows.sent == 8
 
 
-def test_synapse_before_it_knew_digests(tmp_path: Path) -> None:
+def test_a_database_without_the_column_of_the_digest(tmp_path: Path) -> None:
     database = Database(tmp_path / "old.db", WITHOUT_SHA256)
     database.add_local("AbCdEfGhIjKl", media_length=7)
     database.add_remote("example.org", "ZyXwVuTsRqPo", media_length=8)
@@ -206,7 +206,7 @@ def test_synapse_before_it_knew_digests(tmp_path: Path) -> None:
         assert rows.look_up([OURS, THEIRS]) == {OURS: Row(7, None, None, False), THEIRS: Row(8, None, None, False)}
 
 
-def test_thumbnails_of_the_media_asked_for(database: Database, rows: Rows, tmp_path: Path) -> None:
+def test_thumbnails_of_the_given_media(database: Database, rows: Rows, tmp_path: Path) -> None:
     assert rows.thumbnail_lengths([OURS, THEIRS]) == {}
     thumbnails = Database(
         tmp_path / "thumbnails.db",
@@ -226,18 +226,18 @@ def test_thumbnails_of_the_media_asked_for(database: Database, rows: Rows, tmp_p
         assert found.thumbnail_lengths([OURS, THEIRS]) == {OURS: {10, 20}, THEIRS: {40}}
 
 
-def test_an_empty_database_is_told_from_one_with_any_media(database: Database, rows: Rows) -> None:
+def test_an_empty_database_is_distinguished_from_one_with_media(database: Database, rows: Rows) -> None:
     assert rows.empty()
     database.add_remote("example.org", "ZyXwVuTsRqPo")
     assert not rows.empty()
 
 
-def test_local_media_alone_is_media(database: Database, rows: Rows) -> None:
+def test_a_database_with_local_media_only_is_not_empty(database: Database, rows: Rows) -> None:
     database.add_local("AbCdEfGhIjKl")
     assert not rows.empty()
 
 
-def test_any_thread_may_ask(database: Database, rows: Rows) -> None:
+def test_any_thread_may_look_rows_up(database: Database, rows: Rows) -> None:
     database.add_local("AbCdEfGhIjKl")
     found: list[dict[Media, Row]] = []
     threads = [threading.Thread(target=lambda: found.append(rows.look_up([OURS]))) for dummy in range(4)]
@@ -248,28 +248,28 @@ def test_any_thread_may_ask(database: Database, rows: Rows) -> None:
     assert [set(one) for one in found] == [{OURS}] * 4
 
 
-def test_nothing_is_ever_written(database: Database) -> None:
+def test_the_database_is_never_written(database: Database) -> None:
     tables = rows_sqlite.SqliteTables(database.settings)
     tables.open()
     with closing(tables), pytest.raises(MediaError, match="readonly"):
         tables._rows("DELETE FROM local_media_repository", [])
 
 
-def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_database_is_not_created(tmp_path: Path) -> None:
     settings = DatabaseSettings("sqlite3", {"database": str(tmp_path / "missing.db")})
     with pytest.raises(ConfigurationError, match="cannot be opened"), open_rows(settings):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_is_not_synapses(tmp_path: Path) -> None:
+def test_a_database_of_another_program(tmp_path: Path) -> None:
     database = Database(tmp_path / "other.db", "CREATE TABLE other (id INTEGER);")
     with pytest.raises(ConfigurationError, match="has no media tables"), open_rows(database.settings):
         pass
 
 
-def test_a_database_that_breaks_off_is_no_answer(database: Database, rows: Rows) -> None:
-    """An empty answer would pass for orphans."""
+def test_a_database_that_breaks_off_is_an_error(database: Database, rows: Rows) -> None:
+    """An empty result would make all files look like orphans."""
     with closing(sqlite3.connect(str(database.path))) as connection:
         connection.execute("DROP TABLE local_media_repository")
     with pytest.raises(MediaError, match=r"SQLite database .* cannot be read"):
@@ -278,7 +278,7 @@ def test_a_database_that_breaks_off_is_no_answer(database: Database, rows: Rows)
 
 @pytest.fixture
 def locked(database: Database) -> Iterator[Rows]:
-    """Rows of a database that somebody else keeps to himself from now on."""
+    """Rows of a database that another connection locks from now on."""
     with open_rows(database.settings) as rows, closing(sqlite3.connect(database.path)) as other:
         other.execute("BEGIN EXCLUSIVE")
         yield rows
@@ -293,13 +293,13 @@ def test_a_lock_is_waited_for(database: Database) -> None:
             assert set(rows.look_up([OURS])) == {OURS}
 
 
-def test_a_lock_that_stays_is_an_error(locked: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lasting_lock_is_an_error(locked: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows_sqlite, "_BUSY_TIMEOUT", 0.5)
     with pytest.raises(MediaError, match="Synapse is writing to it"):
         locked.look_up([OURS])
 
 
-def test_cancelling_lets_every_thread_go(locked: Rows) -> None:
+def test_cancelling_ends_the_wait_of_every_thread(locked: Rows) -> None:
     errors: list[MediaError] = []
 
     def ask() -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Only directories that nobody else changed lately are removed: those this run emptied, and those of earlier runs."""
+"""Only empty directories that nobody else changed lately are removed, whichever run emptied them."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ MODULE_UTILS = str(Path(__file__).parents[2] / "plugins" / "module_utils")
 GRACE = 60.0
 FIRST_LEVEL = ["local_content/", "local_thumbnails/", "remote_content/", "remote_thumbnail/"]
 DIRECTORY = "local_content/Ab/Cd"
-# Longer than the tick of a file system's clock.
+# Longer than one tick of the file system's clock.
 TICK = 0.02
 
 
 def grow_old(root: Path) -> None:
-    """All directories, as if nobody had changed anything for long."""
+    """Make all directories look unchanged for long."""
     for entry in os.walk(root):
         os.utime(entry[0], (1_700_000_000, 1_700_000_000))
 
@@ -86,7 +86,7 @@ def test_old_directories_go_with_their_files(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_was_changed_lately_stays(tmp_path: Path) -> None:
-    """Synapse may have made it for a file that it is about to write."""
+    """Synapse may have created it for a file that it is about to write."""
     for key in KEYS:
         put(tmp_path, key)
     grow_old(tmp_path)
@@ -95,7 +95,7 @@ def test_a_directory_that_was_changed_lately_stays(tmp_path: Path) -> None:
     assert everything(tmp_path) == sorted([*FIRST_LEVEL, "local_content/Ab/", "local_content/Ab/Cd/"])
 
 
-def test_a_directory_from_the_future_stays(tmp_path: Path) -> None:
+def test_a_directory_with_a_time_in_the_future_stays(tmp_path: Path) -> None:
     put(tmp_path, LOCAL_KEY)
     grow_old(tmp_path)
     os.utime(tmp_path / DIRECTORY, (time.time() + 3600,) * 2)
@@ -103,7 +103,7 @@ def test_a_directory_from_the_future_stays(tmp_path: Path) -> None:
     assert (tmp_path / DIRECTORY).is_dir()
 
 
-def test_a_directory_above_that_was_changed_lately_stays(tmp_path: Path) -> None:
+def test_a_parent_that_was_changed_lately_stays(tmp_path: Path) -> None:
     put(tmp_path, LOCAL_KEY)
     grow_old(tmp_path)
     os.utime(tmp_path / "local_content/Ab")
@@ -111,8 +111,8 @@ def test_a_directory_above_that_was_changed_lately_stays(tmp_path: Path) -> None
     assert everything(tmp_path) == ["local_content/", "local_content/Ab/"]
 
 
-def test_our_own_changes_make_no_directory_young(tmp_path: Path, loop: Loop, removals: Removals) -> None:
-    """Not even over several batches, whatever of a directory goes in which."""
+def test_our_own_changes_do_not_count_as_recent(tmp_path: Path, loop: Loop, removals: Removals) -> None:
+    """Not even over several batches, however the files of a directory are distributed."""
     for number in range(60):
         put(tmp_path, f"remote_content/server{number % 2}/{number % 3:02}/{number % 5:02}/{number}")
     grow_old(tmp_path)
@@ -152,8 +152,8 @@ def test_a_change_by_somebody_else_between_two_batches_counts(
     assert everything(tmp_path)[-1] == where + "/"
 
 
-def test_a_directory_that_somebody_makes_anew_is_not_the_one_we_emptied(tmp_path: Path) -> None:
-    """At once after the removal: same name, same inode as some file systems have it, and within one tick."""
+def test_a_directory_created_anew_is_not_the_one_we_emptied(tmp_path: Path) -> None:
+    """Created right after the removal: same name, same inode on some file systems, and within one tick."""
     for dummy in range(20):
         put(tmp_path, LOCAL_KEY)
         grow_old(tmp_path)
@@ -169,7 +169,7 @@ def test_a_directory_that_somebody_makes_anew_is_not_the_one_we_emptied(tmp_path
         assert not ages.is_old(DIRECTORY, (tmp_path / DIRECTORY).stat())
 
 
-def test_a_removal_that_fails_forgets_nothing(tmp_path: Path) -> None:
+def test_a_failed_removal_keeps_the_state(tmp_path: Path) -> None:
     for name in ("1", "2"):
         put(tmp_path, f"{DIRECTORY}/{name}")
     grow_old(tmp_path)
@@ -185,7 +185,7 @@ def test_a_removal_that_fails_forgets_nothing(tmp_path: Path) -> None:
     os.close(parent)
 
 
-def test_memory_is_bounded_and_what_is_forgotten_stays(
+def test_memory_is_bounded_and_forgotten_directories_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: Loop, removals: Removals
 ) -> None:
     monkeypatch.setattr(directory_ages, "_MOST_DIRECTORIES", 2)
@@ -201,7 +201,7 @@ def test_memory_is_bounded_and_what_is_forgotten_stays(
     assert (tmp_path / "local_content/aa/xx").is_dir()
 
 
-def test_old_empty_directories_of_earlier_runs_go(tmp_path: Path, loop: Loop, removals: Removals) -> None:
+def test_empty_directories_of_earlier_runs_are_removed(tmp_path: Path, loop: Loop, removals: Removals) -> None:
     old = [
         "local_content/Zz/Zz",
         "local_content/Yy",
@@ -238,7 +238,7 @@ def test_old_empty_directories_of_earlier_runs_go(tmp_path: Path, loop: Loop, re
     assert removals.removed_directories == len(before) - len(after)
 
 
-def test_what_came_into_a_directory_since_it_was_seen_stays(tmp_path: Path, loop: Loop, removals: Removals) -> None:
+def test_a_directory_that_is_no_longer_empty_stays(tmp_path: Path, loop: Loop, removals: Removals) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     root = "local_content/Zz"
@@ -251,7 +251,7 @@ def test_what_came_into_a_directory_since_it_was_seen_stays(tmp_path: Path, loop
     (tmp_path / root / "bb").rmdir()
     (tmp_path / root / "bb").symlink_to(outside)
     make_a_file_and_remove_it(tmp_path / root / "cc")
-    # As if all were old: only what they hold is left to tell.
+    # With no age required, only their contents can keep them.
     os.utime(tmp_path / root / "aa", (1_700_000_000,) * 2)
     loop.run(removals.prune([*empty, "local_content", "../outside", "local_content/Zz/../../outside", ""]))
     assert everything(tmp_path / root) == ["aa/", "aa/file", "bb/", "cc/"]
@@ -259,7 +259,7 @@ def test_what_came_into_a_directory_since_it_was_seen_stays(tmp_path: Path, loop
     assert removals.removed_directories == 1
 
 
-def test_a_directory_above_that_became_a_link_is_not_followed(tmp_path: Path, loop: Loop, removals: Removals) -> None:
+def test_a_parent_that_became_a_link_is_not_followed(tmp_path: Path, loop: Loop, removals: Removals) -> None:
     (tmp_path / "local_content/Zz/aa").mkdir(parents=True)
     grow_old(tmp_path)
     empty = empty_directories(tmp_path)
@@ -282,7 +282,7 @@ def test_thousands_of_empty_directories_in_many_batches(tmp_path: Path, loop: Lo
 
 
 class Writer(threading.Thread):
-    """As Synapse: looks whether the directory is there, makes it if not, then makes the file; no content twice."""
+    """Like Synapse: check for the directory, create it if missing, then create the file; no content occurs twice."""
 
     def __init__(self, root: Path, name: str, done: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -304,7 +304,7 @@ class Writer(threading.Thread):
         content = f"{self._name}:{len(self.written):06}.".encode()
         try:
             (self._root / directory).mkdir(parents=True, exist_ok=True)
-            # Names that were there before come again.
+            # Earlier names are used again.
             with (self._root / directory / f"{self._random.randrange(5)}").open("xb") as file:
                 file.write(content)
         except FileExistsError:
@@ -316,7 +316,7 @@ class Writer(threading.Thread):
 
 
 def content_of(root: Path, file: Proven) -> bytes | None:
-    """What is proven of a file; None where it changed since it was seen, or is half written."""
+    """Return the content that was proven, or None if the file changed since it was seen or is half written."""
     try:
         with (root / file.file.path).open("rb") as opened:
             content = opened.read()
@@ -326,8 +326,8 @@ def content_of(root: Path, file: Proven) -> bytes | None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_nothing_that_is_written_meanwhile_is_lost(tmp_path: Path, loop: Loop, seed: int) -> None:
-    """Files come, go and come again under their names, in directories that are being emptied and removed."""
+def test_no_concurrent_write_is_lost(tmp_path: Path, loop: Loop, seed: int) -> None:
+    """Files are created, removed and created again, in directories that are emptied and removed meanwhile."""
     removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.3, lambda dummy, outcome: outcomes.update([outcome]))
     outcomes: Counter[Any] = Counter()
     source = random.Random(seed)
@@ -345,7 +345,7 @@ def test_nothing_that_is_written_meanwhile_is_lost(tmp_path: Path, loop: Loop, s
                 bucket.add(content)
                 files.append(file)
         source.shuffle(files)
-        # Some are taken off the disk twice, and by then they are other files or none.
+        # Some are removed twice; by then the name has another file or none.
         loop.run(removals.remove(files[: len(files) * 3 // 4] + files[: len(files) // 4]))
         loop.run(removals.prune(empty_directories(tmp_path)))
         time.sleep(source.choice([0, 0, 0.5]))
@@ -361,10 +361,8 @@ def test_nothing_that_is_written_meanwhile_is_lost(tmp_path: Path, loop: Loop, s
     assert set(outcomes) <= {"deleted", "changed", "vanished"}
 
 
-def test_killed_between_the_unlink_and_the_removal_of_the_directory(
-    tmp_path: Path, loop: Loop, removals: Removals
-) -> None:
-    """What is left is an empty directory that we changed a moment ago: it goes with a later run."""
+def test_a_kill_between_unlink_and_rmdir(tmp_path: Path, loop: Loop, removals: Removals) -> None:
+    """An empty directory that we changed a moment ago is left; a later run removes it."""
     put(tmp_path, LOCAL_KEY)
     grow_old(tmp_path)
     program = (
@@ -389,7 +387,7 @@ def test_killed_between_the_unlink_and_the_removal_of_the_directory(
     assert everything(tmp_path) == ["local_content/"]
 
 
-def test_a_stop_ends_the_pruning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removals: Removals) -> None:
+def test_a_stop_ends_directory_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removals: Removals) -> None:
     for number in range(200):
         (tmp_path / f"local_content/{number:02}/aa").mkdir(parents=True)
     grow_old(tmp_path)

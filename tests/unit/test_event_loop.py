@@ -1,4 +1,4 @@
-"""The event loop: tasks, threads, timers, and the ways it may be stopped."""
+"""The event loop: tasks, threads, timers, and all ways of stopping it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def loop() -> Iterator[Loop]:
     loop.close()
 
 
-def test_gives_the_result_of_main(loop: Loop) -> None:
+def test_returns_the_result_of_main(loop: Loop) -> None:
     async def main() -> int:
         await loop.sleep(0)
         return 7
@@ -48,7 +48,7 @@ def test_tasks_overlap_and_give_their_results(loop: Loop) -> None:
     assert 0.1 <= time.monotonic() - begun < 2
 
 
-def test_one_result_may_be_awaited_by_many(loop: Loop) -> None:
+def test_one_task_may_be_awaited_by_many(loop: Loop) -> None:
     async def slow() -> str:
         await loop.sleep(0.02)
         return "done"
@@ -64,7 +64,7 @@ def test_one_result_may_be_awaited_by_many(loop: Loop) -> None:
     assert loop.run(main()) == ["done"] * 3
 
 
-def test_an_awaited_error_goes_to_who_awaits_it(loop: Loop) -> None:
+def test_an_awaited_error_is_raised_in_the_awaiting_task(loop: Loop) -> None:
     async def fail() -> None:
         await loop.sleep(0.01)
         raise ValueError("the task's")
@@ -79,7 +79,7 @@ def test_an_awaited_error_goes_to_who_awaits_it(loop: Loop) -> None:
     assert loop.run(main()) == "the task's"
 
 
-def test_an_error_that_nobody_awaits_ends_the_run(loop: Loop) -> None:
+def test_an_error_that_is_not_awaited_ends_the_run(loop: Loop) -> None:
     async def fail() -> None:
         raise ValueError("unheard")
 
@@ -91,7 +91,7 @@ def test_an_error_that_nobody_awaits_ends_the_run(loop: Loop) -> None:
         loop.run(main())
 
 
-def test_threads_run_beside_each_other_and_report_in_order_of_completion(loop: Loop) -> None:
+def test_threads_run_in_parallel_and_finish_in_any_order(loop: Loop) -> None:
     ended: list[float] = []
 
     def sleep_for(seconds: float) -> float:
@@ -111,7 +111,7 @@ def test_threads_run_beside_each_other_and_report_in_order_of_completion(loop: L
 
 
 def most_at_once(loop: Loop, jobs: int, counts: tuple[int, ...]) -> int:
-    """The most jobs that ran at one time while the loop was allowed these numbers of threads, one after the other."""
+    """Return the highest number of parallel jobs while the loop was allowed these numbers of threads, in turn."""
     lock = threading.Lock()
     running = most = 0
 
@@ -136,9 +136,9 @@ def most_at_once(loop: Loop, jobs: int, counts: tuple[int, ...]) -> int:
     return most
 
 
-def test_more_threads_are_allowed_while_jobs_wait(loop: Loop) -> None:
+def test_more_threads_may_be_allowed_while_jobs_wait(loop: Loop) -> None:
     assert most_at_once(loop, 24, (12,)) == 12
-    # Threads that were started stay, and a larger number is needed for more.
+    # Threads that were started remain, so only a larger number adds any.
     assert most_at_once(loop, 24, (3,)) == 12
     assert most_at_once(loop, 24, (3, 16)) == 16
 
@@ -150,7 +150,7 @@ def test_no_more_threads_than_jobs_are_started(loop: Loop) -> None:
     assert threading.active_count() - before <= 5
 
 
-def test_a_system_that_gives_no_more_threads_is_used_as_it_is(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loop_works_where_the_system_refuses_more_threads(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert most_at_once(loop, 2, ()) == 2
 
     def refuse(thread: threading.Thread) -> None:
@@ -195,7 +195,7 @@ def test_an_error_in_a_thread_is_raised_where_it_is_awaited(loop: Loop) -> None:
         loop.run(main())
 
 
-def test_many_jobs_all_come_back(loop: Loop) -> None:
+def test_many_jobs_all_return(loop: Loop) -> None:
     async def main() -> int:
         tasks = [loop.start(loop.in_thread(pow, number, 2)) for number in range(500)]
         return sum([await task for task in tasks])
@@ -204,7 +204,7 @@ def test_many_jobs_all_come_back(loop: Loop) -> None:
     assert sum(thread.name.startswith("offload-") for thread in threading.enumerate()) >= 1
 
 
-def test_a_semaphore_lets_only_so_many_in(loop: Loop) -> None:
+def test_a_semaphore_limits_the_number_of_tasks(loop: Loop) -> None:
     inside: list[int] = []
     most = 0
 
@@ -256,17 +256,17 @@ def test_a_signal_interrupts_and_a_later_run_works(loop: Loop) -> None:
     finally:
         signal.signal(signal.SIGALRM, previous)
     assert closed == ["worker"]
-    # The permit is free although others waited for it when they were closed.
+    # The permit is free although other tasks waited for it when they were closed.
     assert loop.run(clean_up(gate)) == "CLEAN"
 
 
-def test_who_was_let_in_but_stopped_before_it_knew_leaves_again(loop: Loop) -> None:
+def test_a_task_stopped_with_a_permit_releases_it(loop: Loop) -> None:
     gate = Semaphore(loop, 1)
 
     async def leave_at_the_stop() -> None:
         async with gate:
             await loop.sleep(0.02)
-            # The next in the queue is let in now, and the run ends before its turn.
+            # The next task in the queue now has the permit, and the run ends before it runs.
             loop.interrupt(Stopped())
 
     async def queue() -> None:
@@ -297,7 +297,7 @@ def test_who_was_let_in_but_stopped_before_it_knew_leaves_again(loop: Loop) -> N
     assert loop.run(clean_up()) == 1
 
 
-def test_an_exception_out_of_a_handler_leaves_a_loop_that_works(loop: Loop) -> None:
+def test_the_loop_works_after_an_exception_in_a_handler(loop: Loop) -> None:
     def handler(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
@@ -333,7 +333,7 @@ def test_an_interruption_before_the_run_counts(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("failing", [False, True])
-def test_an_interruption_at_the_very_end_does_not_meet_the_run_that_clears_up(loop: Loop, failing: bool) -> None:
+def test_an_interruption_at_the_end_does_not_affect_the_clean_up(loop: Loop, failing: bool) -> None:
     async def main() -> None:
         loop.interrupt(Stopped())
         if failing:
@@ -348,7 +348,7 @@ def test_an_interruption_at_the_very_end_does_not_meet_the_run_that_clears_up(lo
     assert loop.run(clean_up()) == "clean"
 
 
-def test_what_a_thread_gives_to_a_stopped_run_reaches_nobody(loop: Loop) -> None:
+def test_the_result_of_a_thread_of_a_stopped_run_is_dropped(loop: Loop) -> None:
     release = threading.Event()
     began = threading.Event()
 
@@ -374,7 +374,7 @@ def test_what_a_thread_gives_to_a_stopped_run_reaches_nobody(loop: Loop) -> None
     assert loop.run(clean_up()) == "fresh"
 
 
-def test_a_task_that_awaits_while_it_is_closed_does_not_keep_the_others_open(loop: Loop) -> None:
+def test_a_task_that_awaits_while_it_is_closed_does_not_block_the_others(loop: Loop) -> None:
     closed: list[str] = []
 
     async def stubborn() -> None:
@@ -399,7 +399,7 @@ def test_a_task_that_awaits_while_it_is_closed_does_not_keep_the_others_open(loo
     assert closed == ["tidy"] * 3
 
 
-def test_a_silent_socket_times_out_and_a_speaking_one_does_not(loop: Loop) -> None:
+def test_a_silent_socket_times_out_and_an_active_one_does_not(loop: Loop) -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     with ours, theirs:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Digests are right, and a file that is not the one that was seen is a problem and never a content."""
+"""Digests are right, and a file other than the one that the walk saw gives a problem, never a content."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read(
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_digests_are_those_of_the_content(tmp_path: Path, size: int) -> None:
+def test_digests_equal_those_of_the_content(tmp_path: Path, size: int) -> None:
     data = os.urandom(size)
     put(tmp_path, LOCAL_KEY, data)
     file = file_at(tmp_path, LOCAL_KEY)
@@ -55,7 +55,7 @@ def test_digests_are_those_of_the_content(tmp_path: Path, size: int) -> None:
     assert read(tmp_path, file, keep=True) == Content(file.identity, md5, sha256, kept)
 
 
-def test_a_batch_answers_each_in_its_place(tmp_path: Path) -> None:
+def test_results_of_a_batch_are_in_its_order(tmp_path: Path) -> None:
     for number, key in enumerate(KEYS):
         put(tmp_path, key, b"content %d" % number)
     files = {file.path: file for file in walk_all(tmp_path)[0]}
@@ -81,7 +81,7 @@ def test_a_batch_answers_each_in_its_place(tmp_path: Path) -> None:
     assert last.md5 == hashlib.md5(b"content 3").digest()
 
 
-def test_reading_is_no_use_of_the_media(tmp_path: Path) -> None:
+def test_reading_leaves_the_access_time(tmp_path: Path) -> None:
     path = put(tmp_path, LOCAL_KEY)
     os.utime(path, ns=(1, path.stat().st_mtime_ns))
     read(tmp_path, file_at(tmp_path, LOCAL_KEY))
@@ -107,7 +107,7 @@ def append(path: Path) -> None:
 
 def restore(path: Path) -> None:
     status = path.stat()
-    # The time of the last change of any kind is all that tells, and some clocks tick 100 times a second.
+    # Only the change time (ctime) differs, and some file systems' clocks tick 100 times a second.
     time.sleep(0.02)
     path.write_bytes(b"CONTENT")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -200,7 +200,7 @@ def test_a_file_that_changes_while_it_is_read(
     assert problem.reason == "changed"
 
 
-def test_a_file_that_may_not_be_read() -> None:
+def test_a_file_without_read_permission() -> None:
     with store_of_an_ordinary_user() as root:
         path = put(root, LOCAL_KEY)
         path.chmod(0)
@@ -211,7 +211,7 @@ def test_a_file_that_may_not_be_read() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
-def test_a_file_of_another_user_is_read_although_its_access_time_is_not_ours_to_keep() -> None:
+def test_a_file_of_another_user_is_read_although_its_access_time_cannot_be_kept() -> None:
     with store_of_an_ordinary_user() as root:
         path = put(root, LOCAL_KEY)
         os.seteuid(0)
@@ -220,7 +220,7 @@ def test_a_file_of_another_user_is_read_although_its_access_time_is_not_ours_to_
         assert isinstance(read(root, file_at(root, LOCAL_KEY)), Content)
 
 
-def test_a_large_file_is_given_up_when_the_run_stops(tmp_path: Path) -> None:
+def test_reading_a_large_file_ends_when_the_run_stops(tmp_path: Path) -> None:
     put(tmp_path, LOCAL_KEY, bytes(4 * SMALL))
     asked = []
 
@@ -270,7 +270,7 @@ ONE, OTHER = b"\1" * 32, b"\2" * 32
         (Row(None, OTHER, 0, False), ONE, "says 0202"),
     ],
 )
-def test_what_a_row_says_against_a_file(row: Row, sha256: bytes | None, words: str | None) -> None:
+def test_a_file_is_compared_with_its_row(row: Row, sha256: bytes | None, words: str | None) -> None:
     said = disagreement(7, sha256, row)
     if words is None:
         assert said is None

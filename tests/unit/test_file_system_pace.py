@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How many threads a file system is given."""
+"""The number of threads for a file system."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_slower_opens_get_more_threads_and_smaller_batches(seconds: float, threa
     assert (pace.threads, pace.batch) == (threads, batch)
 
 
-def test_opens_that_waited_for_a_processor_count_for_nothing() -> None:
+def test_opens_that_waited_for_the_cpu_do_not_count() -> None:
     pace = FileSystemPace(64)
     for number in range(160):
         pace.note(5e-3 if number % 16 else 20e-6)

@@ -1,4 +1,4 @@
-"""Work is done as somebody else, and root stays root to clear up."""
+"""A child process does the work as another user, while root stays root to clean up."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import Stopped
 
 NOBODY = pwd.getpwnam("nobody")
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture(autouse=True)
 def signal_handlers() -> Iterator[None]:
-    """The caller holds the signals of its process until it has told what came of the work."""
+    """The caller blocks the signals of its process until it has printed its report."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-def test_the_function_runs_as_the_other_user_and_the_caller_stays() -> None:
+def test_the_function_runs_as_the_other_user_and_the_caller_does_not() -> None:
     answer = call_as(NOBODY, lambda: {"uid": os.geteuid(), "home": os.environ["HOME"]})
     assert answer == {"uid": NOBODY.pw_uid, "home": NOBODY.pw_dir}
     assert os.geteuid() == 0 and os.environ["HOME"] != NOBODY.pw_dir
 
 
-def test_a_long_answer_comes_whole() -> None:
+def test_a_long_result_arrives_whole() -> None:
     assert len(call_as(NOBODY, lambda: {"text": "x" * 1_000_000})["text"]) == 1_000_000
 
 
@@ -57,7 +57,7 @@ def test_a_child_that_fails_is_an_error(capfd: pytest.CaptureFixture[str]) -> No
 
 
 def stopped() -> dict[str, Any]:
-    """Work that a signal ends, and that says how far it came."""
+    """Work that a signal ends and that reports how far it came."""
     try:
         time.sleep(60)
     except Stopped as error:
@@ -74,7 +74,7 @@ def test_a_signal_to_the_child_leaves_its_report() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_to_the_caller_reaches_the_child_and_the_report_comes(number: signal.Signals) -> None:
+def test_a_signal_to_the_caller_is_passed_on_and_the_report_arrives(number: signal.Signals) -> None:
     timers = [threading.Timer(0.3 + n / 10, os.kill, (os.getpid(), number)) for n in range(3)]
     for timer in timers:
         timer.start()
@@ -83,7 +83,7 @@ def test_a_signal_to_the_caller_reaches_the_child_and_the_report_comes(number: s
         timer.join()
 
 
-def test_a_child_that_a_signal_ends_without_a_report_is_told_as_that(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_child_ended_by_a_signal_without_a_report_is_a_stop(capfd: pytest.CaptureFixture[str]) -> None:
     def signalled() -> dict[str, Any]:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""After a restart the role asks Synapse wherever it listens, and tells a wrong address from a failed restart."""
+"""After a restart the role checks Synapse at its listener, and distinguishes a wrong address from a failed restart."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WEBSITE = {"/health": (200, b"<html>Welcome</html>"), "/_matrix/client/versions"
 
 
 class Server:
-    """Answers like Synapse, or like a proxy in front of it, on a listener of one of three kinds."""
+    """Responds like Synapse, or like a proxy in front of it, on one of three kinds of listener."""
 
     def __init__(self, answers: dict[str, tuple[int, bytes]], kind: str = "http") -> None:
         self.asked: list[str] = []
@@ -81,7 +81,7 @@ class Server:
 
 
 def certified(folder: Path) -> ssl.SSLContext:
-    """With a certificate for a public name, which is not the address that the listener is reached at."""
+    """A certificate for a public name that differs from the listener's address."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "matrix.example.org")])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -107,7 +107,7 @@ def servers() -> Iterator[list[Server]]:
 
 
 def ask(directory: Path, found: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """The role's health check against the listener that was found, or the address that the operator has set."""
+    """Run the role's health check against the listener that was found, or against the address in the settings."""
     programs = directory / "bin"
     programs.mkdir(exist_ok=True)
     for name, said in (("systemctl", "active"), ("journalctl", "a line with s3cret-of-tests")):
@@ -138,23 +138,21 @@ def ask(directory: Path, found: str, given: str = "") -> subprocess.CompletedPro
 
 
 @pytest.mark.parametrize("kind", ["http", "unix", "https"])
-def test_a_listener_of_every_kind_is_asked(servers: list[Server], tmp_path: Path, kind: str) -> None:
+def test_each_kind_of_listener_is_checked(servers: list[Server], tmp_path: Path, kind: str) -> None:
     servers.append(Server(HEALTHY, kind))
     asked = ask(tmp_path, servers[0].url)
     assert asked.returncode == 0, asked.stdout
     assert servers[0].asked == ["/health"]
 
 
-def test_a_proxy_that_does_not_pass_health_on_is_asked_for_the_client_api(
-    servers: list[Server], tmp_path: Path
-) -> None:
+def test_behind_a_proxy_without_health_the_client_api_is_checked(servers: list[Server], tmp_path: Path) -> None:
     servers.append(Server(WITHOUT_HEALTH))
     asked = ask(tmp_path, "http://127.0.0.1:9", servers[0].url)
     assert asked.returncode == 0, asked.stdout
     assert servers[0].asked == ["/health", "/_matrix/client/versions"]
 
 
-def test_what_answers_and_is_no_synapse_is_named_as_the_wrong_address(servers: list[Server], tmp_path: Path) -> None:
+def test_a_server_that_is_not_synapse_is_reported_as_a_wrong_address(servers: list[Server], tmp_path: Path) -> None:
     servers.append(Server(WEBSITE))
     asked = ask(tmp_path, "http://127.0.0.1:9", servers[0].url)
     assert asked.returncode != 0
@@ -165,7 +163,7 @@ def test_what_answers_and_is_no_synapse_is_named_as_the_wrong_address(servers: l
     assert "s3cret-of-tests" not in asked.stdout
 
 
-def test_an_address_where_nothing_listens_is_named(tmp_path: Path) -> None:
+def test_an_address_without_a_listener_is_reported(tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"

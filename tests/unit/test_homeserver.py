@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Synapse's configuration is read as Synapse reads it, and what cannot be read is said without quoting it."""
+"""Synapse's configuration is read as Synapse reads it; errors name the file and quote nothing from it."""
 
 from __future__ import annotations
 
@@ -99,17 +99,17 @@ def test_a_missing_file_and_an_empty_directory_are_named(tmp_path: Path) -> None
         ({"media_store_path": "../media"}, "/srv/media"),
     ],
 )
-def test_the_media_store_is_taken_from_the_working_directory(setting: dict[str, str], path: str) -> None:
+def test_a_relative_media_store_is_below_the_working_directory(setting: dict[str, str], path: str) -> None:
     assert media_store_path(setting, "/srv/synapse") == path
 
 
 @pytest.mark.parametrize("value", [None, "", 5, ["/a"]])
-def test_a_media_store_that_is_no_path_is_refused(value: Any) -> None:
+def test_a_media_store_that_is_not_a_path_is_refused(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="synapse_s3_media_path"):
         media_store_path({"media_store_path": value}, "/srv")
 
 
-def test_the_database_is_given_to_its_driver_without_synapses_pool() -> None:
+def test_the_database_settings_leave_out_synapses_connection_pool() -> None:
     section = {"name": "psycopg2", "txn_limit": 1, "args": {"user": "u", "password": "p", "cp_min": 5, "cp_max": 9}}
     settings = database_settings({"database": section})
     assert (settings.name, settings.args) == ("psycopg2", {"user": "u", "password": "p"})
@@ -125,12 +125,12 @@ def test_the_database_is_given_to_its_driver_without_synapses_pool() -> None:
         ({"database_path": "/srv/h.db"}, "/srv/h.db"),
     ],
 )
-def test_an_sqlite_database_is_an_absolute_path(config: dict[str, Any], args: str) -> None:
+def test_the_path_of_an_sqlite_database_is_absolute(config: dict[str, Any], args: str) -> None:
     settings = database_settings(config, "/var/lib/synapse")
     assert (settings.name, settings.args) == ("sqlite3", {"database": args})
 
 
-def test_one_of_databases_is_taken_and_several_are_refused() -> None:
+def test_one_entry_of_databases_is_used_and_several_are_refused() -> None:
     one = {"name": "psycopg2", "data_stores": ["main", "state"], "args": {"dbname": "synapse"}}
     assert database_settings({"databases": {"master": one}}).args == {"dbname": "synapse"}
     with pytest.raises(ConfigurationError, match=r"does not name exactly one database.*synapse_s3_database"):

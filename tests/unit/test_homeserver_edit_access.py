@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who may read a file that holds a secret, and that it is replaced in one step."""
+"""The permissions of a file with a secret, and that it is replaced atomically."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ ROOT_GID, ADM, SYNAPSE_GID, EXTRA = 0, 4, 980, 981
         (Access(0o640, 0, SYNAPSE_GID), Access(0o640, 0, SYNAPSE_GID)),
         (Access(0o600, 990, 980), Access(0o600, 990, 980)),
         (Access(0o641, 0, SYNAPSE_GID), Access(0o641, 0, SYNAPSE_GID)),
-        # Synapse keeps its own way in.
+        # Synapse keeps its own access.
         (Access(0o644, 990, ROOT_GID), Access(0o640, 990, ROOT_GID)),
         (Access(0o644, 0, SYNAPSE_GID), Access(0o640, 0, SYNAPSE_GID)),
         (Access(0o664, 0, EXTRA), Access(0o660, 0, EXTRA)),
         (Access(0o647, 0, SYNAPSE_GID), Access(0o640, 0, SYNAPSE_GID)),
-        # Synapse came in as one of the others: now through its group, and the group gets to read, no more.
+        # Synapse had access as one of the others: it now gets it through its group, which may read and no more.
         (Access(0o644, 0, ROOT_GID), Access(0o640, 0, SYNAPSE_GID)),
         (Access(0o666, 0, ADM), Access(0o640, 0, SYNAPSE_GID)),
         (Access(0o604, 0, ADM), Access(0o640, 0, SYNAPSE_GID)),
@@ -59,15 +59,15 @@ def test_others_lose_access_and_synapse_does_not(before: Access, after: Access) 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        # Closed already, and to the shared group too.
+        # Closed already, and for the shared group too.
         (Access(0o600, 990, NOGROUP), Access(0o600, 990, NOGROUP)),
         (Access(0o640, 0, EXTRA), Access(0o640, 0, EXTRA)),
-        # Written for the group in an earlier run, or by the operator: every user without a group could read it.
+        # An earlier run or the operator gave it a group that every user without a group of its own could read.
         (Access(0o640, 0, NOGROUP), Access(0o600, 990, NOGROUP)),
         (Access(0o640, 990, NOGROUP), Access(0o600, 990, NOGROUP)),
         (Access(0o644, 0, NOGROUP), Access(0o600, 990, NOGROUP)),
         (Access(0o460, 990, NOGROUP), Access(0o400, 990, NOGROUP)),
-        # Synapse came in as one of the others, and has no group of its own to come in through.
+        # Synapse had access as one of the others, and has no private group.
         (Access(0o644, 0, ROOT_GID), Access(0o600, 990, ROOT_GID)),
         (Access(0o644, 0, EXTRA), Access(0o640, 0, EXTRA)),
     ],
@@ -77,16 +77,16 @@ def test_a_shared_group_loses_access_and_synapse_becomes_the_owner(before: Acces
     assert tightened(after, IN_NOGROUP) == after
 
 
-def test_a_group_that_read_as_everybody_did_does_not_get_the_secret() -> None:
+def test_a_group_that_had_no_more_access_than_others_does_not_get_the_secret() -> None:
     assert tightened(Access(0o644, 990, ADM), SYNAPSE) == Access(0o600, 990, ADM)
 
 
-def test_a_new_file_is_for_a_group_only_where_the_group_is_the_readers_alone() -> None:
+def test_a_new_file_gets_a_group_only_if_it_is_private_to_the_reader() -> None:
     assert new_access(SYNAPSE) == Access(0o640, os.geteuid(), SYNAPSE_GID)
     assert new_access(IN_NOGROUP) == Access(0o600, 990, NOGROUP)
 
 
-def test_a_group_is_private_where_nobody_else_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_group_is_private_where_it_has_no_other_member(monkeypatch: pytest.MonkeyPatch) -> None:
     accounts = [
         pwd.struct_passwd((name, "x", uid, gid, "", "/", "/bin/sh"))
         for name, uid, gid in [("synapse", 990, 980), ("nobody", 65534, NOGROUP), ("old", 991, 970), ("web", 992, 970)]
@@ -117,7 +117,7 @@ def own(mode: int) -> Access:
     return Access(mode, os.geteuid(), os.getegid())
 
 
-def test_a_file_is_replaced_with_the_access_it_shall_have(tmp_path: Path) -> None:
+def test_a_file_is_replaced_with_the_given_access(tmp_path: Path) -> None:
     path = tmp_path / "homeserver.yaml"
     path.write_bytes(b"old")
     path.chmod(0o644)
@@ -129,7 +129,7 @@ def test_a_file_is_replaced_with_the_access_it_shall_have(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_new_file_is_never_wider_than_it_shall_be(tmp_path: Path) -> None:
+def test_a_new_file_never_has_wider_access_than_given(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         replace(str(tmp_path / "new.yaml"), b"new", own(0o640), None)
@@ -150,7 +150,7 @@ def test_extended_attributes_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("found", [b"changed", None])
-def test_a_file_that_is_not_what_was_read_is_left_alone(tmp_path: Path, found: bytes | None) -> None:
+def test_a_file_that_differs_from_what_was_read_is_left_alone(tmp_path: Path, found: bytes | None) -> None:
     path = tmp_path / "homeserver.yaml"
     if found is not None:
         path.write_bytes(found)
@@ -159,7 +159,7 @@ def test_a_file_that_is_not_what_was_read_is_left_alone(tmp_path: Path, found: b
     assert [entry.read_bytes() for entry in tmp_path.iterdir()] == ([found] if found is not None else [])
 
 
-def test_deletion_wants_the_file_as_it_was_read(tmp_path: Path) -> None:
+def test_deletion_requires_the_file_as_it_was_read(tmp_path: Path) -> None:
     path = tmp_path / "synapse-s3.yaml"
     path.write_bytes(b"changed")
     with pytest.raises(ConfigurationError, match="changed by somebody else"):
@@ -173,7 +173,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         replace(str(tmp_path / "gone/a.yaml"), b"new", own(0o640), None)
 
 
-def test_access_alone_can_be_set(tmp_path: Path) -> None:
+def test_access_can_be_set_without_a_change_of_content(tmp_path: Path) -> None:
     path = tmp_path / "homeserver.yaml"
     path.write_bytes(b"same")
     path.chmod(0o644)

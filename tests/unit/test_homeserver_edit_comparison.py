@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An S3 entry that is there already: what of it must not be lost, and what is named before it changes."""
+"""An existing S3 entry: which differences are refused, and which are named before they change."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def ours(**changes: Any) -> ProviderEntry:
 def there(
     tmp_path: Path, without: str = "", switches: dict[str, Any] | None = None, **config: Any
 ) -> ConfigurationFiles:
-    """Their entry: the same as ours but for what is changed, or left out."""
+    """Return the operator's entry: the same as ours except for some keys, changed or left out."""
     content = {key: value for key, value in {**SAME, **config}.items() if key != without}
     item = {"module": PROVIDER_MODULE, **(SWITCHES if switches is None else switches), "config": content}
     return ConfigurationFiles(tmp_path, {"homeserver.yaml": yaml.safe_dump({KEY: [item]}, sort_keys=False)})
@@ -64,7 +64,7 @@ def refusal_of(files: ConfigurationFiles, wanted: ProviderEntry, confirmed: str 
     return str(refusal.value)
 
 
-def test_the_same_entry_is_taken_over_without_a_word(tmp_path: Path) -> None:
+def test_an_equal_entry_is_taken_over_without_a_message(tmp_path: Path) -> None:
     plan = there(tmp_path).put(ours())
     assert (plan.action, list(plan.warnings)) == ("adopted", [])
 
@@ -88,7 +88,7 @@ def test_the_same_entry_is_taken_over_without_a_word(tmp_path: Path) -> None:
         ({"sse_customer_key": CUSTOMER_KEY[::-1]}, ["synapse_s3_sse_customer_key is another one", "not shown here"]),
     ],
 )
-def test_what_would_cut_media_off_is_refused_with_the_setting_to_write(
+def test_a_change_that_makes_media_unreachable_is_refused_with_the_remedy(
     tmp_path: Path, settings: dict[str, str], words: list[str]
 ) -> None:
     said = refusal_of(there(tmp_path), ours(**settings))
@@ -109,7 +109,7 @@ def test_what_would_cut_media_off_is_refused_with_the_setting_to_write(
         ("sse_customer_key", "with no customer key, and synapse_s3_sse_customer_key is set"),
     ],
 )
-def test_what_the_entry_lacks_is_refused_as_well(tmp_path: Path, without: str, words: str) -> None:
+def test_settings_that_the_entry_lacks_are_refused_too(tmp_path: Path, without: str, words: str) -> None:
     assert words in refusal_of(there(tmp_path, without=without), ours())
 
 
@@ -123,7 +123,7 @@ def test_one_endpoint_in_two_spellings_is_one_endpoint(tmp_path: Path) -> None:
     assert there(tmp_path, endpoint_url="https://S3.example.org:443/").put(ours()).action == "adopted"
 
 
-def test_a_confirmation_permits_the_place_it_names_and_no_other(tmp_path: Path) -> None:
+def test_a_confirmation_permits_only_the_location_it_names(tmp_path: Path) -> None:
     wanted = ours(endpoint_url="https://s4.example.org", sse_customer_key=CUSTOMER_KEY[::-1])
     name = StoreLocation.of(wanted.settings).name()
     assert name.startswith("https://s4.example.org/media/synapse/#customer-key=")
@@ -132,7 +132,7 @@ def test_a_confirmation_permits_the_place_it_names_and_no_other(tmp_path: Path) 
         assert "which names another location" in refusal_of(there(tmp_path), wanted, other)
     files = there(tmp_path)
     assert files.put(wanted, name).action == "adopted"
-    # Left in the settings, it does not permit the next change.
+    # If it stays in the settings, it does not permit the next change.
     refusal_of(files, ours(endpoint_url="https://s5.example.org", sse_customer_key=CUSTOMER_KEY[::-1]), name)
     refusal_of(files, ours(endpoint_url="https://s4.example.org"), name)
 
@@ -140,7 +140,7 @@ def test_a_confirmation_permits_the_place_it_names_and_no_other(tmp_path: Path) 
 @pytest.mark.parametrize(
     "settings", [{"bucket": "b"}, {"prefix": "p/"}, {"endpoint_url": ""}, {"sse_customer_key": ""}]
 )
-def test_the_place_of_our_own_block_is_held_as_well(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_the_location_of_our_own_block_is_protected_too(tmp_path: Path, settings: dict[str, str]) -> None:
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": "server_name: a\n"})
     files.put(ours())
     wanted = ours(**settings)
@@ -157,7 +157,7 @@ def test_switches_and_the_storage_class_are_named_before_they_change(tmp_path: P
         "(synapse_s3_storage_provider_store_synchronous).",
         "storage_class changes from 'STANDARD_IA' to 'STANDARD' (synapse_s3_storage_class).",
     ]
-    # Once it is ours, a run that changes nothing says nothing.
+    # Once the entry is ours, a run that changes nothing prints nothing.
     assert list(files.put(ours()).warnings) == []
 
 
@@ -179,7 +179,7 @@ def test_a_region_that_the_entry_lacks_is_named(tmp_path: Path) -> None:
     assert "region_name changes from none to 'eu-1' (synapse_s3_region_name)" in warning
 
 
-def test_keys_that_the_provider_passes_over_are_named(tmp_path: Path) -> None:
+def test_keys_that_the_provider_ignores_are_named(tmp_path: Path) -> None:
     switches = {**SWITCHES, "store_thumbnails": "s3cret"}
     mistyped: dict[str, Any] = {"s3cret: s3cret": 1}
     files = there(tmp_path, switches=switches, threadpool_size=20, **mistyped)
@@ -192,7 +192,7 @@ def test_keys_that_the_provider_passes_over_are_named(tmp_path: Path) -> None:
     ("written", "kind"),
     [("2024", "a number"), ("1.5", "a number"), ("true", "true or false"), ("[a]", "a list"), ("2026-01-01", "a date")],
 )
-def test_a_prefix_that_is_no_text_gets_a_sentence(tmp_path: Path, written: str, kind: str) -> None:
+def test_a_prefix_that_is_not_text_gets_a_message(tmp_path: Path, written: str, kind: str) -> None:
     text = f"{KEY}:\n- module: {PROVIDER_MODULE}\n  config:\n    bucket: media\n    prefix: {written}\n"
     said = refusal_of(ConfigurationFiles(tmp_path, {"homeserver.yaml": text}), entry())
     assert f"which YAML reads as {kind}" in said
@@ -200,9 +200,9 @@ def test_a_prefix_that_is_no_text_gets_a_sentence(tmp_path: Path, written: str, 
 
 
 @pytest.mark.parametrize("prefix", ["synapse", "a//", "/a", "a//b", "/", "folder/sub"])
-def test_a_prefix_of_any_form_is_taken_over_as_it_is(tmp_path: Path, prefix: str) -> None:
+def test_a_prefix_of_any_form_is_taken_over_unchanged(tmp_path: Path, prefix: str) -> None:
     files = there(tmp_path, prefix=prefix)
-    # The remedy of the refusal works.
+    # The remedy in the message works.
     assert f"(synapse_s3_prefix: {prefix!r})" in refusal_of(files, ours())
     plan = files.put(ours(prefix=prefix))
     assert (plan.action, list(plan.warnings)) == ("adopted", [])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A diff shows our entry and who can read it: no secret, and nothing of the operator's."""
+"""The diff shows our entry and the file's permissions: no secret, and nothing of the operator's."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_what_was_replaced_is_not_shown(tmp_path: Path) -> None:
     assert shown["before"].count("# was: ********\n") == theirs.count("\n") - 1
 
 
-def test_a_password_in_an_endpoint_of_theirs_is_hidden(tmp_path: Path) -> None:
+def test_a_password_in_the_operators_endpoint_is_hidden(tmp_path: Path) -> None:
     theirs = f"{KEY}:\n- module: {PROVIDER_MODULE}\n  config:\n    bucket: media\n    prefix: synapse/\n"
     theirs += "    endpoint_url: https://user:s3cret@s3.example.org\n"
     theirs += f"    sse_customer_key: {SECRETS['sse_customer_key']}\n"
@@ -112,7 +112,7 @@ def test_a_password_in_an_endpoint_of_theirs_is_hidden(tmp_path: Path) -> None:
     assert "endpoint_url: ********" in shown["before"]
 
 
-def test_closing_a_file_to_others_shows_in_the_diff(tmp_path: Path) -> None:
+def test_narrower_permissions_are_shown_in_the_diff(tmp_path: Path) -> None:
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": "a: 1\n"})
     (tmp_path / "homeserver.yaml").chmod(0o644)
     (shown,) = diff_of(files, secret_entry())
@@ -144,7 +144,7 @@ def test_both_files_of_a_move_are_shown(tmp_path: Path) -> None:
     assert (emptied["before"], emptied["after"]) == (MASKED, "")
 
 
-def test_words_of_synapse_are_told_without_secrets() -> None:
+def test_messages_of_synapse_are_shown_without_secrets() -> None:
     config = {
         "registration_shared_secret": "reg-s3cret",
         "database": {"args": {"password": "db-s3cret", "host": "localhost"}},
@@ -160,7 +160,7 @@ def test_words_of_synapse_are_told_without_secrets() -> None:
     assert hidden == "******** ******** localhost /etc/signing.key ******** media ******** ******** None True"
 
 
-def test_the_last_lines_are_told_without_the_empty_ones() -> None:
+def test_the_last_lines_are_shown_without_empty_ones() -> None:
     assert last_lines("\n".join(f"line {number}\n" for number in range(40))).splitlines() == [
         f"line {number}" for number in range(25, 40)
     ]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Our entry in a list in brackets, and in a file that is one JSON object: added, changed and removed in its place."""
+"""Our entry in a list in brackets, and in a JSON file: added, changed and removed in its own position."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_json_stays_json(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", INSERTED + ADOPTED)
-def test_what_somebody_adds_beside_it_stays_when_it_goes(tmp_path: Path, text: str) -> None:
+def test_additions_beside_the_entry_stay_when_it_is_removed(tmp_path: Path, text: str) -> None:
     files = homeserver(tmp_path, text)
     files.put()
     files.write(re.sub(rf'({KEY}"? ?:\s+\[)', r'\1{"module": "more"}, ', files.text(), count=1))
@@ -101,7 +101,7 @@ def test_what_somebody_adds_beside_it_stays_when_it_goes(tmp_path: Path, text: s
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_a_program_that_writes_the_file_anew_leaves_the_entry_ours(tmp_path: Path, indent: int | None) -> None:
+def test_an_entry_rewritten_by_another_program_is_still_ours(tmp_path: Path, indent: int | None) -> None:
     files = homeserver(tmp_path, f'{{"a": 1, "{KEY}": [{{"module": "one"}}], "z": 1}}')
     before = yaml.safe_load(files.text())
     files.put()
@@ -112,7 +112,7 @@ def test_a_program_that_writes_the_file_anew_leaves_the_entry_ours(tmp_path: Pat
     assert yaml.safe_load(files.text()) == before
 
 
-def test_a_program_that_writes_lines_leaves_an_entry_that_is_taken_over(tmp_path: Path) -> None:
+def test_an_entry_rewritten_as_lines_is_taken_over(tmp_path: Path) -> None:
     files = homeserver(tmp_path, '{"a": 1}')
     files.put()
     files.write(yaml.safe_dump(yaml.safe_load(files.text())))
@@ -122,7 +122,7 @@ def test_a_program_that_writes_lines_leaves_an_entry_that_is_taken_over(tmp_path
     assert files.put().changes == []
 
 
-def test_a_list_turned_into_brackets_takes_the_entry_along(tmp_path: Path) -> None:
+def test_a_list_rewritten_in_brackets_keeps_the_entry(tmp_path: Path) -> None:
     files = homeserver(tmp_path, "a: 1\n")
     files.put()
     files.write(files.text().replace("a: 1\n", "") + f"{KEY}: [{{module: one}}]\n")
@@ -148,7 +148,7 @@ def test_a_list_turned_into_brackets_takes_the_entry_along(tmp_path: Path) -> No
         (f"{KEY}: [{S3.replace('{bucket', '&c {bucket')}]\nother: *c\n", "cannot be edited"),
     ],
 )
-def test_what_cannot_be_edited_is_refused_and_left_alone(tmp_path: Path, text: str, words: str) -> None:
+def test_a_file_that_cannot_be_edited_is_refused_and_left_alone(tmp_path: Path, text: str, words: str) -> None:
     files = homeserver(tmp_path, text)
     with pytest.raises(ConfigurationError) as refusal:
         files.put()
@@ -168,7 +168,7 @@ def test_a_mark_that_was_changed_by_hand_is_refused(tmp_path: Path) -> None:
     assert files.text() == before
 
 
-def test_comments_around_our_entry_are_not_guessed_at(tmp_path: Path) -> None:
+def test_comments_within_our_entry_are_refused(tmp_path: Path) -> None:
     files = homeserver(tmp_path, f"{KEY}: [{{module: one}}]\n")
     files.put()
     files.write(files.text().replace(', {"module"', ', # mine\n {"module"'))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Our block in one file: exactly where it goes, what it looks like, and what is refused in which words."""
+"""Our block in one file: its position, its form, and which files are refused with which message."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_every_setting_of_the_provider_is_written(tmp_path: Path) -> None:
     ]
 
 
-def test_no_key_is_written_for_the_role_of_an_instance(tmp_path: Path) -> None:
+def test_no_key_is_written_where_the_instance_has_a_role(tmp_path: Path) -> None:
     files = homeserver(tmp_path, "a: 1\n")
     files.put(entry(secret="", access_key_id="", prefix=""))
     assert files.providers()[0]["config"] == {"bucket": "media", "storage_class": "STANDARD"}
@@ -97,7 +97,7 @@ def test_no_key_is_written_for_the_role_of_an_instance(tmp_path: Path) -> None:
         ("media_storage_providers:\n- module: one\n- module: two\n\nz: 1\n", 3),
     ],
 )
-def test_the_entry_is_added_behind_the_last_of_theirs(tmp_path: Path, before: str, line_of_begin: int) -> None:
+def test_the_entry_is_added_after_the_operators_last(tmp_path: Path, before: str, line_of_begin: int) -> None:
     files = homeserver(tmp_path, before)
     files.put()
     assert files.text().splitlines(keepends=True)[line_of_begin] == BEGIN
@@ -116,7 +116,7 @@ def test_the_entry_takes_the_indentation_of_the_list(tmp_path: Path, indent: int
 
 
 @pytest.mark.parametrize("line", ["media_storage_providers: []", "media_storage_providers:  # none", f"{KEY}: null"])
-def test_an_empty_key_is_kept_as_a_comment_and_comes_back(tmp_path: Path, line: str) -> None:
+def test_an_empty_key_is_kept_as_a_comment_and_restored(tmp_path: Path, line: str) -> None:
     files = homeserver(tmp_path, f"a: 1\n{line}\nb: 2\n")
     files.put()
     assert f"\n# was: {line}\n" in files.text()
@@ -125,7 +125,7 @@ def test_an_empty_key_is_kept_as_a_comment_and_comes_back(tmp_path: Path, line: 
     assert files.text() == f"a: 1\n{line}\nb: 2\n"
 
 
-def test_the_same_s3_entry_is_taken_over_and_comes_back(tmp_path: Path) -> None:
+def test_an_equal_s3_entry_is_taken_over_and_restored(tmp_path: Path) -> None:
     theirs = (
         f"{KEY}:\n  - module: first\n  # ours, by hand\n  - module: {PROVIDER_MODULE}\n    store_local: true\n"
         "    config:\n      bucket: media # the bucket\n      prefix: synapse/\n      threadpool_size: 20\n\n"
@@ -169,7 +169,7 @@ def test_an_s3_entry_without_a_bucket_is_taken_over(tmp_path: Path) -> None:
         ("a: 1\nbackup_media_store_path: /mnt\n", "backup_media_store_path"),
     ],
 )
-def test_what_cannot_be_edited_is_refused_and_left_alone(tmp_path: Path, text: str, words: str) -> None:
+def test_a_file_that_cannot_be_edited_is_refused_and_left_alone(tmp_path: Path, text: str, words: str) -> None:
     files = homeserver(tmp_path, text)
     with pytest.raises(ConfigurationError) as refusal:
         files.put()
@@ -197,7 +197,7 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
         files.put()
 
 
-def test_our_own_block_is_found_among_markers_of_others(tmp_path: Path) -> None:
+def test_our_block_is_found_among_the_markers_of_others(tmp_path: Path) -> None:
     text = "# BEGIN ANSIBLE MANAGED BLOCK\na: 1\n# END ANSIBLE MANAGED BLOCK\n"
     files = homeserver(tmp_path, text)
     files.put()
@@ -227,7 +227,7 @@ def test_damaged_markers_are_refused(tmp_path: Path, damage: object, state: str)
 
 @pytest.mark.parametrize("added", ["  - module: by_hand\n", "by_hand: 1\n"])
 @pytest.mark.parametrize("state", ["put", "remove"])
-def test_what_was_added_between_the_markers_is_not_thrown_away(tmp_path: Path, added: str, state: str) -> None:
+def test_an_entry_added_between_the_markers_is_not_lost(tmp_path: Path, added: str, state: str) -> None:
     files = homeserver(tmp_path, "a: 1\n")
     files.put()
     files.write(files.text().replace(END, added + END))
@@ -237,7 +237,7 @@ def test_what_was_added_between_the_markers_is_not_thrown_away(tmp_path: Path, a
     assert files.text() == before
 
 
-def test_a_value_changed_between_the_markers_is_put_right(tmp_path: Path) -> None:
+def test_a_value_changed_between_the_markers_is_corrected(tmp_path: Path) -> None:
     files = homeserver(tmp_path, "a: 1\n")
     files.put()
     right = files.text()
@@ -246,7 +246,7 @@ def test_a_value_changed_between_the_markers_is_put_right(tmp_path: Path) -> Non
     assert files.text() == right
 
 
-def test_entries_added_behind_ours_stay_when_ours_goes(tmp_path: Path) -> None:
+def test_entries_added_after_ours_stay_when_ours_is_removed(tmp_path: Path) -> None:
     files = homeserver(tmp_path, "a: 1\n")
     files.put()
     files.write(files.text() + "  # a disk\n  - module: file_system\nz: 1\n")
@@ -257,7 +257,7 @@ def test_entries_added_behind_ours_stay_when_ours_goes(tmp_path: Path) -> None:
     assert files.text() == f"a: 1\n{KEY}:\n  # a disk\n  - module: file_system\nz: 1\n"
 
 
-def test_settings_and_entries_added_around_the_block_do_not_move_it(tmp_path: Path) -> None:
+def test_additions_around_the_block_do_not_move_it(tmp_path: Path) -> None:
     files = homeserver(tmp_path, "a: 1\n")
     files.put()
     files.write(files.text() + "z: 1\n")
@@ -275,7 +275,7 @@ def test_settings_and_entries_added_around_the_block_do_not_move_it(tmp_path: Pa
     assert files.text() == f"{KEY}:\n- module: one\n- module: two\n"
 
 
-def test_a_key_of_theirs_added_below_ours_takes_our_entry_in(tmp_path: Path) -> None:
+def test_a_key_of_the_operator_added_below_ours_receives_our_entry(tmp_path: Path) -> None:
     files = homeserver(tmp_path, "a: 1\n")
     files.put()
     files.write(files.text() + f"{KEY}:\n- module: one\n")
@@ -297,7 +297,7 @@ def test_a_list_that_lost_its_other_entries_keeps_its_key(tmp_path: Path) -> Non
     assert files.text() == f"{KEY}:\nz: 1\n"
 
 
-def test_a_list_that_was_indented_anew_takes_the_block_along(tmp_path: Path) -> None:
+def test_a_list_with_new_indentation_indents_the_block(tmp_path: Path) -> None:
     files = homeserver(tmp_path, f"{KEY}:\n- module: one\n")
     files.put()
     files.write(
@@ -309,7 +309,7 @@ def test_a_list_that_was_indented_anew_takes_the_block_along(tmp_path: Path) -> 
     assert files.text() == f"{KEY}:\n  - module: one\n"
 
 
-def test_carriage_returns_and_the_missing_last_line_end_come_back(tmp_path: Path) -> None:
+def test_carriage_returns_and_a_missing_last_line_end_are_restored(tmp_path: Path) -> None:
     for text in (
         "a: 1\r\nb: 2\r\n",
         "a: 1\r\nb: 2",
@@ -326,7 +326,7 @@ def test_carriage_returns_and_the_missing_last_line_end_come_back(tmp_path: Path
         assert files.text() == text
 
 
-def test_a_line_that_somebody_appended_stays_whole(tmp_path: Path) -> None:
+def test_a_line_that_was_appended_stays_whole(tmp_path: Path) -> None:
     files = homeserver(tmp_path, "a: 1")
     files.put()
     files.write(files.text() + "z: 1\n")
@@ -334,7 +334,7 @@ def test_a_line_that_somebody_appended_stays_whole(tmp_path: Path) -> None:
     assert files.text() == "a: 1\nz: 1\n"
 
 
-def test_a_block_whose_last_line_end_an_editor_took_is_still_ours(tmp_path: Path) -> None:
+def test_a_block_without_its_last_line_end_is_still_ours(tmp_path: Path) -> None:
     files = homeserver(tmp_path, "a: 1\n")
     files.put()
     files.write(files.text()[:-1])

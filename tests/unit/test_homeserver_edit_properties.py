@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever the operator's file looks like: it is edited without loss and restored to the byte, or refused."""
+"""Any file of the operator is edited without loss and restored byte for byte, or refused."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ PROVIDERS = [
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
-    """A file made of pieces that each are harmless, in any order and any clothing."""
+    """Return a file of pieces that are each harmless, in any order and form."""
     pieces = draw(st.lists(st.sampled_from(SETTINGS + COMMENTS), max_size=6))
     providers = draw(st.sampled_from(PROVIDERS))
     if providers is not None:
@@ -136,15 +136,15 @@ def edited_and_restored_or_refused(text: str) -> None:
 
 
 def theirs(text: str) -> str:
-    """The operator's entries, in a form that can be compared."""
+    """Return the operator's entries, in a form that can be compared."""
     items = (yaml.safe_load(text) or {}).get(KEY) or []
     return repr([item for item in items if not isinstance(item, dict) or item.get("module") != PROVIDER_MODULE])
 
 
-# The same examples in every run: a test of a change must not fail for a file that the change did not touch.
+# The same examples in every run, so that a change fails only for files that it affects.
 @settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(documents())
-def test_a_file_is_edited_without_loss_and_restored_to_the_byte_or_refused(text: str) -> None:
+def test_a_file_is_edited_without_loss_and_restored_or_refused(text: str) -> None:
     edited_and_restored_or_refused(text)
 
 
@@ -166,7 +166,7 @@ def flow_scalars(draw: st.DrawFn) -> str:
 
 
 def joined(draw: st.DrawFn, items: list[str], opening: str, closing: str) -> str:
-    """Items between brackets, with whatever may stand between them."""
+    """Return items between brackets, with anything that may be between them."""
     space = [draw(st.sampled_from(SPACES)) for _item in range(2 * len(items) + 2)]
     inside = "".join(
         f"{'' if number == 0 else ','}{space[2 * number]}{item}{space[2 * number + 1]}"
@@ -191,7 +191,7 @@ S3_ENTRIES = [
 
 @st.composite
 def flow_files(draw: st.DrawFn) -> str:
-    """A file in braces, or a list in brackets among lines, with comments, anchors, tabs, doubled keys and the rest."""
+    """Return a file in braces, or a list in brackets among lines, with comments, anchors, tabs, doubled keys, etc."""
     others_there = draw(
         st.lists(st.sampled_from(["{module: one}", '{"module": "two"}', "module: three", "&m {a: b}"]), max_size=3)
     )
@@ -218,7 +218,7 @@ def flow_files(draw: st.DrawFn) -> str:
 
 @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(flow_files())
-def test_flow_style_is_edited_without_loss_and_restored_to_the_byte_or_refused(text: str) -> None:
+def test_flow_style_is_edited_without_loss_and_restored_or_refused(text: str) -> None:
     edited_and_restored_or_refused(text)
 
 
@@ -244,7 +244,7 @@ JSON_PROVIDERS = st.lists(
     end=st.sampled_from(["", "\n"]),
     newline=st.sampled_from(["\n", "\r\n"]),
 )
-def test_json_is_edited_as_json_and_restored_to_the_byte(
+def test_json_is_edited_as_json_and_restored(
     content: dict[str, Any], providers: list[Any] | None, s3: bool, indent: int | None, end: str, newline: str
 ) -> None:
     if providers is not None:
@@ -270,7 +270,7 @@ NASTY = st.text(
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(secret=NASTY, bucket=st.sampled_from(["media", "0123", "1.5", "yes", "null", "2026-11-20"]))
-def test_any_secret_comes_back_as_it_is_or_is_refused(secret: str, bucket: str) -> None:
+def test_any_secret_is_read_back_unchanged_or_refused(secret: str, bucket: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         files = ConfigurationFiles(Path(directory), {"homeserver.yaml": "server_name: a\n"})
         try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which of Synapse's files our block goes into, and that it is never in two."""
+"""Which of Synapse's files gets our block, and that it is never in two."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OTHER = "report_stats: false\n"
 
 
 def packaged(tmp_path: Path, **files: str) -> ConfigurationFiles:
-    """Debian's layout; a file of conf.d by its name without .yaml."""
+    """Debian's layout; a file of conf.d is given by its name without .yaml."""
     named = {"homeserver.yaml": MAIN, "conf.d/server_name.yaml": OTHER}
     named.update({"homeserver.yaml" if name == "homeserver" else f"conf.d/{name}.yaml": files[name] for name in files})
     return ConfigurationFiles(tmp_path, named, PATHS)
@@ -53,7 +53,7 @@ def test_the_drop_in_is_for_the_owner_and_the_group_of_synapse(tmp_path: Path) -
     assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o640, os.geteuid(), US.gid)
 
 
-def test_a_drop_in_with_settings_of_the_operator_loses_our_block_alone(tmp_path: Path) -> None:
+def test_a_drop_in_with_settings_of_the_operator_loses_only_our_block(tmp_path: Path) -> None:
     files = packaged(tmp_path)
     files.put()
     files.write(files.text("conf.d/synapse-s3.yaml") + "max_upload_size: 1M\n", "conf.d/synapse-s3.yaml")
@@ -62,7 +62,7 @@ def test_a_drop_in_with_settings_of_the_operator_loses_our_block_alone(tmp_path:
     assert files.text("conf.d/synapse-s3.yaml") == "max_upload_size: 1M\n"
 
 
-def test_a_file_of_that_name_that_was_there_before_is_extended_and_kept(tmp_path: Path) -> None:
+def test_an_existing_file_of_that_name_is_extended_and_kept(tmp_path: Path) -> None:
     files = packaged(tmp_path, **{"synapse-s3": "# mine\nmax_upload_size: 1M\n"})
     before = files.contents()
     assert files.put().action == "inserted"
@@ -70,7 +70,7 @@ def test_a_file_of_that_name_that_was_there_before_is_extended_and_kept(tmp_path
     assert files.contents() == before
 
 
-def test_the_last_file_with_a_key_is_the_one_that_counts(tmp_path: Path) -> None:
+def test_the_last_file_with_the_key_counts(tmp_path: Path) -> None:
     files = packaged(tmp_path, homeserver=MAIN + LIST, a=LIST, b=LIST, c="x: 1\n")
     files.put()
     assert files_with_a_block(files) == ["conf.d/b.yaml"]
@@ -91,7 +91,7 @@ def test_a_file_that_synapse_ignores_does_not_count(tmp_path: Path) -> None:
     assert files.put().file == f"{tmp_path}/conf.d/synapse-s3.yaml"
 
 
-def test_the_block_moves_into_the_directory_that_came_later(tmp_path: Path) -> None:
+def test_the_block_moves_into_a_directory_that_was_added_later(tmp_path: Path) -> None:
     files = packaged(tmp_path)
     files.paths = [f"{tmp_path}/homeserver.yaml"]
     assert files.put().action == "inserted"
@@ -103,7 +103,7 @@ def test_the_block_moves_into_the_directory_that_came_later(tmp_path: Path) -> N
     assert files.put().changes == []
 
 
-def test_the_block_moves_to_the_list_that_came_later(tmp_path: Path) -> None:
+def test_the_block_moves_to_a_list_that_was_added_later(tmp_path: Path) -> None:
     files = packaged(tmp_path)
     files.put()
     files.write(MAIN + LIST)
@@ -116,7 +116,7 @@ def test_the_block_moves_to_the_list_that_came_later(tmp_path: Path) -> None:
     assert files.text() == MAIN + LIST
 
 
-def test_a_block_that_was_copied_into_a_second_file_stays_in_one(tmp_path: Path) -> None:
+def test_a_block_copied_into_a_second_file_stays_in_one(tmp_path: Path) -> None:
     files = packaged(tmp_path)
     files.put()
     files.write(MAIN + files.text("conf.d/synapse-s3.yaml"))
@@ -134,8 +134,8 @@ def test_removal_takes_the_block_out_of_every_file(tmp_path: Path) -> None:
     assert files.text() == MAIN
 
 
-def test_a_drop_in_does_not_move_the_place_of_the_signing_key(tmp_path: Path) -> None:
-    # Without a file in it, the directory is not where Synapse looks for its signing key; with one it would be.
+def test_a_drop_in_does_not_change_the_path_of_the_signing_key(tmp_path: Path) -> None:
+    # Synapse looks for its signing key in the last directory with a file; a drop-in in an empty one would change that.
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": MAIN, "conf.d/README": "no YAML\n"}, PATHS)
     plan = files.put(keys_directory=str(tmp_path))
     assert plan.file == f"{tmp_path}/homeserver.yaml"
@@ -143,7 +143,7 @@ def test_a_drop_in_does_not_move_the_place_of_the_signing_key(tmp_path: Path) ->
     assert files.put().changes == []
 
 
-def test_a_drop_in_goes_into_an_empty_directory_where_the_keys_have_their_own(tmp_path: Path) -> None:
+def test_a_drop_in_goes_into_an_empty_directory_where_the_key_path_is_set(tmp_path: Path) -> None:
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": MAIN, "conf.d/README": "no YAML\n"}, PATHS)
     assert files.put(keys_directory="/var/lib/synapse").file == f"{tmp_path}/conf.d/synapse-s3.yaml"
 
@@ -159,7 +159,7 @@ def test_the_last_directory_is_taken_unless_another_is_named(tmp_path: Path) -> 
         files.put(drop_in_directory=f"{tmp_path}/c")
 
 
-def test_the_files_are_listed_as_synapse_will_read_them(tmp_path: Path) -> None:
+def test_the_files_are_listed_in_synapses_order(tmp_path: Path) -> None:
     files = packaged(tmp_path, zz="a: 1\n", a="a: 1\n")
     (tmp_path / "conf.d/folder.yaml").mkdir()
     plan = files.put()
@@ -216,7 +216,7 @@ def test_a_file_that_changed_since_it_was_read_is_left_alone(tmp_path: Path, sta
     assert files.contents() == before
 
 
-def test_a_drop_in_that_appeared_since_is_left_alone(tmp_path: Path) -> None:
+def test_a_drop_in_that_was_created_meanwhile_is_left_alone(tmp_path: Path) -> None:
     files = packaged(tmp_path)
     plan = plan_entry(files.layout(), entry())
     files.write("new: 1\n", "conf.d/synapse-s3.yaml")
@@ -225,7 +225,7 @@ def test_a_drop_in_that_appeared_since_is_left_alone(tmp_path: Path) -> None:
     assert files.text("conf.d/synapse-s3.yaml") == "new: 1\n"
 
 
-def test_of_two_files_both_change_or_none(tmp_path: Path) -> None:
+def test_two_files_are_changed_together_or_not_at_all(tmp_path: Path) -> None:
     files = packaged(tmp_path)
     files.paths = [f"{tmp_path}/homeserver.yaml"]
     files.put()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The storage provider's package goes only where no configuration names it any more."""
+"""The storage provider's package is removed only where no configuration names it any more."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def look(config_paths: list[str], recorded_paths: list[str], python: str = PYTHO
     return find_usage(lambda command: (127, "", ""), PlannedRemoval(config_paths, recorded_paths, python))
 
 
-def test_a_block_that_this_run_removes_is_no_reason_to_stay(services: list[SynapseCommand], tmp_path: Path) -> None:
+def test_a_block_that_this_run_removes_keeps_no_packages(services: list[SynapseCommand], tmp_path: Path) -> None:
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": "server_name: example.org\n"})
     files.put()
     services.append(SynapseCommand(PYTHON, files.paths, None))
@@ -62,8 +62,8 @@ def test_an_entry_that_comes_back_keeps_the_packages(services: list[SynapseComma
     assert look(files.paths, files.paths) == Usage([], files.paths)
 
 
-def test_a_block_in_a_file_that_nobody_edits_is_left_behind(services: list[SynapseCommand], tmp_path: Path) -> None:
-    """A mistyped service, a masked one, a Synapse whose unit was removed: none is found, and the file is there."""
+def test_a_block_in_a_file_without_a_service_is_reported(services: list[SynapseCommand], tmp_path: Path) -> None:
+    """With a mistyped service, a masked one, or a removed unit, no service is found but the file exists."""
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": "server_name: example.org\n"})
     files.put()
     assert look([], files.paths) == Usage(files.paths, [])
@@ -80,7 +80,7 @@ def test_without_a_record_every_service_counts(services: list[SynapseCommand], t
     assert look([], []) == Usage(files.paths, [])
 
 
-def test_without_a_synapse_an_entry_by_hand_counts_as_long_as_packages_would_go(
+def test_without_a_synapse_an_entry_by_hand_counts_while_packages_would_be_removed(
     services: list[SynapseCommand], tmp_path: Path
 ) -> None:
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": BY_HAND})
@@ -120,5 +120,5 @@ def test_comments_do_not_count_and_broken_files_do(
     assert bool(look(files.paths, files.paths).used_by) is names
 
 
-def test_a_file_that_is_gone_names_nothing(services: list[SynapseCommand], tmp_path: Path) -> None:
+def test_a_missing_file_names_nothing(services: list[SynapseCommand], tmp_path: Path) -> None:
     assert look([], [str(tmp_path / "gone.yaml")]) == NOTHING_LEFT

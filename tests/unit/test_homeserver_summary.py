@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the roles are told about Synapse's configuration."""
+"""The summary of Synapse's configuration that the roles receive."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ HTTP = {"type": "http", "port": 8008, "resources": [{"names": ["client", "federa
         ({"port": None, "path": "/run/synapse.sock", "resources": [{"names": ["federation"]}]}, None),
     ],
 )
-def test_the_url_is_the_one_of_a_listener_with_the_client_api(changes: dict[str, Any], url: str | None) -> None:
+def test_the_url_is_that_of_a_listener_with_the_client_api(changes: dict[str, Any], url: str | None) -> None:
     assert base_url([{**HTTP, **changes}]) == url
 
 
-def test_the_first_listener_that_fits_gives_the_url() -> None:
+def test_the_first_suitable_listener_gives_the_url() -> None:
     tls = {**HTTP, "tls": True, "port": 8448}
     assert base_url([tls, "nonsense", HTTP, {**HTTP, "port": 9}]) == "http://127.0.0.1:8008"
     socket = {**HTTP, "port": None, "path": "/run/synapse.sock"}
@@ -57,7 +57,7 @@ def test_the_first_listener_that_fits_gives_the_url() -> None:
     assert base_url({}) is None
 
 
-def test_the_summary_says_what_synapse_does_by_default(tmp_path: Path) -> None:
+def test_the_summary_has_synapses_defaults(tmp_path: Path) -> None:
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": "server_name: example.org\n"})
     assert summary(["homeserver.yaml"], str(tmp_path)) == {
         "server_name": "example.org",
@@ -74,7 +74,7 @@ def test_the_summary_says_what_synapse_does_by_default(tmp_path: Path) -> None:
     }
 
 
-def test_the_summary_says_what_is_written(tmp_path: Path) -> None:
+def test_the_summary_has_what_is_set(tmp_path: Path) -> None:
     ConfigurationFiles(
         tmp_path,
         {
@@ -110,19 +110,19 @@ def test_the_providers_are_those_of_the_last_file_with_the_key(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("prefix", ["", "prefix: '', ", "prefix: null, "])
-def test_an_s3_entry_without_a_prefix_has_an_empty_one(tmp_path: Path, prefix: str) -> None:
+def test_an_s3_entry_without_a_prefix_has_an_empty_prefix(tmp_path: Path, prefix: str) -> None:
     text = f"{KEY}:\n- module: {PROVIDER_MODULE}\n  config: {{{prefix}bucket: theirs}}\n"
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": text})
     assert [provider["prefix"] for provider in summary(files.paths, "/")["storage_providers"]] == [""]
 
 
-def test_our_entry_in_flow_style_is_told_as_ours(tmp_path: Path) -> None:
+def test_our_entry_in_flow_style_is_recognised(tmp_path: Path) -> None:
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": '{"server_name": "a"}'})
     files.put()
     assert [provider["ours"] for provider in summary(files.paths, "/")["storage_providers"]] == [True]
 
 
-def test_the_lifetimes_of_media_are_told_and_explained(tmp_path: Path) -> None:
+def test_media_lifetimes_are_reported_and_explained(tmp_path: Path) -> None:
     files = ConfigurationFiles(
         tmp_path,
         {"homeserver.yaml": "media_retention:\n  local_media_lifetime: 90d\n  remote_media_lifetime: 1209600000\n"},
@@ -144,13 +144,13 @@ def test_the_lifetimes_of_media_are_told_and_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "media_retention:\n", "media_retention: {}\n", "media_retention: {local_media_lifetime: null}"]
 )
-def test_a_retention_that_deletes_nothing_needs_no_words(tmp_path: Path, text: str) -> None:
+def test_a_retention_that_deletes_nothing_gives_no_warning(tmp_path: Path, text: str) -> None:
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": f"server_name: a\n{text}"})
     assert summary(files.paths, "/")["media_retention"] == {}
     assert retention_warning({}, files.paths) is None
 
 
-def test_an_s3_entry_that_is_not_ours_is_told_apart(tmp_path: Path) -> None:
+def test_an_s3_entry_of_the_operator_is_distinguished_from_ours(tmp_path: Path) -> None:
     theirs = "{bucket: theirs, prefix: p, secret_access_key: s3cret}"
     text = f"{KEY}:\n- module: {PROVIDER_MODULE}\n  config: {theirs}\n- null\n"
     files = ConfigurationFiles(tmp_path, {"homeserver.yaml": text})

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directory of the migrate program holds exactly what it is given; a rehearsal says so and does nothing."""
+"""The directory of the migrate program has exactly the given files; check mode reports the same and changes nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_new_directory_gets_every_file_and_a_second_run_does_nothing(tmp_path:
     assert install(directory) == []
 
 
-def test_modes_let_others_read_and_nobody_else_write(tmp_path: Path) -> None:
+def test_others_may_read_but_not_write(tmp_path: Path) -> None:
     directory = tmp_path / "package"
     install(directory)
     (directory / "store.py").chmod(0o666)
@@ -54,7 +54,7 @@ def test_modes_let_others_read_and_nobody_else_write(tmp_path: Path) -> None:
     assert (directory / "upstream").stat().st_mode & 0o7777 == 0o755
 
 
-def test_a_changed_file_is_restored_alone(tmp_path: Path) -> None:
+def test_only_a_changed_file_is_restored(tmp_path: Path) -> None:
     directory = tmp_path / "package"
     install(directory)
     (directory / "store.py").write_text("tampered")
@@ -62,7 +62,7 @@ def test_a_changed_file_is_restored_alone(tmp_path: Path) -> None:
     assert contents(directory) == FILES
 
 
-def test_what_is_not_given_any_more_is_removed(tmp_path: Path) -> None:
+def test_files_that_are_no_longer_given_are_removed(tmp_path: Path) -> None:
     directory = tmp_path / "package"
     install(directory)
     (directory / "__pycache__").mkdir()
@@ -85,7 +85,7 @@ def test_links_are_replaced_and_never_followed(tmp_path: Path) -> None:
     assert (elsewhere / "precious").read_text() == "precious"
 
 
-def test_a_rehearsal_says_the_same_and_does_nothing(tmp_path: Path) -> None:
+def test_check_mode_reports_the_same_and_changes_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "package"
     assert set(install(directory, rehearse=True)) == {*FOLDERS, *FILES}
     assert not directory.exists()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The example's vars.yml names every setting of every role, with its default unless the demo needs another value."""
+"""The example's vars.yml lists every setting of every role, with its default unless the demo needs another value."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def defaults() -> dict[str, Any]:
 
 
 def example() -> dict[str, Any]:
-    """With what is commented out, which stands there with its default."""
+    """The example with its commented settings, which have their defaults."""
     text = (EXAMPLE / "vars.yml").read_text(encoding="utf-8")
     settings: dict[str, Any] = yaml.safe_load(re.sub(r"(?m)^# (synapse_s3_\w+:)", r"\1", text))
     return settings
 
 
-def test_every_setting_is_there_and_no_other() -> None:
+def test_the_example_has_exactly_the_settings_of_the_roles() -> None:
     assert set(example()) == set(defaults())
 
 
-def test_the_values_are_the_defaults_but_for_what_the_demo_needs() -> None:
+def test_the_values_are_the_defaults_except_for_the_demo() -> None:
     different = {name for name, value in example().items() if value != defaults()[name]}
     assert different == SET_FOR_THE_DEMO
 
 
-def test_the_vault_gives_what_the_settings_refer_to() -> None:
+def test_the_vault_defines_every_variable_that_is_used() -> None:
     vault = yaml.safe_load((EXAMPLE / "vault.yml").read_text(encoding="utf-8"))
     referred = set(re.findall(r"vault_synapse_s3_\w+", str(example())))
     assert referred and set(vault) == referred

@@ -1,4 +1,4 @@
-"""Lines for systemd's journal: whole where there is one, dropped where there is none."""
+"""Lines for systemd's journal: sent whole, and dropped where there is no journal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 
 
 class Listener:
-    """Takes what the journal's daemon would."""
+    """Receives what systemd's journal would receive."""
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
@@ -56,7 +56,7 @@ def test_a_very_long_line_is_cut(listener: Listener) -> None:
     assert listener.entry()["MESSAGE"] == b"x" * journal._LONGEST
 
 
-def test_no_journal_is_no_failure(tmp_path: Path, listener: Listener) -> None:
+def test_without_a_journal_nothing_fails(tmp_path: Path, listener: Listener) -> None:
     Journal(path=str(tmp_path / "absent")).write("nobody hears this")
     gone = Journal(path=listener.path)
     listener.socket.close()
@@ -64,7 +64,7 @@ def test_no_journal_is_no_failure(tmp_path: Path, listener: Listener) -> None:
     gone.write("nor that")
 
 
-def test_a_journal_that_takes_nothing_holds_up_once(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_that_reads_nothing_delays_only_once(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_PATIENCE", 0.1)
     stuck = Journal(path=listener.path)
     began = time.monotonic()

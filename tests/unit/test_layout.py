@@ -1,4 +1,4 @@
-"""Paths are Synapse's own, and a walk finds what lies at them and nothing else."""
+"""Paths of media equal Synapse's own, and the walk finds the files at these paths only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def put(root: Path, relative: str) -> Path:
     return path
 
 
-def test_paths_are_synapses() -> None:
+def test_paths_equal_synapses() -> None:
     assert content_path(OURS) == "local_content/Ab/Cd/EfGhIjKl"
     assert thumbnail_directory(OURS) == "local_thumbnails/Ab/Cd/EfGhIjKl"
     assert content_path(THEIRS) == "remote_content/example.org:8448/Zy/Xw/VuTsRqPo"
@@ -52,11 +52,11 @@ def test_paths_are_synapses() -> None:
         Media("other", "", "abcdefgh"),
     ],
 )
-def test_odd_rows_are_told_apart(media: Media) -> None:
+def test_unusual_rows_are_detected(media: Media) -> None:
     assert not is_ordinary(media)
 
 
-def test_ordinary_rows_are_ordinary() -> None:
+def test_ordinary_rows_are_accepted() -> None:
     assert is_ordinary(OURS)
     assert is_ordinary(THEIRS)
     assert is_ordinary(Media(REMOTE, "bücher.example", "abcde"))
@@ -83,12 +83,12 @@ def test_walk_follows_no_link(tmp_path: Path) -> None:
     assert list(media_on_disk(str(store))) == [Media(LOCAL, "", "real-real-real")]
 
 
-def test_walk_leaves_out_what_synapse_never_made(tmp_path: Path) -> None:
+def test_walk_skips_files_that_synapse_never_writes(tmp_path: Path) -> None:
     put(tmp_path, "local_content/A/Cd/EfGh")
     put(tmp_path, "local_content/stray")
     put(tmp_path, os.fsdecode(b"local_content/\xff\xff/ab/cd"))
     assert list(media_on_disk(str(tmp_path))) == []
 
 
-def test_walk_of_nothing_is_empty(tmp_path: Path) -> None:
+def test_walk_of_an_empty_directory_finds_nothing(tmp_path: Path) -> None:
     assert list(media_on_disk(str(tmp_path))) == []

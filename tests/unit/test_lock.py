@@ -1,4 +1,4 @@
-"""The lock excludes a second run for exactly as long as somebody is at work."""
+"""The lock excludes a second run exactly as long as a run is active."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 
 
-def test_a_second_run_is_told_who_is_at_work(tmp_path: Path) -> None:
+def test_a_second_run_is_told_which_process_holds_the_lock(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     with (
         RunLock(path),
@@ -33,7 +33,7 @@ def test_the_next_run_gets_it(tmp_path: Path) -> None:
             assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
 
 
-def test_parts_go_side_by_side_and_beside_no_whole(tmp_path: Path) -> None:
+def test_shards_run_side_by_side_but_not_beside_a_run_without_shards(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     holder = f"""if True:
         from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.lock import RunLock
@@ -55,7 +55,7 @@ def test_parts_go_side_by_side_and_beside_no_whole(tmp_path: Path) -> None:
         pass
 
 
-def test_a_child_that_outlives_the_holder_keeps_it(tmp_path: Path) -> None:
+def test_a_child_that_outlives_its_parent_keeps_the_lock(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     with RunLock(path) as lock:
         assert lock.descriptor is not None
@@ -69,7 +69,7 @@ def test_a_child_that_outlives_the_holder_keeps_it(tmp_path: Path) -> None:
         pass
 
 
-def test_a_rehearsal_makes_no_file_but_respects_a_run(tmp_path: Path) -> None:
+def test_a_dry_run_creates_no_lock_file_but_respects_a_run(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     with RunLock(path, create=False) as lock:
         assert lock.descriptor is None
@@ -82,7 +82,7 @@ def test_a_rehearsal_makes_no_file_but_respects_a_run(tmp_path: Path) -> None:
     assert (tmp_path / "lock").read_text() == before
 
 
-def test_a_link_in_its_place_is_refused(tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_lock_file_is_refused(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     (tmp_path / "lock").symlink_to(victim)
@@ -91,7 +91,7 @@ def test_a_link_in_its_place_is_refused(tmp_path: Path) -> None:
     assert victim.read_text() == "precious"
 
 
-def test_a_full_disk_does_not_keep_the_lock_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lock_can_be_taken_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

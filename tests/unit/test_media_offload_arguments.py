@@ -1,4 +1,4 @@
-"""The module takes what the configuration file takes, under the same names, and documents all of it."""
+"""The module has the same options as the configuration file, and documents all of them."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def names_of(settings: type[Any]) -> set[str]:
     return {field.name for field in dataclasses.fields(settings)}
 
 
-def test_the_options_are_those_of_the_file() -> None:
+def test_the_options_equal_those_of_the_file() -> None:
     of_the_file = set(SECTIONS) - {"s3", "offload", "migrate"}
     assert set(ARGUMENTS) == of_the_file | names_of(StoreSettings) | names_of(OffloadSettings) | {"user"}
     assert set(SETTINGS) == names_of(OffloadSettings)
 
 
-def test_the_defaults_are_those_of_the_file() -> None:
+def test_the_defaults_equal_those_of_the_file() -> None:
     defaults = {name: option.get("default") for name, option in SETTINGS.items()}
     given = {**defaults, "state_dir": "/state"}
     assert OffloadSettings.from_mapping(given, "the task") == OffloadSettings("/state")
 
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
-def test_every_option_is_documented_as_it_is(name: str) -> None:
+def test_the_documentation_equals_the_argument_spec(name: str) -> None:
     option, described = ARGUMENTS[name], documented()[name]
     for fact in ("type", "default", "choices", "elements"):
         assert described.get(fact) == option.get(fact), fact
@@ -49,11 +49,11 @@ def test_every_option_is_documented_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["secret_access_key", "session_token", "sse_customer_key", "database"])
-def test_secrets_are_marked(name: str) -> None:
+def test_secrets_are_marked_no_log(name: str) -> None:
     assert ARGUMENTS[name]["no_log"] is True
 
 
-def test_every_result_is_documented() -> None:
+def test_every_return_value_is_documented() -> None:
     report = set(Report().as_dict()) - {"failed", "skipped", "changed"}
     returned = set(yaml.safe_load(media_offload.RETURN))
     assert report | {"failed_files", "skipped_files", "exit_status", "error", "unanswered"} == returned

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role makes of an operator's settings is what the engines take, and each host gets a share of its own."""
+"""The role turns the operator's settings into what the engines accept, and each host gets its own shard."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 SETTING_ROLES = ("common", "migrate")
-# Not in the order of their names.
+# Not in alphabetical order, so that sorting by name would show.
 HOSTS = ("media-2", "media-10", "media-1")
 
 
 class Operator:
-    """Has an inventory of three hosts, and is told what each of them would get into its configuration file."""
+    """Has an inventory of three hosts, and returns the configuration file of each."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -50,7 +50,7 @@ class Operator:
             "gather_facts": False,
             "vars": {"role_path": str(ROLES / "migrate")},
             "vars_files": [*files, str(self._directory / "given.yml")],
-            "tasks": [{"name": "It is told", "ansible.builtin.copy": told}],
+            "tasks": [{"name": "Render the settings", "ansible.builtin.copy": told}],
         }
         self._write("play.yml", [play])
         self._run("ansible-playbook", "-i", "hosts.yml", "play.yml")
@@ -73,18 +73,18 @@ def operator(tmp_path: Path) -> Operator:
     return Operator(tmp_path)
 
 
-def test_the_defaults_are_those_of_the_engine(operator: Operator) -> None:
+def test_the_defaults_equal_those_of_the_engine(operator: Operator) -> None:
     told = operator.settings()["media-1"]
     assert set(told) <= set(SECTIONS)
     section = told["offload"]
     taken = OffloadSettings.from_mapping(section, "the role's configuration")
     assert taken == OffloadSettings(state_dir="/var/lib/synapse-s3")
     assert told["synapse_configs"] == [["/etc/homeserver.yaml"]]
-    # For the commands that work in the same directory by hand.
+    # Used by the commands that an operator runs by hand in the same directory.
     assert told["migrate"] == {"state_dir": section["state_dir"]}
 
 
-def test_each_setting_reaches_the_engine_and_each_host_a_share_of_its_own(operator: Operator) -> None:
+def test_each_setting_reaches_the_engine_and_each_host_gets_its_own_shard(operator: Operator) -> None:
     told = operator.settings(
         migrate_older_than="2w",
         migrate_grace="1h",
@@ -118,7 +118,7 @@ def test_each_setting_reaches_the_engine_and_each_host_a_share_of_its_own(operat
     assert [taken[host].shard for host in sorted(HOSTS)] == [Shard(1, 3), Shard(2, 3), Shard(3, 3)]
 
 
-def test_upstreams_script_gets_its_own_section_alone(operator: Operator) -> None:
+def test_upstreams_script_gets_only_its_own_section(operator: Operator) -> None:
     told = operator.settings(migrate_engine="s3_media_upload", migrate_older_than="1m")["media-1"]
     assert "offload" not in told
     assert told["migrate"] == {

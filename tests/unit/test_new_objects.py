@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Uploads that must not replace what a listing left out."""
+"""Uploads must not replace an object that a listing left out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = ("honours", "ignores", "501", "400")
 
 
 class Store:
-    """A bucket in memory that treats ``If-None-Match: *`` in one of the ways that stores do."""
+    """A bucket in memory that handles ``If-None-Match: *`` in one of the ways that servers do."""
 
     def __init__(self, kind: str, **objects: bytes) -> None:
         self.kind = kind
@@ -71,7 +71,7 @@ async def put(objects: NewObjects, key: str, *, may_replace: bool = False) -> Ob
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("may_replace_first", [False, True])
 @pytest.mark.parametrize("rehearsals", [0, 7, 8, 9, 20])
-def test_nothing_that_is_there_is_replaced(kind: str, may_replace_first: bool, rehearsals: int) -> None:
+def test_no_existing_object_is_replaced(kind: str, may_replace_first: bool, rehearsals: int) -> None:
     store = Store(kind, good=b"good", other=b"good too")
     objects = NewObjects(store)  # type: ignore[arg-type]
 
@@ -88,7 +88,7 @@ def test_nothing_that_is_there_is_replaced(kind: str, may_replace_first: bool, r
     assert store.objects["first"] == b"content of first" and store.objects["second"] == b"content of second"
 
 
-def test_a_store_that_honours_the_header_is_asked_nothing_else() -> None:
+def test_a_server_that_supports_the_header_needs_no_head() -> None:
     store = Store("honours")
     objects = NewObjects(store)  # type: ignore[arg-type]
 
@@ -97,12 +97,12 @@ def test_a_store_that_honours_the_header_is_asked_nothing_else() -> None:
             assert await put(objects, f"key {number}") is not None
 
     run(main())
-    # The first are asked for; then one upload is repeated to learn it.
+    # The first keys need a HEAD each; then one upload is repeated to test the header.
     assert (store.puts, store.heads) == (51, 9)
 
 
 @pytest.mark.parametrize("kind", ["ignores", "501", "400"])
-def test_any_other_store_is_asked_for_each_key(kind: str) -> None:
+def test_other_servers_need_a_head_for_each_key(kind: str) -> None:
     store = Store(kind)
     objects = NewObjects(store)  # type: ignore[arg-type]
 
@@ -115,7 +115,7 @@ def test_any_other_store_is_asked_for_each_key(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_empty_bucket_costs_nothing(kind: str) -> None:
+def test_an_empty_bucket_needs_no_head(kind: str) -> None:
     store = Store(kind)
     objects = NewObjects(store)  # type: ignore[arg-type]
     objects.nothing_there = True
@@ -129,14 +129,14 @@ def test_an_empty_bucket_costs_nothing(kind: str) -> None:
     assert (store.puts, store.heads) == (10, 0)
 
 
-def test_content_that_is_proven_right_costs_no_question() -> None:
+def test_content_that_is_proven_right_needs_no_head() -> None:
     store = Store("ignores", key=b"wrong")
     objects = NewObjects(store)  # type: ignore[arg-type]
     run(put(objects, "key", may_replace=True))
     assert (store.puts, store.heads, store.objects["key"]) == (1, 0, b"content of key")
 
 
-def test_uploads_side_by_side_learn_it_once() -> None:
+def test_parallel_uploads_test_the_header_once() -> None:
     store = Store("honours", **{f"key{number}": b"good" for number in range(0, 64, 2)})
     objects = NewObjects(store)  # type: ignore[arg-type]
     loop = Loop()
@@ -153,7 +153,7 @@ def test_uploads_side_by_side_learn_it_once() -> None:
     assert all(store.objects[f"key{number}"] == b"good" for number in range(0, 64, 2))
 
 
-def test_a_listing_that_left_out_several_keys_is_not_trusted_any_more() -> None:
+def test_a_listing_that_left_out_several_keys_is_no_longer_trusted() -> None:
     store = Store("honours", a=b"1", b=b"2", c=b"3")
     objects = NewObjects(store)  # type: ignore[arg-type]
 
@@ -165,7 +165,7 @@ def test_a_listing_that_left_out_several_keys_is_not_trusted_any_more() -> None:
     run(main())
 
 
-def test_a_refusal_of_another_kind_is_no_answer_about_the_header() -> None:
+def test_another_kind_of_error_says_nothing_about_the_header() -> None:
     class Refusing(Store):
         async def put_if_absent(self, key: str, body: bytes, digest: Digest) -> ObjectInfo | None:
             raise RequestFailed("The key may not write.", "AccessDenied", 403)

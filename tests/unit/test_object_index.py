@@ -1,4 +1,4 @@
-"""What a look-up answers, and how many requests it costs, for any bucket and any keys on the disk."""
+"""The results of look-ups and their number of requests, for any bucket and any keys on disk."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-PAGE = 10  # objects a page of the bucket below; S3's own have 1,000
+PAGE = 10  # keys a page in this test; S3 has 1,000
 
 
 class Bucket:
-    """A bucket in memory in the place of S3, so that a property can be tried on thousands of buckets a second."""
+    """A bucket in memory in place of S3, so that a property can be tried on thousands of buckets a second."""
 
     def __init__(self, keys: set[str]) -> None:
-        # By their UTF-8 bytes, as S3 sorts them: the order of strings in Python has to be the same.
+        # In the order of their UTF-8 bytes, as S3 sorts; Python's order of strings must be the same.
         self.keys = sorted(keys, key=lambda key: key.encode())
         self.lists = 0
         self.heads = 0
@@ -82,36 +82,36 @@ def test_any_bucket_and_any_keys(bucket_keys: set[str], local_keys: set[str], pa
     answers = look_up(bucket, *(keys[start : start + size] for start in range(0, len(keys), size)))
     assert {key for key, answer in answers.items() if answer is not None} == local_keys & bucket_keys
     assert answers.keys() == local_keys
-    # Each question is about another key, and pages do not overlap.
+    # No key is asked for twice, and pages do not overlap.
     assert bucket.lists + bucket.heads <= len(local_keys) + len(bucket_keys) // PAGE + 1
     assert bucket.lists <= len(bucket_keys) // PAGE + 1
 
 
 @pytest.mark.parametrize("count", [1, 9, 10, 11, 95])
-def test_a_bucket_that_holds_just_what_is_on_the_disk_is_listed_once(count: int) -> None:
+def test_a_bucket_with_exactly_the_local_files_is_listed_once(count: int) -> None:
     keys = [f"local_content/{number:05}" for number in range(count)]
     bucket = Bucket(set(keys))
     assert all(look_up(bucket, keys).values())
     assert (bucket.lists, bucket.heads) == (-(-count // PAGE), 0)
 
 
-def test_an_empty_bucket_costs_one_list() -> None:
+def test_an_empty_bucket_costs_one_list_request() -> None:
     bucket = Bucket(set())
     answers = look_up(bucket, [f"{number:05}" for number in range(500)], ["9", "99"])
     assert set(answers.values()) == {None}
     assert (bucket.lists, bucket.heads) == (1, 0)
 
 
-def test_few_keys_among_a_long_history_are_asked_for_one_by_one() -> None:
+def test_few_keys_in_a_large_bucket_are_checked_by_head() -> None:
     history = {f"{number:06}" for number in range(20_000)}
     keys = [f"{number:06}" for number in range(0, 20_000, 100)]
     bucket = Bucket(history)
     assert all(look_up(bucket, keys).values())
-    assert bucket.lists <= 6, "pages that answer for one key each were listed again and again"
+    assert bucket.lists <= 6, "pages that hold one needed key each were listed repeatedly"
     assert bucket.lists + bucket.heads <= len(keys)
 
 
-def test_a_listing_that_makes_no_sense_is_replaced_by_questions() -> None:
+def test_an_invalid_listing_is_replaced_by_head_requests() -> None:
     bucket = Bucket({"a", "c"})
     bucket.broken_listing = True
     answers = look_up(bucket, ["a", "b", "c"])
@@ -129,7 +129,7 @@ def test_no_more_pages_than_allowed_are_listed(most_lists: int) -> None:
 
 
 @pytest.mark.parametrize(("before", "nothing_there"), [(set(), True), ({"0"}, False), ({"z"}, False)])
-def test_only_a_listing_from_the_beginning_tells_that_there_is_nothing(before: set[str], nothing_there: bool) -> None:
+def test_only_a_listing_from_the_start_proves_that_the_bucket_is_empty(before: set[str], nothing_there: bool) -> None:
     loop = Loop()
     many, few = [ObjectIndex(loop, Bucket(before)) for dummy in range(2)]  # type: ignore[arg-type]
     try:
@@ -140,14 +140,14 @@ def test_only_a_listing_from_the_beginning_tells_that_there_is_nothing(before: s
     assert (many.nothing_there, few.nothing_there) == (nothing_there, False)
 
 
-def test_a_store_that_lists_out_of_order_is_asked_for_each_key() -> None:
+def test_a_server_with_unsorted_listings_is_asked_by_head() -> None:
     bucket = Bucket({"a", "c"})
     bucket.lists_out_of_order = True
     assert [answer is not None for answer in look_up(bucket, ["a", "b", "c"]).values()] == [True, False, True]
     assert (bucket.lists, bucket.heads) == (0, 3)
 
 
-def test_pages_that_were_read_before_a_store_was_found_out_of_order_answer_for_nothing() -> None:
+def test_pages_read_before_the_listing_was_found_unsorted_do_not_count() -> None:
     bucket = Bucket({"a", "b", "c"})
     loop = Loop()
     index = ObjectIndex(loop, bucket)  # type: ignore[arg-type]
@@ -170,7 +170,7 @@ def test_pages_that_were_read_before_a_store_was_found_out_of_order_answer_for_n
         ("INTELLIGENT_TIERING", "", True),
     ],
 )
-def test_what_a_listing_says_of_archived_objects(storage_class: str, archived: str, needs_head: bool) -> None:
+def test_archived_objects_in_a_listing(storage_class: str, archived: str, needs_head: bool) -> None:
     bucket = Bucket({"a"})
     bucket.storage_class = storage_class
     found = look_up(bucket, ["a"])["a"]

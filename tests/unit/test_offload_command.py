@@ -1,4 +1,4 @@
-"""The verb `offload`: one object or one line on standard output, failures by name on the other, a true exit status."""
+"""The command `offload`: one object or line on standard output, failures on standard error, a correct exit status."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 
 
 class Run:
-    """Stands for the engine: does what a test wants, and remembers what it was asked for."""
+    """Replaces the engine: does what the test wants, and records its arguments."""
 
     def __init__(self) -> None:
         self.asked: dict[str, Any] = {}
@@ -60,7 +60,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture(autouse=True)
 def own_environment() -> Iterator[None]:
-    """The verb cleans the environment of its process for good."""
+    """The command changes the environment of its process and does not restore it."""
     before = dict(os.environ)
     yield
     os.environ.clear()
@@ -69,7 +69,7 @@ def own_environment() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def signal_handlers() -> Iterator[None]:
-    """The verb holds the signals of its process for good, once there is something to tell."""
+    """The command blocks the signals of its process for good once it has something to report."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     yield
     for number, handler in before.items():
@@ -107,7 +107,7 @@ def config(tmp_path: Path) -> Config:
     return Config(tmp_path)
 
 
-def test_a_line_for_a_journal(config: Config, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_is_one_line(config: Config, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run.moved = 2
     assert config.call() == 0
     output, errors = capsys.readouterr()
@@ -119,14 +119,14 @@ def test_a_line_for_a_journal(config: Config, run: Run, capsys: pytest.CaptureFi
     assert run.asked["settings"].state_dir == str(config.state_dir) and config.state_dir.is_dir()
 
 
-def test_a_dry_run_speaks_of_what_would_be(config: Config, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_is_written_in_the_conditional(config: Config, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run.moved = 1
     assert config.call("--dry-run") == 0
     assert "1 files (1.0 KiB) would be uploaded, 1 files (1.0 KiB) would be deleted" in capsys.readouterr().out
     assert run.asked["rehearse"] and not config.state_dir.exists()
 
 
-def test_the_line_names_what_is_out_of_the_ordinary() -> None:
+def test_the_summary_names_what_is_unusual() -> None:
     report = Report()
     report.done(REPAIRED, "a", 1)
     report.skip("orphan", 1)
@@ -138,7 +138,7 @@ def test_the_line_names_what_is_out_of_the_ordinary() -> None:
     )
 
 
-def test_failures_are_named_and_are_exit_status_one(
+def test_failures_are_named_and_give_exit_status_one(
     config: Config, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run.failures = [("a/b", "it is unreadable"), ("c\nd", "no")]
@@ -162,7 +162,7 @@ def test_failures_are_named_and_are_exit_status_one(
         ({"media_path": None, "homeserver_config": ["/nowhere.yaml"]}, 2, "/nowhere.yaml"),
     ],
 )
-def test_one_object_for_what_never_began(
+def test_a_run_that_never_began_prints_one_json_object(
     config: Config, run: Run, capsys: pytest.CaptureFixture[str], change: dict[str, Any], status: int, words: str
 ) -> None:
     config.content.update(change)
@@ -174,7 +174,7 @@ def test_one_object_for_what_never_began(
     assert run.asked == {}
 
 
-def test_a_missing_file_is_one_object_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_missing_file_prints_one_json_object(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers(), "synapse-s3-migrate")
     options = parser.parse_args(["offload", "--config", str(tmp_path / "absent"), "--json"])
@@ -192,7 +192,7 @@ def test_a_missing_file_is_one_object_too(capsys: pytest.CaptureFixture[str], tm
         (KeyError("a"), 0, 1),
     ],
 )
-def test_one_object_for_what_ended_early(
+def test_a_run_that_ended_early_prints_one_json_object(
     config: Config, run: Run, capsys: pytest.CaptureFixture[str], error: BaseException, moved: int, status: int
 ) -> None:
     run.error, run.moved = error, moved
@@ -205,7 +205,7 @@ def test_one_object_for_what_ended_early(
     assert "the-secret" not in output + errors
 
 
-def test_somebodys_shell_leads_the_run_nowhere(config: Config, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shells_environment_does_not_redirect_it(config: Config, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PGHOST", "AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "somebody's")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:8")
@@ -213,7 +213,7 @@ def test_somebodys_shell_leads_the_run_nowhere(config: Config, run: Run, monkeyp
     assert "somebody's" not in os.environ.values() and os.environ["HTTPS_PROXY"] == "http://127.0.0.1:8"
 
 
-def test_keys_may_come_from_the_environment(config: Config, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_may_be_in_the_environment(config: Config, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     config.content["s3"] = {"bucket": "media"}
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "unit-id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "unit-secret")

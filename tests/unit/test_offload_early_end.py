@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run that ends while files are unlinked: its report counts them, and says where that is not known."""
+"""A run that ends while files are unlinked: the report counts them, and says where the result is unknown."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def test_a_refusal_while_files_are_unlinked(host: Host, monkeypatch: pytest.Monk
     assert report.deleted.files == gone
     assert 0 < gone < 100
     assert report.changed
-    # Something was moved, so it is not "refused, nothing done".
+    # Something was moved, so the status is not "refused, nothing done".
     assert host.metric("exit_status") == 1
 
 
-def test_unlinks_that_do_not_come_back_are_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unlinks_that_do_not_return_are_reported(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     async def hang(context: Context) -> None:
         monkeypatch.setattr(context.removals, "finish", lambda: 2)
 

@@ -1,4 +1,4 @@
-"""One run from settings to report, with a pipeline that does what a test wants of it."""
+"""One run from settings to report, with a pipeline replaced by the test."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def host(tmp_path: Path) -> Host:
 
 @pytest.fixture(autouse=True)
 def signal_handlers() -> Iterator[None]:
-    """A stopped run leaves the signals ignored: the process is on its way out."""
+    """A stopped run leaves the signals ignored, because its process is about to end."""
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     before = {number: signal.getsignal(number) for number in numbers}
     yield
@@ -107,7 +107,7 @@ async def refuse(context: Context) -> None:
     raise StoreError("Listing the bucket failed: it is not there. Make it.", "NoSuchBucket")
 
 
-def test_a_run_that_did_all(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
+def test_a_complete_run(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
     seen: list[Context] = []
 
     async def look(context: Context) -> None:
@@ -126,7 +126,7 @@ def test_a_run_that_did_all(host: Host, pipeline: Callable[[Pipeline], None]) ->
     assert not context.files.stopping
 
 
-def test_a_rehearsal_leaves_no_trace(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
+def test_a_dry_run_writes_nothing(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
     async def look(context: Context) -> None:
         assert context.rehearse
         await upload_one(context)
@@ -137,7 +137,7 @@ def test_a_rehearsal_leaves_no_trace(host: Host, pipeline: Callable[[Pipeline], 
     assert not host.state_dir.exists() and not host.metrics.exists()
 
 
-def test_files_that_failed_are_heard_of_and_no_success(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
+def test_failed_files_are_reported_and_are_no_success(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
     async def fail(context: Context) -> None:
         context.report.fail("a", "a", "no")
 
@@ -148,7 +148,7 @@ def test_files_that_failed_are_heard_of_and_no_success(host: Host, pipeline: Cal
     assert (host.metric("success"), host.metric("exit_status")) == (0, 1)
 
 
-def test_a_store_that_refuses_is_one_error_and_leaves_no_location(
+def test_a_refusing_server_gives_one_error_and_records_no_location(
     host: Host, pipeline: Callable[[Pipeline], None]
 ) -> None:
     pipeline(refuse)
@@ -160,7 +160,7 @@ def test_a_store_that_refuses_is_one_error_and_leaves_no_location(
     assert [path.name for path in host.state_dir.iterdir()] == ["lock"]
 
 
-def test_what_was_done_before_the_store_refused_is_told(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
+def test_work_before_the_refusal_is_reported(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
     async def half(context: Context) -> None:
         await upload_one(context)
         await refuse(context)
@@ -174,7 +174,7 @@ def test_what_was_done_before_the_store_refused_is_told(host: Host, pipeline: Ca
     assert host.metric("exit_status") == 1 and (host.state_dir / "location").exists()
 
 
-def test_objects_that_were_proven_make_the_place_known(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
+def test_proven_objects_record_the_location(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
     async def prove(context: Context) -> None:
         context.report.done(VERIFIED, "a", 5)
 
@@ -183,7 +183,7 @@ def test_objects_that_were_proven_make_the_place_known(host: Host, pipeline: Cal
     assert (host.state_dir / "location").exists()
 
 
-def test_a_mistake_of_ours_is_no_success(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
+def test_a_programming_error_is_no_success(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
     async def stumble(context: Context) -> None:
         raise KeyError("a")
 
@@ -195,7 +195,7 @@ def test_a_mistake_of_ours_is_no_success(host: Host, pipeline: Callable[[Pipelin
     assert host.metric("exit_status") == 1
 
 
-def test_another_run_with_the_same_state_directory(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
+def test_a_second_run_with_the_same_state_directory(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
     pipeline(upload_one)
     host.run()
     before = host.metrics.read_text()
@@ -208,7 +208,7 @@ def test_another_run_with_the_same_state_directory(host: Host, pipeline: Callabl
     assert host.metrics.read_text() == before
 
 
-def test_another_run_on_the_same_media_store(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
+def test_a_second_run_on_the_same_media_store(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
     pipeline(upload_one)
     other = os.open(host.media_path, os.O_RDONLY)
     try:
@@ -223,7 +223,7 @@ def test_another_run_on_the_same_media_store(host: Host, pipeline: Callable[[Pip
         os.close(other)
 
 
-def test_a_file_system_that_locks_no_directories(
+def test_a_file_system_that_cannot_lock_directories(
     host: Host, pipeline: Callable[[Pipeline], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = fcntl.flock
@@ -238,7 +238,7 @@ def test_a_file_system_that_locks_no_directories(
     assert host.run().changed
 
 
-def test_a_signal_stops_the_run_and_aborts_what_it_left(
+def test_a_signal_stops_the_run_and_aborts_its_uploads(
     host: Host, pipeline: Callable[[Pipeline], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aborted: list[tuple[str, MultipartUpload]] = []
@@ -276,7 +276,7 @@ def test_other_signals(host: Host, pipeline: Callable[[Pipeline], None], number:
     assert engine.exit_status(caught.value, Report()) == status
 
 
-def test_a_store_that_does_not_answer_holds_up_no_stop(
+def test_a_server_that_does_not_respond_does_not_delay_a_stop(
     host: Host, pipeline: Callable[[Pipeline], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def wait(context: Context) -> None:
@@ -294,7 +294,7 @@ def test_a_store_that_does_not_answer_holds_up_no_stop(
     assert caught.value.report.seconds < 10  # type: ignore[attr-defined]
 
 
-def test_signals_are_the_main_threads_own(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
+def test_signals_are_handled_in_the_main_thread_only(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
     pipeline(upload_one)
     before = signal.getsignal(signal.SIGTERM)
     reports: list[Report] = []
@@ -304,10 +304,10 @@ def test_signals_are_the_main_threads_own(host: Host, pipeline: Callable[[Pipeli
     assert reports[0].changed and signal.getsignal(signal.SIGTERM) is before
 
 
-def test_once_the_work_has_ended_signals_are_held(
+def test_signals_are_blocked_after_the_work(
     host: Host, pipeline: Callable[[Pipeline], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All was moved, and that is what the report and the metrics say."""
+    """All was moved, and the report and the metrics say so."""
 
     def signalled(*arguments: Any, **options: Any) -> None:
         for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -327,7 +327,7 @@ def test_once_the_work_has_ended_signals_are_held(
     assert host.metric("exit_status") == 2
 
 
-def test_an_observer_sees_it_begin_and_end(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
+def test_an_observer_is_called_at_begin_and_end(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
     seen: list[int] = []
 
     async def work(context: Context) -> None:
@@ -349,7 +349,7 @@ def test_metrics_that_cannot_be_written_are_a_warning(host: Host, pipeline: Call
     assert report.changed and "could not be written" in report.warnings[-1]
 
 
-def test_a_refusal_is_in_the_metrics_too(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
+def test_a_refusal_is_in_the_metrics(host: Host, pipeline: Callable[[Pipeline], None]) -> None:
     pipeline(upload_one)
     (host.media_path / "local_content").rmdir()
     with pytest.raises(ConfigurationError, match="is no media store") as caught:

@@ -1,4 +1,4 @@
-"""The metrics file: what Prometheus would read, whole at every moment."""
+"""The metrics file: readable by Prometheus, and complete at every moment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PREFIX = "synapse_s3_offload_"
 
 
 def read(path: Path) -> dict[str, float]:
-    """Sample by name and labels; fails on what the text format does not allow."""
+    """Return the samples by name and labels; fail on text that the format does not allow."""
     samples: dict[str, float] = {}
     typed: set[str] = set()
     for line in path.read_text().splitlines():
@@ -45,7 +45,7 @@ def report() -> Report:
     return done
 
 
-def test_everything_is_there(tmp_path: Path) -> None:
+def test_all_metrics_are_written(tmp_path: Path) -> None:
     path = tmp_path / "offload.prom"
     began = time.time()
     write_metrics(str(path), report(), media_path=str(tmp_path), exit_status=0)
@@ -61,7 +61,7 @@ def test_everything_is_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_failed_run_remembers_the_last_success(tmp_path: Path) -> None:
+def test_a_failed_run_keeps_the_time_of_the_last_success(tmp_path: Path) -> None:
     path = tmp_path / "offload.prom"
     write_metrics(str(path), report(), media_path=str(tmp_path), exit_status=2)
     assert (read(path)["last_success_timestamp_seconds"], read(path)["success"], read(path)["exit_status"]) == (0, 0, 2)
@@ -73,14 +73,14 @@ def test_a_failed_run_remembers_the_last_success(tmp_path: Path) -> None:
     assert read(path)["last_run_timestamp_seconds"] > success and read(path)["success"] == 0
 
 
-def test_a_file_that_is_no_metrics_is_replaced(tmp_path: Path) -> None:
+def test_a_file_without_metrics_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "offload.prom"
     path.write_bytes(b"\xff" + f"\n{PREFIX}last_success_timestamp_seconds 1e9e9\n".encode())
     write_metrics(str(path), Report(), media_path=str(tmp_path), exit_status=1)
     assert read(path)["last_success_timestamp_seconds"] == 0
 
 
-def test_a_media_store_that_is_gone_has_no_disk(tmp_path: Path) -> None:
+def test_a_missing_media_store_gives_no_disk_metrics(tmp_path: Path) -> None:
     path = tmp_path / "offload.prom"
     write_metrics(str(path), Report(), media_path=str(tmp_path / "absent"), exit_status=2)
     assert "disk_free_bytes" not in read(path) and read(path)["success"] == 0

@@ -1,4 +1,4 @@
-"""Wrong questions are refused before anything is done, each with its cause and its remedy."""
+"""Wrong settings are refused before any change, each with its cause and remedy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONTENT = "local_content/AA/BB/rest"
 
 
 class KnownRows:
-    """Stands for a database of which only one thing is asked here."""
+    """A database that only knows whether it has rows."""
 
     def __init__(self, empty: bool) -> None:
         self._empty = empty
@@ -41,14 +41,14 @@ def put(root: Path, path: str) -> None:
     (root / path).write_bytes(b"x")
 
 
-def test_the_root_is_where_a_link_leads(tmp_path: Path) -> None:
+def test_a_link_to_the_media_store_is_resolved(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "media_store").symlink_to("disk")
     assert media_store_root(Source(str(tmp_path / "media_store"))) == str(tmp_path / "disk")
 
 
 @pytest.mark.parametrize("path", ["absent", "file", "dangling", "file/below"])
-def test_what_is_no_directory(tmp_path: Path, path: str) -> None:
+def test_a_media_store_that_is_not_a_directory(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "dangling").symlink_to("absent")
     words = r"is no directory" if path == "file" else r"does not exist"
@@ -62,13 +62,13 @@ def test_a_directory_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Mo
         media_store_root(Source(str(tmp_path)))
 
 
-def test_synapse_that_keeps_nothing_on_disk(tmp_path: Path) -> None:
+def test_synapse_without_local_media_storage(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"enable_local_media_storage is false.*Remove the timer"):
         media_store_root(Source(str(tmp_path), keeps_local_media=False))
 
 
 @pytest.mark.parametrize("name", [*FIRST_LEVEL, "mark"])
-def test_signs_of_a_media_store(tmp_path: Path, name: str) -> None:
+def test_a_media_store_is_recognised(tmp_path: Path, name: str) -> None:
     if name == "mark":
         (tmp_path / ".synapse-s3").touch()
     else:
@@ -78,7 +78,7 @@ def test_signs_of_a_media_store(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("others", [(), ("lost+found",), ("local_contents", "photos")])
-def test_no_sign_of_a_media_store(tmp_path: Path, others: tuple[str, ...]) -> None:
+def test_a_directory_that_is_not_a_media_store(tmp_path: Path, others: tuple[str, ...]) -> None:
     for name in others:
         (tmp_path / name).mkdir()
     (tmp_path / "url_cache").touch()
@@ -86,7 +86,7 @@ def test_no_sign_of_a_media_store(tmp_path: Path, others: tuple[str, ...]) -> No
         check_content(str(tmp_path), SOME)
 
 
-def test_a_new_server_has_nothing_yet(tmp_path: Path) -> None:
+def test_a_new_server_may_have_an_empty_directory(tmp_path: Path) -> None:
     check_content(str(tmp_path), NONE)
     (tmp_path / "lost+found").mkdir()
     check_content(str(tmp_path), NONE)
@@ -102,7 +102,7 @@ def test_an_empty_database_beside_a_full_disk(tmp_path: Path) -> None:
         check_content(str(tmp_path), NONE)
 
 
-def test_the_state_directory_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+def test_the_state_directory_is_checked_and_left_unchanged(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     check_state_dir(str(tmp_path), rehearse=False)
     assert list(tmp_path.iterdir()) == []
@@ -115,7 +115,7 @@ def test_the_state_directory_is_tried_and_left_as_it_was(tmp_path: Path) -> None
             check_state_dir(str(tmp_path), rehearse=rehearse)
 
 
-def test_a_full_disk_is_no_place_for_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_directory_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class FullFile:
         def __enter__(self) -> Any:
             return self
@@ -131,14 +131,14 @@ def test_a_full_disk_is_no_place_for_state(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(ConfigurationError, match=r"No space left.*Free space there.*synapse_s3_migrate_state_dir"):
         check_state_dir(str(tmp_path), rehearse=False)
     check_state_dir(str(tmp_path), rehearse=True)
-    # Whatever the run must write is there already: freeing the disk is what it is for.
+    # All files that the run writes exist already; the run itself frees the disk.
     (tmp_path / "lock").touch()
     (tmp_path / "location").touch()
     check_state_dir(str(tmp_path), rehearse=False)
     check_metrics_file(str(tmp_path / "offload.prom"))
 
 
-def test_a_metrics_file_that_cannot_be_put_in_place(tmp_path: Path) -> None:
+def test_a_metrics_file_that_cannot_be_written(tmp_path: Path) -> None:
     check_metrics_file(None)
     check_metrics_file(str(tmp_path / "offload.prom"))
     assert list(tmp_path.iterdir()) == []

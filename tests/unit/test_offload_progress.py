@@ -1,4 +1,4 @@
-"""How far a run is, told honestly and without making a mess of a terminal or a journal."""
+"""Progress: correct figures, and clean output on a terminal and in a journal."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Terminal(io.StringIO):
         return True
 
     def shown(self) -> str:
-        """What is in the last line: each drawing starts at the left edge and clears what is right of it."""
+        """Return the last line as shown: each drawing starts at the left edge and clears the rest of the line."""
         return self.getvalue().rpartition("\n")[2].rpartition("\r")[2].replace("\x1b[K", "")
 
 
 class Clock:
-    """Stands for the module `time` in the module under test, and nowhere else."""
+    """Replaces the module `time` in the module under test only."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -64,7 +64,7 @@ def move(report: Report, files: int, size: int = 1024) -> None:
         report.done(UPLOADED, "path", size)
 
 
-def test_bar_with_rate_and_time_left(clock: Clock) -> None:
+def test_the_bar_has_rate_and_time_left(clock: Clock) -> None:
     terminal, report = Terminal(), Report()
     progress = Progress(terminal, "program", counted(100))
     progress.observe(report)
@@ -96,7 +96,7 @@ def test_the_rate_is_that_of_the_last_seconds(clock: Clock) -> None:
     assert "13:10:40" in terminal.shown(), terminal.shown()
 
 
-def test_files_that_were_there_count_as_handled_but_not_as_moved(clock: Clock) -> None:
+def test_files_already_in_the_bucket_count_as_handled_not_as_moved(clock: Clock) -> None:
     terminal, report = Terminal(), Report()
     progress = Progress(terminal, "program")
     report.scanned.add(5)
@@ -126,7 +126,7 @@ def test_a_narrow_terminal_gets_one_line(clock: Clock, monkeypatch: pytest.Monke
     assert len(terminal.shown()) == 39
 
 
-def test_a_line_that_stays_is_not_drawn_over(clock: Clock) -> None:
+def test_other_output_is_not_overwritten(clock: Clock) -> None:
     terminal = Terminal()
     progress = Progress(terminal, "program")
     progress.observe(Report())
@@ -136,7 +136,7 @@ def test_a_line_that_stays_is_not_drawn_over(clock: Clock) -> None:
     assert lines[0].endswith("\r\x1b[Kprogram: a failed") and "handled" in terminal.shown()
 
 
-def test_a_journal_gets_a_line_now_and_then(clock: Clock) -> None:
+def test_a_journal_gets_a_line_at_intervals(clock: Clock) -> None:
     journal, report = io.StringIO(), Report()
     progress = Progress(journal, "program")
     for dummy in range(240):
@@ -150,7 +150,7 @@ def test_a_journal_gets_a_line_now_and_then(clock: Clock) -> None:
     assert "\r" not in journal.getvalue() and "\x1b" not in journal.getvalue()
 
 
-def test_counts_what_a_run_will_find(tmp_path: Path) -> None:
+def test_files_are_counted_in_advance(tmp_path: Path) -> None:
     for path in ("local_content/AA/BB/a", "local_content/AA/BB/b", "remote_thumbnail/o/AA/BB/c/32-32", "url_cache/x"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
@@ -159,14 +159,14 @@ def test_counts_what_a_run_will_find(tmp_path: Path) -> None:
     count = FileCount(str(tmp_path))
     assert count.total is None
     count.start().join()
-    # Three files, and a link that the run will name.
+    # Three files, and a link that the run will report.
     assert count.total == 4
     shared = FileCount(str(tmp_path), 2)
     shared.start().join()
     assert shared.total == 2
 
 
-def test_a_hostile_name_stays_on_its_line() -> None:
+def test_a_line_break_in_a_name_is_escaped() -> None:
     assert failure_line(Failure("a/b", "a/b", "no")) == "a/b: no"
     line = failure_line(Failure("a\x1b[2J\nb\udcff", "k", "no"))
     assert line.isprintable() and line.encode("ascii")

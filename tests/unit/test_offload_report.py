@@ -1,4 +1,4 @@
-"""What a run reports: every file under one heading, and failures without end in flat memory."""
+"""The report of a run: every file is in one category, and any number of failures takes bounded memory."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def test_counts_files_and_bytes() -> None:
 @pytest.mark.parametrize(
     ("outcome", "changed"), [(UPLOADED, True), (REPAIRED, True), (DELETED, True), (VERIFIED, False)]
 )
-def test_proving_alone_changes_nothing(outcome: str, changed: bool) -> None:
+def test_proving_alone_reports_no_change(outcome: str, changed: bool) -> None:
     report = Report()
     report.done(outcome, "a", 0)
     assert report.changed is changed
 
 
-def test_what_the_store_took_counts_before_it_is_found_there() -> None:
+def test_an_upload_counts_before_it_is_proven() -> None:
     report = Report()
     report.sent.bytes += 5
     assert not report.changed and report.moved_bytes == 5 and report.handled == 0
@@ -70,14 +70,14 @@ def test_what_the_store_took_counts_before_it_is_found_there() -> None:
     assert report.handled == 2 and report.moved_bytes == 12
 
 
-def test_an_error_is_part_of_it() -> None:
+def test_an_error_is_in_the_report() -> None:
     report = Report(dry_run=True)
     report.error = "The bucket is gone. Make it."
     assert report.as_dict()["error"] == "The bucket is gone. Make it." and report.as_dict()["dry_run"] is True
     assert "exception" not in report.as_dict() and "warnings" not in report.as_dict()
 
 
-def test_failures_are_all_heard_and_counted_but_not_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_failures_are_counted_but_only_some_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_FAILURES", 3)
     heard: list[Failure] = []
     report = Report(on_failure=heard.append)
@@ -87,7 +87,7 @@ def test_failures_are_all_heard_and_counted_but_not_all_kept(monkeypatch: pytest
     assert (report.failures, len(report.as_dict()["failed"])) == (5, 3)
 
 
-def test_names_are_kept_where_asked_for_and_know_all_that_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_are_kept_on_request_with_all_their_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_NAMES", 3)
     report, plain = Report(keep_names=True), Report()
     for each in (report, plain):
@@ -109,7 +109,7 @@ def test_names_are_kept_where_asked_for_and_know_all_that_was_done(monkeypatch: 
     ]
 
 
-def test_a_name_that_breaks_lines_does_not_break_the_diff() -> None:
+def test_a_line_break_in_a_name_does_not_break_the_diff() -> None:
     report = Report(keep_names=True)
     report.done(DELETED, "a\nb", 1)
     assert diff_of(report)["before"] == "'a\\nb': on disk and in the bucket\n"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is moved and what stays, and which reason is named where there are several."""
+"""What is moved and what stays, and which reason is given where several apply."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def file(kind: str = LOCAL, age: float = 3600) -> LocalFile:
     return LocalFile("local_content/Ab/Cd/Ef", media, 7, int((NOW - age) * 1e9), 1, 1)
 
 
-def test_old_media_in_a_settled_file_is_moved() -> None:
+def test_old_media_in_an_old_file_is_moved() -> None:
     assert reason_to_leave(file(), OLD, RULES, NOW) is None
     assert reason_to_leave(file(REMOTE), OLD, RULES, NOW) is None
 
 
-def test_remote_media_stays_where_it_is_not_wanted() -> None:
+def test_remote_media_stays_where_it_is_excluded() -> None:
     rules = RULES._replace(store_remote=False)
     assert reason_to_leave(file(REMOTE), OLD, rules, NOW) == "remote"
     assert reason_to_leave(file(LOCAL), OLD, rules, NOW) is None
@@ -64,11 +64,11 @@ def test_media_that_was_used_lately_stays(used: float, reason: str | None) -> No
     assert reason_to_leave(file(), OLD._replace(last_used_ms=int(used * 1000)), RULES, NOW) == reason
 
 
-def test_a_row_without_any_time_is_never_old() -> None:
+def test_media_without_any_time_is_never_old() -> None:
     assert reason_to_leave(file(), OLD._replace(last_used_ms=None), RULES, NOW) == "recent"
 
 
-def test_everything_used_before_now_is_old_enough_at_zero() -> None:
+def test_at_zero_all_media_used_before_now_is_old_enough() -> None:
     rules = RULES._replace(older_than=timedelta(0))
     assert reason_to_leave(file(), OLD._replace(last_used_ms=int(NOW * 1000) - 1), rules, NOW) is None
     assert reason_to_leave(file(), OLD._replace(last_used_ms=int(NOW * 1000)), rules, NOW) == "recent"
@@ -79,13 +79,13 @@ def test_a_file_that_was_written_lately_stays(age: float, reason: str | None) ->
     assert reason_to_leave(file(age=age), OLD, RULES, NOW) == reason
 
 
-def test_without_grace_only_a_file_from_the_future_stays() -> None:
+def test_without_grace_only_a_file_with_a_future_time_stays() -> None:
     rules = RULES._replace(grace=timedelta(0))
     assert reason_to_leave(file(age=1), OLD, rules, NOW) is None
     assert reason_to_leave(file(age=-1), OLD, rules, NOW) == "grace"
 
 
-def test_the_first_reason_is_the_one_that_lasts_longest() -> None:
+def test_of_several_reasons_the_most_lasting_is_given() -> None:
     rules = RULES._replace(store_remote=False)
     newest = Row(7, None, int(NOW * 1000), True)
     assert reason_to_leave(file(REMOTE, age=0), None, rules, NOW) == "remote"

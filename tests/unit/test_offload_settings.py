@@ -1,4 +1,4 @@
-"""The settings of the engine, as an operator may write them."""
+"""The settings of the engine, as an operator writes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def settings(**given: Any) -> OffloadSettings:
     return OffloadSettings.from_mapping({"state_dir": "/var/lib/synapse-s3", **given}, WHERE)
 
 
-def test_what_is_not_set_has_a_default() -> None:
+def test_settings_that_are_not_set_have_defaults() -> None:
     expected = OffloadSettings("/var/lib/synapse-s3")
     assert settings() == expected
     assert settings(**{field.name: None for field in dataclasses.fields(OffloadSettings)[1:]}) == expected
@@ -31,7 +31,7 @@ def test_what_is_not_set_has_a_default() -> None:
     assert (expected.concurrency, expected.bandwidth_limit, expected.shard) == (64, None, Shard(1, 1))
 
 
-def test_everything_as_the_file_has_it() -> None:
+def test_all_settings_of_the_file() -> None:
     text = """
         {older_than: 0s, grace: 0s, delete_local: false, concurrency: 256, bandwidth_limit: 10M, store_remote: false,
          verify: size, state_dir: /var/lib/synapse-s3/, metrics_file: /var/lib/node_exporter/offload.prom, shard: 2/3}
@@ -74,6 +74,6 @@ def test_everything_as_the_file_has_it() -> None:
         ({"shard": 1}, "shard in .* no text"),
     ],
 )
-def test_refuses(given: dict[str, Any], words: str) -> None:
+def test_wrong_settings_are_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         settings(**given)

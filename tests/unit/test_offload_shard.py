@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Shards are disjoint, complete, stable and of one size."""
+"""Shards are disjoint, complete, stable and of equal size."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def some_media(count: int) -> list[Media]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 16])
-def test_each_media_is_in_exactly_one_shard_and_all_are_of_one_size(count: int) -> None:
+def test_each_media_is_in_exactly_one_shard_and_shards_are_of_equal_size(count: int) -> None:
     media = some_media(8000)
     shards = [Shard(index, count) for index in range(1, count + 1)]
     sizes = Counter(next(shard for shard in shards if shard.owns(one)) for one in media)
@@ -42,8 +42,8 @@ def test_each_media_is_in_exactly_one_shard_and_all_are_of_one_size(count: int) 
 
 
 def test_the_split_never_changes() -> None:
-    """Another release, another Python or another host must not come to another answer."""
-    # CRC-32 of "local//AbCdEfGhIjKl" and of "remote/bücher.example/AbCdEfGhIjKl", as any other program computes it.
+    """Another release, Python version or host must give the same result."""
+    # CRC-32 of "local//AbCdEfGhIjKl" and of "remote/bücher.example/AbCdEfGhIjKl", computed by another program.
     for media, digest in (
         (Media(LOCAL, "", "AbCdEfGhIjKl"), 0xEE3768E6),
         (Media(REMOTE, "bücher.example", "AbCdEfGhIjKl"), 0xE2F55E1D),
@@ -52,7 +52,7 @@ def test_the_split_never_changes() -> None:
 
 
 @pytest.mark.parametrize(("text", "shard"), [("1/1", Shard(1, 1)), ("2/3", Shard(2, 3)), ("16/16", Shard(16, 16))])
-def test_a_share_is_read(text: str, shard: Shard) -> None:
+def test_a_shard_is_parsed(text: str, shard: Shard) -> None:
     assert parse_shard(text) == shard
 
 

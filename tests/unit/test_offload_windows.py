@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Windows of the walk: files with their rows, what is left, and directories without entries."""
+"""Windows of the walk: files with their rows, skipped files, and empty directories."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def all_windows(root: Path, shard: Shard = WHOLE, most_threads: int = 4) -> list
         found.append(window)
 
 
-def test_empty_directories_are_handed_on_where_synapse_has_directories(tmp_path: Path) -> None:
+def test_empty_directories_are_passed_on_where_synapse_has_directories(tmp_path: Path) -> None:
     for key in KEYS:
         put(tmp_path, key)
     empty = [
@@ -75,13 +75,13 @@ def test_empty_directories_are_handed_on_where_synapse_has_directories(tmp_path:
     assert [candidate.file.path for candidate in window.candidates] == KEYS
 
 
-def test_the_first_level_is_never_handed_on(tmp_path: Path) -> None:
+def test_top_level_directories_are_never_passed_on(tmp_path: Path) -> None:
     for first in ("local_content", "local_thumbnails", "remote_content", "remote_thumbnail"):
         (tmp_path / first).mkdir()
     assert all_windows(tmp_path) == []
 
 
-def test_each_shard_has_empty_directories_of_its_own(tmp_path: Path) -> None:
+def test_each_shard_has_its_own_empty_directories(tmp_path: Path) -> None:
     directories = [f"local_content/{number:02}/xx" for number in range(60)]
     for directory in directories:
         (tmp_path / directory).mkdir(parents=True)
@@ -94,9 +94,7 @@ def test_each_shard_has_empty_directories_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["empty directories", "fifos"])
-def test_a_window_holds_a_bounded_number_of_anything(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+def test_a_window_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     monkeypatch.setattr(windows, "_MOST_OTHERS", 50)
     for number in range(175):
         directory = tmp_path / f"local_content/{number // 10:02}/{number % 10:02}"
@@ -109,10 +107,10 @@ def test_a_window_holds_a_bounded_number_of_anything(
     assert [len(window.candidates) for window in found] == [0, 0, 0, 1]
 
 
-def test_hundreds_of_thousands_of_empty_directories_stay_few_in_memory(
+def test_hundreds_of_thousands_of_empty_directories_take_little_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only so many are held at a time, however many are still to come."""
+    """Only a bounded number is in memory at a time, however many are left."""
     for number in range(3000):
         (tmp_path / f"local_content/{number // 60:02}/{number % 60:02}").mkdir(parents=True)
     monkeypatch.setattr(windows, "_MOST_OTHERS", 100)

@@ -1,4 +1,4 @@
-"""Whoever reads the output ends no run and gets all of it, unless it reads nothing while the process is to stop."""
+"""No reader of the output ends a run, and each gets all of it, unless it reads nothing while the process is to stop."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def pipe() -> Iterator[tuple[int, int]]:
         try:
             os.close(descriptor)
         except OSError:
-            # A test has closed it.
+            # Closed by a test.
             continue
 
 
-def test_a_reader_that_is_gone_is_no_error(pipe: tuple[int, int]) -> None:
+def test_a_closed_pipe_is_no_error(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     stream = LenientOutput(writer)
     assert stream.write(b"heard") == 5
@@ -59,7 +59,7 @@ def test_a_lost_terminal_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("non_blocking", [False, True])
-def test_a_slow_reader_gets_all(pipe: tuple[int, int], non_blocking: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_reader_gets_it_all(pipe: tuple[int, int], non_blocking: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = pipe
     if non_blocking:
         fcntl.fcntl(writer, fcntl.F_SETFL, fcntl.fcntl(writer, fcntl.F_GETFL) | os.O_NONBLOCK)
@@ -79,7 +79,7 @@ def test_a_slow_reader_gets_all(pipe: tuple[int, int], non_blocking: bool, monke
     assert b"".join(read) == LONG
 
 
-def test_a_reader_that_reads_nothing_holds_up_no_stop(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_reads_nothing_delays_no_stop(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "stop_is_requested", lambda: True)
     began = time.monotonic()
     LenientOutput(pipe[1]).write(LONG)
@@ -123,7 +123,7 @@ def test_the_exit_status_does_not_depend_on_a_reader(arguments: tuple[str, ...],
 
 
 def test_no_file_becomes_standard_output(tmp_path: Path) -> None:
-    """With standard output closed, the next file that is opened would take its number."""
+    """With standard output closed, the next file to be opened would get its descriptor."""
     script = (
         "import os, sys; from synapse_media.process.output import leave, use_lenient_output; use_lenient_output();"
         f"file = open({str(tmp_path / 'media')!r}, 'w'); print('output'); print('error', file=sys.stderr);"

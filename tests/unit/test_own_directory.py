@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory that is somebody else's is refused with the reason, before it gets an owner or a mode of ours."""
+"""A directory of another program is refused with the reason, before its owner or mode is changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cases(tmp_path: Path) -> Cases:
     return Cases(tmp_path)
 
 
-def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_a_directory_of_another_program_is_refused(tmp_path: Path) -> None:
     for name in ("theirs", "ours", "empty", "synapse/etc"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "theirs/passwords").touch()
@@ -62,7 +62,7 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
     assert "/opt/synapse/venv/ of Synapse" in told["virtualenv"]
 
 
-def test_a_removal_leaves_a_directory_that_holds_nothing_of_ours(tmp_path: Path) -> None:
+def test_a_removal_keeps_a_directory_without_our_files(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs/environment").touch()
 
@@ -81,7 +81,7 @@ def test_marks_are_found_two_levels_deep(tmp_path: Path) -> None:
     assert problem(OwnDirectory("synapse_s3_migrate_install_dir", f"{tmp_path}/theirs", ["venv"]), []) is not None
 
 
-def test_an_instance_has_a_name_that_fits_into_paths(cases: Cases) -> None:
+def test_the_name_of_an_instance_is_valid_in_paths(cases: Cases) -> None:
     names = {
         "none": "",
         "word": "blue",
@@ -100,7 +100,7 @@ def test_an_instance_has_a_name_that_fits_into_paths(cases: Cases) -> None:
 
 
 def test_every_name_carries_the_instance(cases: Cases, tmp_path: Path) -> None:
-    """What one instance makes, another one of another name does not touch."""
+    """Nothing made for one instance affects an instance of another name."""
     names = [
         "synapse_s3_config_dir",
         "synapse_s3_migrate_install_dir",

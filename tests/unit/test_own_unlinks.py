@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Several names of one inode: our own unlinks make no name look changed, and everybody else's changes do."""
+"""Hard links: our own unlinks do not make the other names look changed, while changes by others do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from local_tree import everything, put, remove_batch, walk_all
 
 DIRECTORY = "local_content/Ab/Cd"
-# Longer than the tick of a file system's clock.
+# Longer than one tick of the file system's clock.
 TICK = 0.02
 unlink_file = os.unlink
 
@@ -52,7 +52,7 @@ def now(path: Path) -> Identity:
 
 
 class Run:
-    """One run's removals, one batch after the other."""
+    """The removals of one run, batch by batch."""
 
     def __init__(self, root: Path, threads: int = 4) -> None:
         self.loop = Loop(threads=threads)
@@ -87,7 +87,7 @@ def test_all_names_of_an_inode_go_in_several_batches(tmp_path: Path) -> None:
             assert run.remove([file]) == ["deleted"]
 
 
-def test_a_name_elsewhere_stays(tmp_path: Path) -> None:
+def test_a_name_outside_of_the_media_store_stays(tmp_path: Path) -> None:
     names = make_names(tmp_path / "media_store", 2)
     kept = tmp_path / "kept"
     os.link(names[0], kept)
@@ -97,7 +97,7 @@ def test_a_name_elsewhere_stays(tmp_path: Path) -> None:
 
 
 def put_another_content_there(path: Path) -> None:
-    """With the old times: only the change time tells."""
+    """Only the change time (ctime) differs."""
     status = path.stat()
     path.write_bytes(b"CONTENT")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -123,7 +123,7 @@ def unlink_a_name_and_put_it_back(path: Path) -> None:
     "meddle", [put_another_content_there, give_it_another_mode, append, unlink_a_name_and_put_it_back]
 )
 @pytest.mark.parametrize("before", [0, 1, 2])
-def test_a_change_between_our_own_breaks_the_chain(tmp_path: Path, meddle: Callable[[Path], None], before: int) -> None:
+def test_a_change_by_others_between_ours_is_seen(tmp_path: Path, meddle: Callable[[Path], None], before: int) -> None:
     names = make_names(tmp_path, 4)
     files = seen(tmp_path)
     with contextlib.closing(Run(tmp_path)) as run:
@@ -136,13 +136,13 @@ def test_a_change_between_our_own_breaks_the_chain(tmp_path: Path, meddle: Calla
         content = names[3].read_bytes()
         assert run.remove(files[before:]) == ["changed"] * (4 - before)
         assert names[3].read_bytes() == content
-        # Seen anew, it is a file like any other, and again our own unlinks do not count.
+        # Seen again, it is treated like any other file, and our own unlinks do not count as changes.
         again = seen(tmp_path)
         run.told.clear()
         assert run.remove(again[:1]) == ["deleted"]
         time.sleep(TICK)
         assert run.remove(again[1:]) == ["deleted"] * (3 - before)
-        # What was seen before the change is still not the same.
+        # What was seen before the change still differs.
         assert not run.own_unlinks.is_same(files[-1][1], again[-1][1])
 
 
@@ -168,7 +168,7 @@ def make_names_quickly(root: Path, number: int, count: int) -> None:
 
 
 def test_a_reader_waits_for_the_unlink_of_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may look between our unlink and the moment at which we know the new change time."""
+    """It may read between our unlink and the moment at which we know the new change time."""
     names = make_names(tmp_path, 2)
     files = seen(tmp_path)
     unlinked, answers = threading.Event(), []
@@ -194,7 +194,7 @@ def test_a_reader_waits_for_the_unlink_of_another_name(tmp_path: Path, monkeypat
 
 
 def test_readers_and_removals_side_by_side(tmp_path: Path) -> None:
-    """One thread reads a name again and again while others unlink the rest: it never looks changed."""
+    """One thread reads a name repeatedly while others unlink the rest: the name never looks changed."""
     names = make_names(tmp_path, 200)
     files = seen(tmp_path)
     kept = [file for file in files if file[0].path.endswith("/name0")]
@@ -221,7 +221,7 @@ def test_readers_and_removals_side_by_side(tmp_path: Path) -> None:
         assert run.remove(kept) == ["deleted"]
 
 
-def test_a_file_with_one_name_costs_no_memory(tmp_path: Path) -> None:
+def test_a_file_with_one_name_needs_no_memory(tmp_path: Path) -> None:
     for number in range(50):
         put(tmp_path, f"{DIRECTORY}/{number}")
     with contextlib.closing(Run(tmp_path)) as run:
@@ -229,10 +229,10 @@ def test_a_file_with_one_name_costs_no_memory(tmp_path: Path) -> None:
         assert sum(len(part._chains) for part in run.own_unlinks._parts) == 0
 
 
-def test_memory_is_bounded_where_everything_has_a_name_elsewhere(
+def test_memory_is_bounded_where_every_file_has_a_name_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after a backup that links instead of copying."""
+    """As after a backup that uses hard links instead of copies."""
     monkeypatch.setattr(own_unlinks, "_MOST_INODES", 2)
     monkeypatch.setattr(own_unlinks, "_MOST_CHANGES", 3)
     (tmp_path / "backup").mkdir()
@@ -243,7 +243,7 @@ def test_memory_is_bounded_where_everything_has_a_name_elsewhere(
     with contextlib.closing(Run(tmp_path / "store")) as run:
         outcomes = run.remove(seen(tmp_path / "store"))
         assert outcomes[:500] == ["deleted"] * 500
-        # What is forgotten waits for the next run.
+        # The files that were forgotten are left for the next run.
         assert set(outcomes[500:]) <= {"deleted", "changed"}
         chains = [chain for part in run.own_unlinks._parts for chain in part._chains.values()]
         assert len(chains) <= 2 * own_unlinks._LOCKS

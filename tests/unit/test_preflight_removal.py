@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A removal is refused where a Synapse that was not found would be left with an entry and without its package."""
+"""A removal is refused if a Synapse that was not found would keep the entry but lose the package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BLOCK = """media_storage_providers:
 
 
 def removal(directory: Path, python: str, text: str) -> subprocess.CompletedProcess[str]:
-    """The role's check on a host where no Synapse is found, and where one was installed into that Python."""
+    """Run the role's check on a host where no Synapse is found, and where one was installed into that Python."""
     config = directory / "homeserver.yaml"
     config.write_text(text)
     record = {"service": "synapse.service", "python": python, "config_paths": [str(config)]}
@@ -74,7 +74,7 @@ def removal(directory: Path, python: str, text: str) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("name", ["python", "gone"])
-def test_an_entry_that_stays_is_refused_as_long_as_its_python_is_there(tmp_path: Path, name: str) -> None:
+def test_an_entry_that_stays_is_refused_while_its_python_exists(tmp_path: Path, name: str) -> None:
     (tmp_path / "python").touch()
     ended = removal(tmp_path, str(tmp_path / name), BLOCK)
     assert (ended.returncode != 0) is (name == "python"), ended.stdout + ended.stderr
@@ -84,7 +84,7 @@ def test_an_entry_that_stays_is_refused_as_long_as_its_python_is_there(tmp_path:
         assert "no service synapse" in said
 
 
-def test_a_configuration_without_an_entry_is_no_reason(tmp_path: Path) -> None:
+def test_a_configuration_without_an_entry_does_not_block_the_removal(tmp_path: Path) -> None:
     (tmp_path / "python").touch()
     ended = removal(tmp_path, str(tmp_path / "python"), "server_name: example.org\n")
     assert ended.returncode == 0, ended.stdout + ended.stderr

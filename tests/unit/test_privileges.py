@@ -1,4 +1,4 @@
-"""Root does the work only where the media is its own, and only for the engine that keeps no list of files."""
+"""Root runs the work only where it owns the media, and only with the engine that keeps no list of files."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process import privileges
 
 NOBODY = pwd.getpwnam("nobody")
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root can become anybody")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root can become any user")
 
 
 @as_root
-def test_the_owner_of_the_media_store_is_chosen(tmp_path: Path) -> None:
+def test_the_owner_of_the_media_store_is_used(tmp_path: Path) -> None:
     os.chown(tmp_path, NOBODY.pw_uid, NOBODY.pw_gid)
     assert privileges.worker(None, str(tmp_path)) == NOBODY
 
 
 @as_root
-def test_an_explicit_user_is_chosen(tmp_path: Path) -> None:
+def test_an_explicit_user_is_used(tmp_path: Path) -> None:
     assert privileges.worker("nobody", str(tmp_path)) == NOBODY
 
 
@@ -35,7 +35,7 @@ def test_root_is_refused(tmp_path: Path, user: str | None) -> None:
 
 @as_root
 @pytest.mark.parametrize("user", [None, "root"])
-def test_root_may_move_what_is_its_own(tmp_path: Path, user: str | None) -> None:
+def test_root_may_move_its_own_media(tmp_path: Path, user: str | None) -> None:
     assert privileges.worker(user, str(tmp_path), root_may_own=True) is None
     os.chown(tmp_path, NOBODY.pw_uid, NOBODY.pw_gid)
     assert privileges.worker(None, str(tmp_path), root_may_own=True) == NOBODY
@@ -56,7 +56,7 @@ def test_a_missing_media_store_is_named(tmp_path: Path) -> None:
 
 
 @as_root
-def test_what_was_root_stays_somebody_else() -> None:
+def test_a_process_that_dropped_root_cannot_regain_it() -> None:
     child = os.fork()
     if child == 0:
         privileges.become(NOBODY)
@@ -72,7 +72,7 @@ def test_what_was_root_stays_somebody_else() -> None:
 
 
 @not_as_root
-def test_another_user_cannot_be_asked_for(tmp_path: Path) -> None:
+def test_a_user_other_than_root_cannot_change_to_another(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot become somebody else"):
         privileges.worker("root", str(tmp_path))
     assert privileges.worker(None, str(tmp_path)) is None

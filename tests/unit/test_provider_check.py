@@ -1,4 +1,4 @@
-"""Whether Synapse's configuration leads to the place that a run deletes for, and what each near miss is called."""
+"""Whether Synapse's configuration has a provider for the location of a run, and the message for each difference."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_same_customer_key(check: Check) -> None:
         (homeserver(entry(), enable_media_repo=False), "enable_media_repo is false in"),
     ],
 )
-def test_near_miss_is_named_as_what_it_is(check: Check, config: dict[str, Any], words: str) -> None:
+def test_each_difference_is_named(check: Check, config: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         check([config])
     assert words in str(caught.value)
@@ -137,7 +137,7 @@ def test_entry_that_is_commented_out(check: Check) -> None:
         check([text, {"server_name": "example.org"}])
 
 
-def test_other_customer_keys_are_not_told(check: Check) -> None:
+def test_other_customer_keys_are_not_shown(check: Check) -> None:
     other = "fedcba9876543210fedcba9876543210"
     store = StoreSettings("media", "example.org/", "https://s3.example.org", sse_customer_key=KEY)
     for theirs, words in ((..., "is set here only"), (other, "is another one there than here")):
@@ -146,13 +146,13 @@ def test_other_customer_keys_are_not_told(check: Check) -> None:
         assert KEY not in str(caught.value) and other not in str(caught.value)
 
 
-def test_password_in_an_endpoint_is_not_told(check: Check) -> None:
+def test_password_in_an_endpoint_is_not_shown(check: Check) -> None:
     with pytest.raises(ConfigurationError, match=r"endpoint_url is https://s3\.example\.com there") as caught:
         check([homeserver(entry(endpoint_url="https://user:hidden@s3.example.com"))])
     assert "hidden" not in str(caught.value)
 
 
-def test_later_file_replaces_the_whole_list(check: Check) -> None:
+def test_a_later_file_replaces_the_whole_list(check: Check) -> None:
     assert check([homeserver(entry(bucket="old")), {"media_storage_providers": [entry()]}]) is None
     with pytest.raises(ConfigurationError, match=r"ignores the entry .*0-0\.yaml, because .*0-1\.yaml.*whole list"):
         check([homeserver(entry()), {"media_storage_providers": [{"module": "file_system"}]}])
@@ -176,7 +176,7 @@ def test_media_worker_in_place_of_the_main_process(check: Check) -> None:
         check([main], [main, worker("media", enable_media_repo=True, media_storage_providers=[entry(bucket="old")])])
 
 
-def test_every_process_that_serves_media_must_reach_it(check: Check) -> None:
+def test_every_process_that_serves_media_needs_the_provider(check: Check) -> None:
     with pytest.raises(ConfigurationError, match="the worker worker1 has no entry"):
         check([homeserver(entry())], [worker("media")])
     with pytest.raises(ConfigurationError, match="the main process has no entry"):
@@ -201,7 +201,7 @@ def test_configuration_that_cannot_be_read(check: Check, tmp_path: Path) -> None
         resolve(settings, with_processes=True)
 
 
-def test_main_process_alone_where_no_others_are_named(tmp_path: Path) -> None:
+def test_without_other_processes_the_main_process_is_enough(tmp_path: Path) -> None:
     path = tmp_path / "homeserver.yaml"
     path.write_text(yaml.safe_dump(homeserver(entry())))
     source = resolve(SourceSettings("/srv/media", (str(path),), database=DATABASE), with_processes=True)
@@ -217,7 +217,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     assert KEY not in repr(source) and "hidden" not in repr(source)
 
 
-def test_what_is_not_checked_is_said() -> None:
+def test_the_message_says_what_is_not_checked() -> None:
     unknown = Source("/srv/media")
     warning = check_provider(unknown, STORE, delete_local=True)
     assert warning and "configuration is not known" in warning and "homeserver_config" in warning

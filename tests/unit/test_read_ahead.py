@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where opens are slow several threads read ahead, and all that is seen is the same as without them."""
+"""Where opens are slow, several threads read ahead; the results are the same as without them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def threads_of_other_tests_have_ended() -> None:
 
 
 class SlowOpens:
-    """Every open of a directory below another one takes so many seconds."""
+    """Delays every open of a subdirectory by this many seconds."""
 
     def __init__(self, delay: Callable[[], float]) -> None:
         self.delay = delay
@@ -86,7 +86,9 @@ def wait_until(reached: Callable[[], bool]) -> None:
 
 
 def make_tree(root: Path, seed: int) -> None:
-    """All that a media store may hold: media of both kinds, empty directories, links, strangers at every level."""
+    """A tree with everything that may occur: media of both kinds, empty directories, links, unknown files at each
+    level.
+    """
     source = random.Random(seed)
     pairs = ["aa", "ab", "a.", "zz", "é!"]
     origins = ["a", "a.b", "a-b", "ab", "example.org:8448"]
@@ -117,7 +119,7 @@ def make_tree(root: Path, seed: int) -> None:
 
 
 @pytest.mark.usefixtures("threads_at_once")
-def test_the_same_in_the_same_order_as_without_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_is_the_same_as_without_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds: set[type[Entry]] = set()
     for seed in range(25):
         root = tmp_path / str(seed)
@@ -152,7 +154,7 @@ def test_slow_opens_overlap(many_directories: Path, slow_opens: SlowOpens) -> No
     files = [entry for entry in entries(str(many_directories), 64) if isinstance(entry, LocalFile)]
     seconds = time.monotonic() - begun
     assert len(files) == 2000
-    # One after the other: that long, and more.
+    # One after the other, the opens take at least this long.
     assert seconds < slow_opens.begun * 5e-3 / 3
     assert 16 < slow_opens.most_under_way <= 65
 
@@ -160,17 +162,17 @@ def test_slow_opens_overlap(many_directories: Path, slow_opens: SlowOpens) -> No
 def test_no_more_threads_than_allowed(many_directories: Path, slow_opens: SlowOpens) -> None:
     slow_opens.delay = lambda: 1e-3
     assert len(list(entries(str(many_directories), 3))) == 2000
-    # Those and the walk itself.
+    # Those threads and the walk itself.
     assert 2 <= slow_opens.most_under_way <= 4
 
 
-def test_a_quick_disk_gets_no_threads(many_directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fast_disk_gets_no_threads(many_directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_ahead, "_SLOW", 2e-3)
     for entry in entries(str(many_directories), 64):
         assert entry and walking_threads() == 0
 
 
-def test_threads_end_where_the_disk_turns_out_to_be_quick(many_directories: Path, slow_opens: SlowOpens) -> None:
+def test_threads_end_where_the_disk_turns_out_to_be_fast(many_directories: Path, slow_opens: SlowOpens) -> None:
     walk = entries(str(many_directories), 8)
     slow_opens.delay = lambda: 2e-3
     for dummy in range(200):
@@ -187,7 +189,7 @@ def test_threads_end_where_the_disk_turns_out_to_be_quick(many_directories: Path
 
 
 @pytest.mark.usefixtures("threads_at_once")
-def test_what_is_read_ahead_is_bounded(many_directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_ahead_is_bounded(many_directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = SlowOpens(lambda: 0.0)
     monkeypatch.setattr(os, "open", counting)
     monkeypatch.setattr(read_ahead, "_MOST_AHEAD", 100)
@@ -195,12 +197,12 @@ def test_what_is_read_ahead_is_bounded(many_directories: Path, monkeypatch: pyte
     next(walk)
     time.sleep(0.3)
     assert counting.begun <= 110
-    # And it goes on where some of that was used.
+    # It continues once some entries were used.
     assert sum(1 for dummy in walk) == 1999
 
 
 @pytest.mark.usefixtures("threads_at_once")
-def test_a_directory_of_many_files_is_read_when_it_is_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_directory_is_read_only_when_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_ahead, "_MOST_OF_ONE", 10)
     for directory in ("aa", "ab", "ac"):
         for number in range(25):
@@ -216,7 +218,7 @@ def test_a_directory_of_many_files_is_read_when_it_is_its_turn(tmp_path: Path, m
 
 @pytest.mark.usefixtures("slow_opens")
 @pytest.mark.parametrize("how", ["closed", "abandoned", "abandoned in a cycle", "ended"])
-def test_threads_and_descriptors_go_with_the_walk(many_directories: Path, how: str) -> None:
+def test_threads_and_descriptors_end_with_the_walk(many_directories: Path, how: str) -> None:
     before = open_descriptors()
     walk: Iterator[Entry] = entries(str(many_directories), 16)
     for dummy in range(100):
@@ -236,7 +238,7 @@ def test_threads_and_descriptors_go_with_the_walk(many_directories: Path, how: s
     wait_until(lambda: walking_threads() == 0 and open_descriptors() == before)
 
 
-def test_a_process_ends_in_the_middle_of_a_walk(many_directories: Path) -> None:
+def test_a_process_can_end_during_a_walk(many_directories: Path) -> None:
     program = (
         "import os, sys, time; from synapse_media.disk import read_ahead, walk; read_ahead._SLOW = -1.0\n"
         "opened = os.open\n"
@@ -258,7 +260,7 @@ def test_a_process_ends_in_the_middle_of_a_walk(many_directories: Path) -> None:
 
 
 @pytest.mark.usefixtures("threads_at_once")
-def test_a_mistake_in_a_thread_is_raised_by_the_walk(many_directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_a_thread_is_raised_by_the_walk(many_directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: Any, dir_fd: int | None = None) -> int:
         if threading.current_thread().name == "offload-walk":
             raise ZeroDivisionError
@@ -274,7 +276,7 @@ def test_a_mistake_in_a_thread_is_raised_by_the_walk(many_directories: Path, mon
 
 @pytest.mark.usefixtures("threads_at_once")
 @pytest.mark.parametrize("lasts", [False, True])
-def test_too_few_descriptors_are_waited_for_and_then_told(
+def test_too_few_descriptors_wait_and_then_give_an_error(
     many_directories: Path, monkeypatch: pytest.MonkeyPatch, lasts: bool
 ) -> None:
     monkeypatch.setattr(directories, "_PATIENCE", 0.1)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Nothing is unlinked but the very file that was proven, and only empty directories go with it."""
+"""Only the exact file that was proven is unlinked, and only empty directories are removed with it."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def remove(root: Path, *keys: str) -> list[str | OSError]:
     return remove_batch(str(root), [(file, file.identity) for file in files])
 
 
-def test_a_file_goes_and_with_it_what_it_leaves_empty(tmp_path: Path) -> None:
+def test_a_file_is_removed_with_the_directories_it_leaves_empty(tmp_path: Path) -> None:
     for key in KEYS:
         put(tmp_path, key)
     assert remove(tmp_path, *KEYS) == ["deleted"] * 4
     assert everything(tmp_path) == ["local_content/", "local_thumbnails/", "remote_content/", "remote_thumbnail/"]
 
 
-def test_directories_with_anything_in_them_stay(tmp_path: Path) -> None:
+def test_directories_that_are_not_empty_stay(tmp_path: Path) -> None:
     put(tmp_path, LOCAL_KEY)
     put(tmp_path, "local_content/Ab/Ce/other")
     put(tmp_path, "remote_content/example.org/Ab/Cd/one")
@@ -100,9 +100,9 @@ def truncate(path: Path) -> None:
 
 
 def put_back_another_content_with_the_old_times(path: Path) -> None:
-    """As a restore does that writes in place: same inode, same size, same modification time."""
+    """Like a restore that writes in place: same inode, same size, same modification time."""
     status = path.stat()
-    # The time of the last change of any kind is all that tells, and some clocks tick 100 times a second.
+    # Only the change time (ctime) differs, and some file systems' clocks tick 100 times a second.
     time.sleep(0.02)
     path.write_bytes(b"CONTENT")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -137,7 +137,7 @@ def swap_for_a_fifo(path: Path) -> None:
         swap_for_a_fifo,
     ],
 )
-def test_what_changed_since_it_was_proven_survives(tmp_path: Path, meddle: Callable[[Path], None]) -> None:
+def test_a_file_that_changed_after_the_proof_stays(tmp_path: Path, meddle: Callable[[Path], None]) -> None:
     path = put(tmp_path, LOCAL_KEY)
     neighbour = put(tmp_path, "local_content/Ab/Cd/neighbour")
     files = [(file, file.identity) for file in walk_all(tmp_path)[0]]
@@ -154,7 +154,7 @@ def test_what_changed_since_it_was_proven_survives(tmp_path: Path, meddle: Calla
     "swapped", ["local_content", "local_content/Ab", "local_content/Ab/Cd", "remote_content/example.org:8448"]
 )
 def test_a_directory_that_became_a_link_is_not_followed(tmp_path: Path, swapped: str) -> None:
-    """Behind it lies the very same file, which only the way to it tells from the one that was proven."""
+    """Behind the link is the very same file; only its path shows that something changed."""
     root, elsewhere = tmp_path / "media_store", tmp_path / "elsewhere"
     for key in KEYS:
         put(root, key)
@@ -167,7 +167,7 @@ def test_a_directory_that_became_a_link_is_not_followed(tmp_path: Path, swapped:
     assert (root / swapped).is_symlink()
 
 
-def test_a_link_to_the_very_file_that_was_proven_is_not_that_file(tmp_path: Path) -> None:
+def test_a_link_to_the_proven_file_is_not_that_file(tmp_path: Path) -> None:
     target = put(tmp_path, "local_content/Ab/Cd/target")
     file = file_at(tmp_path, "local_content/Ab/Cd/target")
     (tmp_path / LOCAL_KEY).symlink_to(target)
@@ -176,7 +176,7 @@ def test_a_link_to_the_very_file_that_was_proven_is_not_that_file(tmp_path: Path
     assert target.exists()
 
 
-def test_a_path_that_leads_out_is_not_followed(tmp_path: Path) -> None:
+def test_a_path_out_of_the_media_store_is_not_followed(tmp_path: Path) -> None:
     root = tmp_path / "media_store"
     put(root, LOCAL_KEY)
     secret = put(tmp_path, "secret")
@@ -189,7 +189,7 @@ def test_a_path_that_leads_out_is_not_followed(tmp_path: Path) -> None:
     assert secret.exists()
 
 
-def test_what_is_gone_already_is_no_error(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_already_is_no_error(tmp_path: Path) -> None:
     path = put(tmp_path, LOCAL_KEY)
     put(tmp_path, "local_content/Zz/Zz/z")
     files = [(file, file.identity) for file in walk_all(tmp_path)[0]]
@@ -200,14 +200,14 @@ def test_what_is_gone_already_is_no_error(tmp_path: Path) -> None:
     assert (tmp_path / "gone/Zz/z").exists()
 
 
-def test_a_media_store_that_is_gone_is_no_error(tmp_path: Path) -> None:
+def test_a_missing_media_store_is_no_error(tmp_path: Path) -> None:
     put(tmp_path / "media_store", LOCAL_KEY)
     files = [(file, file.identity) for file in walk_all(tmp_path / "media_store")[0]]
     (tmp_path / "media_store").rename(tmp_path / "gone")
     assert remove_batch(str(tmp_path / "media_store"), files) == ["vanished"]
 
 
-def test_what_may_not_be_removed_is_told_and_the_rest_goes() -> None:
+def test_a_file_that_cannot_be_removed_is_reported_and_the_others_are_removed() -> None:
     with store_of_an_ordinary_user() as root:
         put(root, LOCAL_KEY)
         put(root, "local_content/zz/zz/z")
@@ -220,7 +220,7 @@ def test_what_may_not_be_removed_is_told_and_the_rest_goes() -> None:
         assert everything(root) == ["local_content/", "local_content/Ab/", "local_content/Ab/Cd/", LOCAL_KEY]
 
 
-def test_a_directory_that_may_not_be_removed_stays_without_an_error() -> None:
+def test_a_directory_that_cannot_be_removed_stays_without_an_error() -> None:
     with store_of_an_ordinary_user() as root:
         put(root, LOCAL_KEY)
         files = [(file, file.identity) for file in walk_all(root)[0]]
@@ -230,9 +230,7 @@ def test_a_directory_that_may_not_be_removed_stays_without_an_error() -> None:
         assert everything(root) == ["local_content/", "local_content/Ab/", "local_content/Ab/Cd/"]
 
 
-def test_a_file_that_arrives_while_directories_are_pruned_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_created_during_directory_removal_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, LOCAL_KEY)
     files = [(file, file.identity) for file in walk_all(tmp_path)[0]]
     prune = removal._Remover.prune

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every file that is unlinked is told, exactly once, however the run ends; and what is trusted for an unlink."""
+"""Every unlinked file is reported exactly once, however the run ends; and what may be unlinked."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RefusedError(Exception):
 
 
 class Told:
-    """What was told, by path; fails where something is told twice or in another thread."""
+    """The reported files by path; fails if one is reported twice or in another thread."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, Removed] = {}
@@ -91,7 +91,7 @@ def slow_unlinks(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("ending", ["refused", "interrupted", "at once"])
-def test_a_run_that_ends_early_tells_of_all_that_is_gone(
+def test_a_run_that_ends_early_reports_every_removed_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: Loop, told: Told, ending: str
 ) -> None:
     files = make_files(tmp_path, 600)
@@ -115,13 +115,13 @@ def test_a_run_that_ends_early_tells_of_all_that_is_gone(
     assert len(gone) < 600
     if ending != "at once":
         assert gone
-    # And nothing goes on behind it.
+    # No thread continues after that.
     time.sleep(0.05)
     assert sorted({proven.file.path for proven in files} - set(remaining(tmp_path))) == gone
     assert removals.finish() == 0
 
 
-def test_all_is_told_where_nothing_goes_wrong(tmp_path: Path, loop: Loop, told: Told) -> None:
+def test_all_files_are_reported_in_a_run_without_errors(tmp_path: Path, loop: Loop, told: Told) -> None:
     files = make_files(tmp_path, 600)
     before = open_descriptors()
     removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, told)
@@ -133,8 +133,8 @@ def test_all_is_told_where_nothing_goes_wrong(tmp_path: Path, loop: Loop, told: 
     assert open_descriptors() == before
 
 
-def test_the_very_object_that_was_given_comes_back(tmp_path: Path, loop: Loop) -> None:
-    """It may be of another class, with more in it."""
+def test_the_given_object_itself_is_returned(tmp_path: Path, loop: Loop) -> None:
+    """It may be of a subclass with more fields."""
 
     class Evidence(Proven):
         pass
@@ -150,7 +150,7 @@ def test_the_very_object_that_was_given_comes_back(tmp_path: Path, loop: Loop) -
     assert seen[0] is given
 
 
-def test_jobs_that_never_began_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
+def test_jobs_that_never_started_are_not_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
     monkeypatch.setattr(removal, "_FILES_A_JOB", 1)
     files = make_files(tmp_path, 50)
     go_on = threading.Event()
@@ -159,7 +159,7 @@ def test_jobs_that_never_began_are_not_waited_for(tmp_path: Path, monkeypatch: p
         removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, told, most_jobs=50)
 
         async def main() -> None:
-            # The only thread is taken.
+            # This occupies the only thread.
             loop.start(loop.in_thread(go_on.wait))
             loop.start(removals.remove(files))
             await loop.sleep(0.05)
@@ -176,7 +176,7 @@ def test_jobs_that_never_began_are_not_waited_for(tmp_path: Path, monkeypatch: p
     assert len(remaining(tmp_path)) == 50
 
 
-def test_a_file_system_that_hangs_does_not_hold_up_the_end(
+def test_a_file_system_that_hangs_does_not_delay_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
 ) -> None:
     files = make_files(tmp_path, 20)
@@ -206,7 +206,7 @@ def test_a_file_system_that_hangs_does_not_hold_up_the_end(
     assert len(gone) == 13
     go_on.set()
     time.sleep(0.1)
-    # The one that was under way, and no other.
+    # Only the unlink that was under way.
     assert len(remaining(tmp_path)) == 6
     assert told.deleted == gone
 
@@ -232,8 +232,8 @@ def test_slow_opens_overlap_in_small_batches(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.usefixtures("shared_file_system")
-def test_a_look_that_a_cache_answers_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a network file system where another host wrote: what is seen by name is old until the file is opened."""
+def test_a_cached_stat_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network file system where another host wrote: a stat by name is outdated until the file is opened."""
     path = put(tmp_path, LOCAL_KEY)
     file = file_at(tmp_path, LOCAL_KEY)
     stale, opened = path.stat(), False
@@ -254,7 +254,7 @@ def test_a_look_that_a_cache_answers_is_not_trusted(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.usefixtures("shared_file_system")
-def test_a_file_that_takes_the_name_after_the_look_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_takes_the_name_after_the_check_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path, LOCAL_KEY)
     file = file_at(tmp_path, LOCAL_KEY)
 
@@ -272,8 +272,8 @@ def test_a_file_that_takes_the_name_after_the_look_stays(tmp_path: Path, monkeyp
 
 
 @pytest.mark.usefixtures("shared_file_system")
-def test_a_file_that_cannot_be_opened_stays_and_is_told() -> None:
-    """What it is cannot be known, though its directory would let it go."""
+def test_a_file_that_cannot_be_opened_stays_and_is_reported() -> None:
+    """Its content cannot be checked, although its directory permits the unlink."""
     with store_of_an_ordinary_user() as root:
         path = put(root, LOCAL_KEY)
         file = file_at(root, LOCAL_KEY)
@@ -285,8 +285,8 @@ def test_a_file_that_cannot_be_opened_stays_and_is_told() -> None:
 
 
 @pytest.mark.usefixtures("shared_file_system")
-def test_the_file_is_closed_when_it_is_unlinked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NFS would give an open file another name in its directory, which could not be removed then."""
+def test_the_file_is_closed_before_it_is_unlinked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS renames an open file within its directory, and that directory could not be removed then."""
     path = put(tmp_path, LOCAL_KEY)
     file = file_at(tmp_path, LOCAL_KEY)
 
@@ -301,7 +301,7 @@ def test_the_file_is_closed_when_it_is_unlinked(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.usefixtures("shared_file_system")
 def test_the_access_time_stays(tmp_path: Path) -> None:
-    """A look by the engine is no use of the media; the name that is left shows it."""
+    """Reading by the engine is no use of the media; the remaining hard link shows the access time."""
     path = put(tmp_path, LOCAL_KEY)
     os.utime(path, (1_500_000_000, 1_700_000_000))
     os.link(path, tmp_path / "kept")
@@ -310,7 +310,7 @@ def test_the_access_time_stays(tmp_path: Path) -> None:
     assert (tmp_path / "kept").stat().st_atime == 1_500_000_000
 
 
-def test_what_is_gone_is_told_as_gone_even_where_the_look_afterwards_fails(
+def test_an_unlinked_file_is_reported_even_if_the_check_afterwards_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(tmp_path, LOCAL_KEY)

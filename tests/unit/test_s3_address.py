@@ -1,4 +1,4 @@
-"""Where requests go, for each way of writing the settings, and through which proxy."""
+"""The address of requests, for each form of the settings and for each kind of proxy."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_addresses(others: dict[str, str], authority: str, listed: str, path: st
     assert address.tls is not others.get("endpoint_url", "https").startswith("http:")
 
 
-def test_the_region_is_the_settings_else_the_environments_else_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_region_is_taken_from_settings_then_environment_then_default(monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = {"endpoint_url": "http://127.0.0.1:9000"}
     assert address_of(settings(**endpoint)).region == "us-east-1"
     monkeypatch.setenv("AWS_DEFAULT_REGION", "garage")
@@ -92,7 +92,7 @@ def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("proxy", ["https://proxy.example.org", "socks5://h:1080", "http://h:port", "http://:secret@"])
-def test_proxies_that_cannot_be_used_are_refused(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+def test_proxies_that_are_not_supported_are_refused(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as refusal:
         proxy_for(address_of(settings(endpoint_url="https://s3.example.org")))

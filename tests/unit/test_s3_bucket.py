@@ -1,4 +1,4 @@
-"""The operations as the store sees them, and what they make of its answers."""
+"""The S3 operations: their requests, and how their responses are read."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def listed(*keys: str) -> list[Listed]:
     return [Listed(key, 1, "e") for key in keys]
 
 
-def test_a_page_is_asked_for_under_the_prefix() -> None:
+def test_a_page_is_requested_under_the_prefix() -> None:
     with scripted_store(listing("p/b c", "p/d+e", truncated=True)) as store:
         page = ask(store, lambda s3: s3.list_page("p/a ü+", 7), prefix="p/")
     assert page == (listed("p/b c", "p/d+e"), True)
@@ -97,7 +97,7 @@ def test_repeated_keys_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("keys", [("b", "d", "c"), ("0", "b"), ("b", "c", "b")])
-def test_keys_out_of_order_are_asked_for_again_and_then_refused(keys: tuple[str, ...]) -> None:
+def test_unsorted_keys_are_requested_again_and_then_refused(keys: tuple[str, ...]) -> None:
     with scripted_store(listing(*keys), listing("b", "c")) as store:
         assert ask(store, lambda s3: s3.list_page("a")).objects == listed("b", "c")
     with scripted_store(listing(*keys)) as store, pytest.raises(RequestFailed, match="not list its keys in order"):
@@ -109,20 +109,20 @@ def test_keys_of_another_prefix_are_refused() -> None:
         ask(store, lambda s3: s3.list_page(""), prefix="p/")
 
 
-def test_a_page_that_is_cut_short_is_asked_for_again() -> None:
+def test_a_truncated_page_is_requested_again() -> None:
     whole = listing("a", "b")
     body = whole.partition(b"\r\n\r\n")[2]
     with scripted_store(answer(200, body[:-20]), answer(200, b"<html>"), cut_after(whole[:-9]), whole) as store:
         assert ask(store, lambda s3: s3.list_page("")).objects == listed("a", "b")
 
 
-def test_a_page_that_goes_nowhere_is_not_believed() -> None:
+def test_a_page_without_progress_is_refused() -> None:
     with scripted_store(listing("a", truncated=True), listing("b")) as store:
         assert ask(store, lambda s3: s3.list_page("a")) == (listed("b"), False)
 
 
 @pytest.mark.parametrize("reply", [answer(404, b"not found"), answer(200, b"<html>welcome</html>")])
-def test_what_is_no_s3_store_ends_the_run(reply: bytes) -> None:
+def test_a_server_that_is_not_s3_ends_the_run(reply: bytes) -> None:
     with scripted_store(reply) as store, pytest.raises(StoreError, match="not as an S3 store does"):
         ask(store, lambda s3: s3.list_page(""))
 
@@ -151,7 +151,7 @@ def test_head() -> None:
             False,
             {"crc32": "AAAA", "crc64nvme": "BBBB"},
         ),
-        # Some stores hand back whatever checksum was sent along.
+        # Some servers return whatever checksum was sent with the upload.
         (["x-amz-checksum-crc32: AAAA"], False, {}),
         ([SSE + "algorithm: AES256"], True, {}),
         (["x-amz-server-side-encryption: aws:kms"], True, {}),
@@ -164,7 +164,7 @@ def test_what_proves_an_object(headers: list[str], encrypted: bool, checksums: d
     assert (info.encrypted, info.checksums) == (encrypted, checksums)
 
 
-def test_an_object_whose_size_is_not_told_is_no_object() -> None:
+def test_an_object_without_a_size_is_an_error() -> None:
     with scripted_store(b"HTTP/1.1 200 OK\r\nETag: x\r\n\r\n", answer(200, b"", "ETag: y")) as store:
         assert ask(store, lambda s3: s3.head("a")).etag == "y"
 
@@ -181,7 +181,7 @@ def test_put() -> None:
     assert "x-amz-security-token" not in request.headers
 
 
-def test_put_into_nowhere_is_no_success() -> None:
+def test_a_put_into_a_missing_bucket_is_an_error() -> None:
     for reply in (error(404, "NoSuchKey"), error(412, "PreconditionFailed"), answer(304)):
         with scripted_store(reply) as store, pytest.raises(RequestFailed):
             ask(store, lambda s3: s3.put("a", b"x", Digest(md5(b"x"))))
@@ -199,7 +199,7 @@ def created(*headers: str) -> bytes:
 CREATED = created()
 
 
-def test_the_customer_key_goes_where_it_must() -> None:
+def test_the_customer_key_is_sent_where_it_is_needed() -> None:
     async def everything(s3: Bucket) -> None:
         await s3.put("a", b"x", Digest(md5(b"x")))
         await s3.head("a")
@@ -256,7 +256,7 @@ def complete(store: Any, etags: list[str]) -> str:
     return etag
 
 
-def test_a_late_error_under_a_200_is_an_error() -> None:
+def test_an_error_document_in_a_200_response_is_an_error() -> None:
     late = answer(200, b"<?xml?>\n   <Error><Code>InternalError</Code><Message>late</Message></Error>")
     with scripted_store(late, COMPLETED) as store:
         assert complete(store, ["e"]) == "m-2"
@@ -266,14 +266,14 @@ def test_a_late_error_under_a_200_is_an_error() -> None:
         assert len(store.requests) == 1
 
 
-def test_a_completion_whose_answer_was_lost_is_told_by_its_status() -> None:
+def test_a_completion_without_a_response_is_checked_by_head() -> None:
     with scripted_store(reset_after(b""), error(404, "NoSuchUpload")) as store:
         with pytest.raises(RequestFailed, match="NoSuchUpload") as failed:
             complete(store, ["e"])
         assert failed.value.status == 404
 
 
-def test_aborting_what_is_not_there_is_fine() -> None:
+def test_aborting_a_missing_upload_is_no_error() -> None:
     with scripted_store(error(404, "NoSuchUpload")) as store:
         assert ask(store, lambda s3: s3.abort_multipart("a", "id")) is None
 
@@ -304,8 +304,8 @@ def test_an_upload_that_replaces_nothing() -> None:
 
 
 @pytest.mark.parametrize("operation", ["put", "part"])
-def test_a_store_that_ignores_the_customer_key(operation: str) -> None:
-    """It answers 200 and keeps the object in the clear: only the missing echo tells."""
+def test_a_server_that_ignores_the_customer_key(operation: str) -> None:
+    """It responds with 200 and stores the object unencrypted: only the missing response header shows it."""
 
     async def use(s3: Bucket) -> None:
         if operation == "put":
@@ -343,7 +343,7 @@ def test_parts_with_a_checksum() -> None:
         (["x-amz-server-side-encryption: aws:kms"], MultipartUpload("i/d+1", True, "")),
     ],
 )
-def test_what_the_beginning_of_an_upload_tells(headers: list[str], upload: MultipartUpload) -> None:
+def test_the_response_that_starts_an_upload(headers: list[str], upload: MultipartUpload) -> None:
     with scripted_store(created(*headers)) as store:
         assert ask(store, lambda s3: s3.create_multipart("a", "crc64nvme")) == upload
 
@@ -377,7 +377,7 @@ def test_unfinished_uploads() -> None:
 
 @pytest.mark.parametrize(("echo", "kept"), [("AAAA", {"crc64nvme": "AAAA"}), ("BBBB", {}), (None, {})])
 def test_an_upload_with_a_checksum(echo: str | None, kept: dict[str, str]) -> None:
-    """Only a store that names it has kept it."""
+    """Only a server that names the checksum has kept it."""
     headers = [] if echo is None else [f"x-amz-checksum-crc64nvme: {echo}"]
     with scripted_store(answer(200, b"", "ETag: x", *headers)) as store:
         info = ask(store, lambda s3: s3.put("a", b"x", Digest(name="crc64nvme", checksum="AAAA")))

@@ -1,4 +1,4 @@
-"""Keys of a role: found by boto3's chain, kept, and looked for again once when the store refuses them."""
+"""Keys of a role: found by boto3's chain, cached, and looked up once more when the server refuses them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Frozen(NamedTuple):
 
 
 class Chain:
-    """Stands in for boto3's session: each new one finds the next keys."""
+    """Replaces boto3's session: each new session finds the next keys."""
 
     def __init__(self, found: list[str]) -> None:
         self._found = found
@@ -57,7 +57,7 @@ def use(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 @pytest.mark.parametrize("refusal", [error(400, "ExpiredToken"), error(403, "AccessDenied"), answer(403), answer(400)])
-def test_refused_keys_of_a_role_are_replaced_once(
+def test_refused_role_keys_are_replaced_once(
     monkeypatch: pytest.MonkeyPatch, without_keys: dict[str, str], refusal: bytes
 ) -> None:
     use(monkeypatch, "old", "new")
@@ -67,23 +67,21 @@ def test_refused_keys_of_a_role_are_replaced_once(
     assert "Credential=id-new/" in store.requests[1].headers["authorization"]
 
 
-def test_keys_that_stay_refused_end_the_run(monkeypatch: pytest.MonkeyPatch, without_keys: dict[str, str]) -> None:
+def test_keys_that_are_refused_again_end_the_run(monkeypatch: pytest.MonkeyPatch, without_keys: dict[str, str]) -> None:
     use(monkeypatch, "old", "new", "newer")
     with scripted_store(error(400, "ExpiredToken")) as store, pytest.raises(StoreError, match="token"):
         put(store.settings(**without_keys))
     assert len(store.requests) == 2
 
 
-def test_keys_of_the_settings_are_not_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configured_keys_are_not_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch)
     with scripted_store(error(403, "AccessDenied")) as store, pytest.raises(RequestFailed, match="not allowed"):
         put(store.settings())
     assert len(store.requests) == 1
 
 
-def test_objects_that_are_refused_do_not_have_keys_looked_for_again_and_again(
-    monkeypatch: pytest.MonkeyPatch, without_keys: dict[str, str]
-) -> None:
+def test_many_refused_objects_look_keys_up_once(monkeypatch: pytest.MonkeyPatch, without_keys: dict[str, str]) -> None:
     use(monkeypatch, "old", "new", *[f"newer-{number}" for number in range(20)])
 
     async def main(s3: Bucket, client: Client, loop: Loop) -> None:
@@ -97,7 +95,7 @@ def test_objects_that_are_refused_do_not_have_keys_looked_for_again_and_again(
         assert len(store.requests) == 11
 
 
-def test_a_host_without_any_keys_is_told_so(monkeypatch: pytest.MonkeyPatch, without_keys: dict[str, str]) -> None:
+def test_a_host_without_keys_gets_a_message(monkeypatch: pytest.MonkeyPatch, without_keys: dict[str, str]) -> None:
     use(monkeypatch)
     with scripted_store(done()) as store, pytest.raises(StoreError, match="no keys are set and this host has no role"):
         put(store.settings(**without_keys))

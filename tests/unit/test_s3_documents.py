@@ -1,4 +1,4 @@
-"""Documents of many stores, and documents that a bad line has been at."""
+"""XML documents of many servers, and documents damaged on the way."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_page(tail: bool) -> None:
     assert page.truncated is True
 
 
-def test_a_store_that_gives_no_etag() -> None:
+def test_a_server_without_etags() -> None:
     without = entry("a").replace("<ETag>&quot;abc&quot;</ETag>", "")
     assert parse_listing(listing(without)).objects == [Listed("a", 3, "", "STANDARD")]
 
@@ -63,13 +63,13 @@ def test_keys_that_are_url_encoded(encode: object) -> None:
     assert keys_of(listing(*[entry(encode(key)) for key in KEYS])) == KEYS  # type: ignore[operator]
 
 
-def test_keys_of_a_store_that_does_not_encode() -> None:
+def test_keys_of_a_server_that_does_not_encode() -> None:
     keys = [key for key in KEYS if key != "a%2Fb"] + ["100%", "a+b"]
     assert keys_of(listing(*[entry(escape(key)) for key in keys], encoded=False)) == keys
     assert keys_of(listing(entry("a&#13;b&#x80;&#38;amp;"), encoded=False)) == ["a\rb\x80&amp;"]
 
 
-def test_a_key_that_is_not_utf_8_does_not_stand_in_the_way() -> None:
+def test_a_key_that_is_not_utf_8_does_not_break_the_page() -> None:
     assert keys_of(listing(entry("a%FF"), entry("b"))) == ["a\udcff", "b"]
 
 
@@ -78,7 +78,7 @@ def test_any_keys(keys: list[str]) -> None:
     assert keys_of(listing(*[entry(quote_plus(key)) for key in keys])) == keys
 
 
-def test_every_page_that_is_cut_short_is_refused() -> None:
+def test_every_truncated_page_is_refused() -> None:
     whole = listing(entry("a", 1), entry("b", 22), tail=True).rstrip()
     for length in range(len(whole)):
         with pytest.raises(ResponseParserError):
@@ -107,7 +107,7 @@ def test_every_page_that_is_cut_short_is_refused() -> None:
         listing(entry("&#x110000;"), encoded=False),
     ],
 )
-def test_garbled_pages_are_refused(body: bytes) -> None:
+def test_damaged_pages_are_refused(body: bytes) -> None:
     with pytest.raises(ResponseParserError):
         parse_listing(body)
 
@@ -124,7 +124,7 @@ def test_multipart_documents() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"<CompleteMultipartUploadResult><ETag>x</ETag>", b"<Error></Error>"])
-def test_multipart_documents_that_are_not_whole(body: bytes) -> None:
+def test_truncated_multipart_documents(body: bytes) -> None:
     with pytest.raises(ResponseParserError):
         parse_completed(body)
     with pytest.raises(ResponseParserError):

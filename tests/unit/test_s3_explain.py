@@ -1,4 +1,4 @@
-"""Every way a store can say no, or be silent, becomes a sentence with a cause and the setting to change."""
+"""Every error of an S3 server becomes a message with its cause and the setting to change."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def http_date(seconds_ahead: float) -> str:
         ("SomethingNew", 409, "refuses the request (SomethingNew: text)", "documentation"),
     ],
 )
-def test_answer_of_the_store(code: str, status: int, cause: str, setting: str) -> None:
+def test_error_response_of_the_server(code: str, status: int, cause: str, setting: str) -> None:
     error = answer(code, status, "text.")
     explained = explain(error, SETTINGS, "listing the bucket")
     assert isinstance(explained, StoreError)
@@ -147,7 +147,7 @@ def test_answer_of_the_store(code: str, status: int, cause: str, setting: str) -
         (botocore.exceptions.ParamValidationError(report="bad"), "ParamValidationError", "synapse_s3_"),
     ],
 )
-def test_no_answer(error: Exception, cause: str, setting: str) -> None:
+def test_without_a_response(error: Exception, cause: str, setting: str) -> None:
     explained = explain(error, SETTINGS, "storing a/b")
     assert explained.code == type(error).__name__ == error_code(error)
     assert not is_refusal(error)
@@ -156,7 +156,7 @@ def test_no_answer(error: Exception, cause: str, setting: str) -> None:
     assert setting in str(explained)
 
 
-def test_right_region_is_told_where_the_store_tells_it() -> None:
+def test_right_region_is_named_where_the_server_names_it() -> None:
     from_body = explain(answer("AuthorizationHeaderMalformed", 400, Region="eu-west-3"), SETTINGS, "listing")
     from_header = explain(answer("301", 301, headers={"x-amz-bucket-region": "eu-west-3"}), SETTINGS, "listing")
     assert "(eu-west-3)" in str(from_body)
@@ -164,7 +164,7 @@ def test_right_region_is_told_where_the_store_tells_it() -> None:
 
 
 @pytest.mark.parametrize(("ahead", "words"), [(-1200, "1200 seconds ahead of"), (1200, "1200 seconds behind")])
-def test_skew_is_told_with_its_direction(ahead: float, words: str) -> None:
+def test_clock_skew_is_given_with_its_direction(ahead: float, words: str) -> None:
     error = answer("RequestTimeTooSkewed", 403, headers={"date": http_date(ahead)})
     text = str(explain(error, SETTINGS, "listing"))
     seconds = int(text.split("this host is ")[1].split(" ")[0])
@@ -189,7 +189,7 @@ def test_missing_permission_is_named() -> None:
     assert "Grant it s3:PutObject on its objects" in text
 
 
-def test_role_of_the_instance_is_told_from_a_key() -> None:
+def test_role_of_the_instance_is_distinguished_from_a_key() -> None:
     text = str(explain(answer("AccessDenied", 403), WITHOUT_KEYS, "storing"))
     assert "the role of this instance" in text
 
@@ -206,7 +206,7 @@ def test_aws_is_named_where_there_is_no_endpoint() -> None:
 
 
 @pytest.mark.parametrize("secret", ["the-secret", "the-token"])
-def test_words_of_the_store_are_repeated_without_our_secrets(secret: str) -> None:
+def test_messages_of_the_server_are_shown_without_our_secrets(secret: str) -> None:
     text = str(explain(answer("Odd", 418, f"your {secret} is {{odd}}"), SETTINGS, "listing"))
     assert secret not in text
     assert "your ******** is {odd}" in text
@@ -227,5 +227,5 @@ def test_explained_error_is_not_explained_again() -> None:
 @pytest.mark.parametrize(
     ("code", "denied"), [("AccessDenied", True), ("403", True), ("SignatureDoesNotMatch", False), ("NoSuchKey", False)]
 )
-def test_denied_is_told_from_wrong_keys(code: str, denied: bool) -> None:
+def test_denied_access_is_distinguished_from_wrong_keys(code: str, denied: bool) -> None:
     assert is_denied(answer(code, 403)) is denied

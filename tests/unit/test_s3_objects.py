@@ -1,4 +1,4 @@
-"""ETags as stores compose them."""
+"""ETags as S3 servers compute them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def md5(content: bytes) -> bytes:
     return hashlib.md5(content).digest()
 
 
-def test_a_composed_etag_is_the_md5_of_the_md5s() -> None:
+def test_a_multipart_etag_is_the_md5_of_the_parts_md5s() -> None:
     parts = [md5(bytes(8 * MIB)), md5(bytes(MIB))]
     assert composed_etag(parts) == hashlib.md5(b"".join(parts)).hexdigest() + "-2"
 
@@ -27,7 +27,7 @@ def test_a_composed_etag_is_the_md5_of_the_md5s() -> None:
     ("etag", "expected"),
     [("0" * 32, True), ("0" * 32 + "-2", False), ("0" * 31, False), ("G" * 32, False), ("", False)],
 )
-def test_what_looks_like_a_digest(etag: str, expected: bool) -> None:
+def test_which_etags_are_digests(etag: str, expected: bool) -> None:
     assert is_md5(etag) is expected
 
 
@@ -40,7 +40,7 @@ def test_the_part_sizes_of_common_tools_are_tried(count: int, size: int, include
 
 
 @pytest.mark.parametrize("etag", ["0" * 32, "0" * 32 + "-0", "0" * 32 + "-x", "-2", ""])
-def test_no_part_sizes_where_the_etag_names_no_parts(etag: str) -> None:
+def test_an_etag_without_parts_has_no_part_sizes(etag: str) -> None:
     assert likely_part_sizes(etag, 100 * MIB) == []
 
 

@@ -1,4 +1,4 @@
-"""A refusal of one object is its own failure; one of every object ends the run, soon and in words."""
+"""A refusal of one object fails that object only; a refusal of every object ends the run soon, with a message."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def quick_and_direct(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def put_each(s3: Bucket, loop: Loop, keys: list[str]) -> dict[str, MediaError | None]:
-    """All at once; stops at the first StoreError, as a run does."""
+    """Upload all at once; stop at the first StoreError, as a run does."""
     outcomes: dict[str, MediaError | None] = {}
 
     async def one(key: str) -> None:
@@ -79,7 +79,7 @@ def refusing(refusal: Reply, is_refused: Callable[[str], bool]) -> Callable[[Req
         (error(404, "NoSuchKey"), "not in the bucket"),
     ],
 )
-def test_one_object_that_is_refused_is_its_own_failure(refusal: bytes, words: str) -> None:
+def test_a_refused_object_fails_alone(refusal: bytes, words: str) -> None:
     with scripted_store(done()) as store:
         store.choose(refusing(refusal, lambda target: target.endswith("k0003")))
         outcomes = run(store, names(40), concurrency=1)
@@ -93,7 +93,7 @@ def test_one_object_that_is_refused_is_its_own_failure(refusal: bytes, words: st
 
 @pytest.mark.parametrize("concurrency", [1, 64])
 @pytest.mark.parametrize("refusal", [error(403, "AccessDenied"), answer(403), error(409, "SomethingNew")])
-def test_what_all_objects_are_refused_for_ends_the_run(refusal: bytes, concurrency: int) -> None:
+def test_a_refusal_of_every_object_ends_the_run(refusal: bytes, concurrency: int) -> None:
     with (
         scripted_store(refusal) as store,
         pytest.raises(StoreError, match=r"^Uploading .* 21 objects in a row") as ended,
@@ -103,7 +103,7 @@ def test_what_all_objects_are_refused_for_ends_the_run(refusal: bytes, concurren
     assert "the-secret" not in str(ended.value)
 
 
-def test_a_success_in_between_begins_the_count_again() -> None:
+def test_a_success_resets_the_count_of_refusals() -> None:
     def choose(request: Request) -> Reply:
         return done() if request.target.endswith("0") else error(403, "AccessDenied")
 
@@ -113,7 +113,7 @@ def test_a_success_in_between_begins_the_count_again() -> None:
     assert sum(error is not None for error in outcomes.values()) == 180
 
 
-def test_fewer_objects_than_the_bound_all_fail_with_the_remedy() -> None:
+def test_fewer_objects_than_the_limit_all_fail_with_the_remedy() -> None:
     with scripted_store(error(403, "AccessDenied")) as store:
         outcomes = run(store, names(20))
     assert all("s3:PutObject" in str(error) for error in outcomes.values())
@@ -125,7 +125,7 @@ def test_archived_objects_never_end_a_run() -> None:
         assert len(run(store, names(100))) == 100
 
 
-def test_parts_of_one_upload_count_once() -> None:
+def test_the_parts_of_one_upload_count_once() -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> int:
         failed = 0
         for number in range(50):
@@ -139,8 +139,8 @@ def test_parts_of_one_upload_count_once() -> None:
         assert with_s3(store.settings(), main) == 50
 
 
-def test_another_operation_counts_for_itself() -> None:
-    """Listings and HEADs that work say nothing about PUTs."""
+def test_each_operation_has_its_own_count() -> None:
+    """Successful listings and HEAD requests say nothing about PUT requests."""
 
     async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         for key in names(60):
@@ -160,7 +160,7 @@ def test_another_operation_counts_for_itself() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403])
-def test_a_head_is_refused_without_a_word(status: int) -> None:
+def test_a_refused_head_has_no_error_document(status: int) -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         for key in names(60):
             with pytest.raises(RequestFailed, match=rf"HTTP {status}.*s3:GetObject.*synapse_s3_sse_customer_key"):
@@ -173,7 +173,7 @@ def test_a_head_is_refused_without_a_word(status: int) -> None:
 
 
 @pytest.mark.parametrize("refusal", [error(403, "AccessDenied"), answer(403), error(501, "NotImplemented")])
-def test_a_listing_that_is_refused_ends_the_run_at_once(refusal: bytes) -> None:
+def test_a_refused_listing_ends_the_run_at_once(refusal: bytes) -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         await s3.list_page("")
 
@@ -197,7 +197,7 @@ CUSTOMER_KEY = "0123456789abcdef0123456789abcdef"
         (answer(405), {}, "does not offer this operation"),
     ],
 )
-def test_a_setting_that_the_store_does_not_take_ends_the_run_after_a_few(
+def test_a_setting_that_the_server_refuses_ends_the_run_after_a_few(
     refusal: bytes, settings: dict[str, str], words: str
 ) -> None:
     with scripted_store(refusal) as store, pytest.raises(StoreError, match=words) as ended:
@@ -206,7 +206,7 @@ def test_a_setting_that_the_store_does_not_take_ends_the_run_after_a_few(
     assert CUSTOMER_KEY not in str(ended.value)
 
 
-def test_one_object_of_a_setting_says_the_same() -> None:
+def test_one_object_refused_for_a_setting_gives_the_same_message() -> None:
     with (
         scripted_store(error(400, "InvalidArgument")) as store,
         pytest.raises(RequestFailed, match="synapse_s3_storage_class is STANDARD_IA"),
@@ -229,5 +229,5 @@ def test_one_object_of_a_setting_says_the_same() -> None:
         ("", 400),
     ],
 )
-def test_errors_in_the_body_of_a_200(code: str, status: int) -> None:
+def test_error_documents_in_a_200_response(code: str, status: int) -> None:
     assert status_of_late_error(code) == status

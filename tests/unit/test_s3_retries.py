@@ -1,4 +1,4 @@
-"""What the client does again, what it gives up, and what ends the whole run."""
+"""What the client retries, what it gives up, and what ends the whole run."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ BODY = answer(200, b"0123456789")
         cut_after(b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n"),
     ],
 )
-def test_passing_trouble_is_tried_again(trouble: Reply) -> None:
+def test_passing_errors_are_retried(trouble: Reply) -> None:
     with scripted_store(trouble, WHOLE) as store:
         assert put(store.settings()) == "whole"
     assert [request.body for request in store.requests] == [b"abc", b"abc"]
 
 
 @pytest.mark.parametrize("length", range(len(BODY)))
-def test_an_object_that_is_cut_short_anywhere_is_read_again(length: int) -> None:
+def test_an_object_that_is_truncated_anywhere_is_read_again(length: int) -> None:
     with scripted_store(cut_after(BODY[:length]), BODY) as store:
         assert get(store.settings()) == (10, b"0123456789")
     assert len(store.requests) == 2
@@ -88,7 +88,7 @@ def test_a_body_without_a_length_never_counts_as_a_whole_object() -> None:
         assert get(store.settings()) == (10, b"0123456789")
 
 
-def test_a_stalled_answer_times_out_and_is_tried_again() -> None:
+def test_a_stalled_response_times_out_and_is_retried() -> None:
     with scripted_store(WHOLE) as store:
         store.script(store.stall, store.stall_after(WHOLE[:20]), WHOLE)
         begun = time.monotonic()
@@ -97,7 +97,7 @@ def test_a_stalled_answer_times_out_and_is_tried_again() -> None:
         assert len(store.requests) == 3
 
 
-def test_a_store_that_stops_reading_times_out() -> None:
+def test_a_server_that_stops_reading_times_out() -> None:
     def read_a_little_and_stall(link: socket.socket) -> None:
         link.recv(10)
         store.stall(link)
@@ -119,7 +119,7 @@ def test_a_kept_connection_that_was_closed_costs_no_attempt() -> None:
         assert len(store.requests) == 20
 
 
-def test_a_connection_is_kept_where_the_store_keeps_it() -> None:
+def test_a_connection_is_kept_where_the_server_keeps_it() -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         for number in range(6):
             await s3.put(f"{number}", b"x", Digest(md5(b"x")))
@@ -130,7 +130,7 @@ def test_a_connection_is_kept_where_the_store_keeps_it() -> None:
         assert [request.connection for request in store.requests] == [1, 1, 1, 2, 2, 2]
 
 
-def test_bytes_that_nobody_asked_for_are_no_answer_to_the_next_request() -> None:
+def test_unexpected_bytes_are_not_read_as_the_next_response() -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> list[str]:
         etags = []
         for dummy in range(3):
@@ -142,7 +142,7 @@ def test_bytes_that_nobody_asked_for_are_no_answer_to_the_next_request() -> None
         assert with_s3(store.settings(), main) == ["1", "2", "3"]
 
 
-def test_one_request_that_never_works_fails_and_the_others_go_on() -> None:
+def test_a_request_that_never_succeeds_fails_and_the_others_continue() -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> str:
         await s3.put("a", b"x", Digest(md5(b"x")))
         with pytest.raises(
@@ -157,7 +157,7 @@ def test_one_request_that_never_works_fails_and_the_others_go_on() -> None:
         assert with_s3(store.settings(), main) == "whole"
 
 
-def test_a_refusal_of_one_request_is_not_tried_again() -> None:
+def test_a_refused_request_is_not_retried() -> None:
     with scripted_store(error(400, "KeyTooLongError")) as store, pytest.raises(RequestFailed, match="KeyTooLongError"):
         put(store.settings())
     assert len(store.requests) == 1
@@ -190,7 +190,7 @@ def test_a_body_that_changes_is_given_up_soon() -> None:
         (answer(507), "quota"),
     ],
 )
-def test_what_every_request_would_meet_ends_the_run_at_once(reply: bytes, words: str) -> None:
+def test_an_error_that_affects_all_requests_ends_the_run_at_once(reply: bytes, words: str) -> None:
     with scripted_store(reply) as store, pytest.raises(StoreError, match=words) as refusal:
         put(store.settings())
     assert len(store.requests) == 1
@@ -198,7 +198,7 @@ def test_what_every_request_would_meet_ends_the_run_at_once(reply: bytes, words:
     assert "the-secret" not in str(refusal.value)
 
 
-def test_a_store_that_is_not_there_ends_the_run() -> None:
+def test_an_unreachable_server_ends_the_run() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with scripted_store(WHOLE) as store:
@@ -209,21 +209,21 @@ def test_a_store_that_is_not_there_ends_the_run() -> None:
             put(store.settings(endpoint_url="http://no-such-host.invalid:1"))
 
 
-def test_a_store_that_goes_away_is_waited_for_within_the_patience() -> None:
+def test_a_server_that_becomes_unreachable_is_waited_for_within_the_patience() -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         await s3.put("a", b"x", Digest(md5(b"x")))
         store.close()
         begun = time.monotonic()
         with pytest.raises(StoreError, match="cannot be reached"):
             await s3.put("b", b"x", Digest(md5(b"x")))
-        # Eight attempts take a few milliseconds here.
+        # Eight attempts take a few milliseconds in this test.
         assert time.monotonic() - begun >= 0.5
 
     store = ScriptedStore([done()])
     with_s3(store.settings(), main, patience=0.5)
 
 
-def test_delays_double_with_jitter_up_to_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delays_double_with_jitter_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "FIRST_DELAY", 0.1)
     bounds: list[tuple[float, float]] = []
 
@@ -236,7 +236,7 @@ def test_delays_double_with_jitter_up_to_a_cap(monkeypatch: pytest.MonkeyPatch) 
     assert {low for low, dummy in bounds} == {0.0}
 
 
-def test_no_more_connections_than_asked_for() -> None:
+def test_no_more_connections_than_allowed() -> None:
     def slowly(link: socket.socket) -> None:
         time.sleep(0.01)
         link.sendall(WHOLE)

@@ -1,4 +1,4 @@
-"""Our signature is botocore's, whatever the key, the query and the headers hold."""
+"""Our signature equals botocore's, for any key, query and headers."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ ODD_KEYS = [
 def by_botocore(
     method: str, path: str, query: str, headers: list[tuple[str, str]], payload: str, keys: Keys
 ) -> tuple[str, str]:
-    """The Authorization header, and the date for which it holds."""
+    """Return the Authorization header, and the date for which it is valid."""
     url = f"http://{AUTHORITY}{path}" + (f"?{query}" if query else "")
     request = botocore.awsrequest.AWSRequest(method=method, url=url, headers=dict(headers))
     oracle = botocore.auth.S3SigV4Auth(
         botocore.credentials.Credentials(keys.access_key_id, keys.secret_access_key, keys.session_token), "s3", REGION
     )
-    # Its own choice of payload depends on the scheme; the signature of either is what is compared.
+    # botocore would choose the payload hash by the scheme; both choices are compared here.
     oracle.payload = lambda request: payload
     oracle.add_auth(request)
     return request.headers["Authorization"], request.headers["X-Amz-Date"]
@@ -73,7 +73,7 @@ def assert_same(method: str, path: str, query: str, headers: list[tuple[str, str
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
-def test_odd_keys(key: str) -> None:
+def test_unusual_keys(key: str) -> None:
     assert_same("PUT", ADDRESS.path(key), "", [("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==")], UNSIGNED_PAYLOAD, KEYS)
 
 
@@ -108,7 +108,7 @@ def test_customer_key_storage_class_and_token() -> None:
     assert_same("PUT", ADDRESS.path("a"), "", headers, UNSIGNED_PAYLOAD, KEYS._replace(session_token="FwoG/+token=="))
 
 
-def test_one_signer_keeps_up_with_the_day_and_with_renewed_keys() -> None:
+def test_one_signer_follows_the_date_and_renewed_keys() -> None:
     renewed = Keys("ASIANEW", "another secret", "a token")
     signer = Signer(AUTHORITY, REGION)
     for day, keys in ((1, KEYS), (1, renewed), (2, renewed), (2, KEYS)):

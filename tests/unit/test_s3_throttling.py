@@ -1,4 +1,4 @@
-"""A store that asks for fewer requests gets fewer and is waited for; one in trouble is asked by few at a time."""
+"""A server that throttles gets fewer requests and more time; a server that fails gets few at a time."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def quick_and_direct(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def put_many(store: Any, count: int, **options: Any) -> list[RequestFailed]:
-    """The requests that failed, all having begun together."""
+    """Return the requests that failed; all start together."""
 
     async def one(s3: Bucket, number: int, failed: list[RequestFailed]) -> None:
         try:
@@ -73,12 +73,12 @@ def put_many(store: Any, count: int, **options: Any) -> list[RequestFailed]:
     return with_s3(store.settings(), main, **options)
 
 
-def test_a_throttled_request_outlasts_any_number_of_attempts() -> None:
+def test_a_throttled_request_has_no_limit_of_attempts() -> None:
     with scripted_store(*[SLOW_DOWN] * 60, done("at last")) as store:
         assert put(store.settings()) == "at last"
 
 
-def test_a_store_that_throttles_for_ever_is_given_up_after_the_patience() -> None:
+def test_a_server_that_always_throttles_is_given_up_after_the_patience() -> None:
     with scripted_store(SLOW_DOWN) as store:
         begun = time.monotonic()
         with pytest.raises(StoreError, match="asks for fewer requests"):
@@ -86,16 +86,16 @@ def test_a_store_that_throttles_for_ever_is_given_up_after_the_patience() -> Non
         assert 1 <= time.monotonic() - begun < 5
 
 
-def test_one_request_that_is_throttled_for_ever_fails_alone() -> None:
+def test_a_single_request_that_is_always_throttled_fails_alone() -> None:
     with scripted_store(SLOW_DOWN) as store, pytest.raises(RequestFailed, match="asks for fewer requests"):
         put(store.settings(), patience=0.5)
 
 
-def test_an_object_that_is_throttled_while_others_are_served_fails_soon() -> None:
+def test_an_object_that_is_throttled_while_others_succeed_fails_soon() -> None:
     throttled = threading.Event()
 
     def serve(link: socket.socket) -> None:
-        # Only what is served after its first refusal shows that the refusals mean this object.
+        # Only successes after its first refusal show that the refusals concern this object.
         throttled.wait(10)
         link.sendall(done())
 
@@ -115,7 +115,7 @@ def test_an_object_that_is_throttled_while_others_are_served_fails_soon() -> Non
 @pytest.mark.parametrize(
     "refusal", [SLOW_DOWN, answer(429), answer(503), error(400, "Throttling"), error(503, "SlowDownWrite")]
 )
-def test_throttling_halves_what_is_in_flight_and_successes_bring_it_back(refusal: bytes) -> None:
+def test_throttling_halves_the_requests_in_flight_and_successes_restore_them(refusal: bytes) -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> None:
         assert client.allowed_in_flight == client.concurrency == 16
         tasks = [loop.start(s3.put(f"{number}", b"x", Digest(md5(b"x")))) for number in range(16)]
@@ -129,7 +129,7 @@ def test_throttling_halves_what_is_in_flight_and_successes_bring_it_back(refusal
         with_s3(store.settings(), main, concurrency=16)
 
 
-def test_requests_that_wait_already_keep_to_the_halved_number() -> None:
+def test_waiting_requests_obey_the_halved_number() -> None:
     loop = Loop()
     slots = AdaptiveConcurrency(loop, 8)
     inside = most_after = 0
@@ -152,11 +152,11 @@ def test_requests_that_wait_already_keep_to_the_halved_number() -> None:
 
     loop.run(main())
     loop.close()
-    # The eight that were inside end together; from then on four.
+    # The eight requests in flight end together; from then on there are four.
     assert most_after == 4
 
 
-def test_retry_after_holds_new_requests_too() -> None:
+def test_retry_after_delays_new_requests_too() -> None:
     arrivals: list[float] = []
 
     def choose(request: Request) -> Reply:
@@ -199,7 +199,7 @@ def date_in(seconds: float) -> str:
         (None, 0, 0),
     ],
 )
-def test_what_retry_after_may_say(value: str | None, least: float, most: float) -> None:
+def test_values_of_retry_after(value: str | None, least: float, most: float) -> None:
     assert least <= retry_after(value) <= most
 
 
@@ -210,7 +210,7 @@ def test_retry_after_may_be_a_date() -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, 64])
-def test_a_store_whose_every_put_fails_ends_the_run_after_few(concurrency: int) -> None:
+def test_a_server_that_fails_every_put_ends_the_run_after_few(concurrency: int) -> None:
     def choose(request: Request) -> Reply:
         page = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
         return answer(200, page) if request.method == "GET" else error(500, "InternalError")
@@ -231,12 +231,12 @@ def test_a_store_whose_every_put_fails_ends_the_run_after_few(concurrency: int) 
         with pytest.raises(StoreError, match=r"InternalError.*21 objects in a row"):
             with_s3(store.settings(), main, concurrency=concurrency)
         puts = [request.method for request in store.requests].count("PUT")
-    # Each of 21 has its 8 attempts; of the others those that were under way have one or two, a few some more.
+    # Each of 21 objects has its 8 attempts; of the others, those in flight have one or two, a few have more.
     assert 21 * 8 <= puts <= 21 * 8 + 2 * concurrency + 8 * 8
 
 
-def test_after_an_outage_all_requests_go_on_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few try while nothing works; the first success lets all others in."""
+def test_after_an_outage_all_requests_continue_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few requests are tried while nothing works; the first success allows all others."""
     monkeypatch.setattr(retry, "FIRST_DELAY", 0.05)
     monkeypatch.setattr(retry, "LONGEST_DELAY", 0.5)
     begun = time.monotonic()
@@ -275,7 +275,7 @@ def refused() -> RefusedError:
     return RefusedError(Response(500, {}, b"", 0))
 
 
-def test_patience_counts_from_the_first_fault_after_a_success(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patience_counts_from_the_first_error_after_a_success(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     retries = Retries(loop, (PUT, LIST), patience=600)
     put = retries.history(PUT)
@@ -286,7 +286,7 @@ def test_patience_counts_from_the_first_fault_after_a_success(loop: Loop, monkey
 
     assert judge("a") is judge("b") is Decision.RETRY
     clock.now += 300
-    retries.history(LIST).successes += 1  # which says nothing about the other operation
+    retries.history(LIST).successes += 1  # and says nothing about the other operation
     assert judge("a") is Decision.RETRY
     clock.now += 299
     assert judge("b") is Decision.RETRY
@@ -295,14 +295,12 @@ def test_patience_counts_from_the_first_fault_after_a_success(loop: Loop, monkey
     put.successes += 1
     all_faults["c"] = RequestErrors(put)
     assert judge("c") is Decision.RETRY
-    clock.now += 5000  # nothing was asked for meanwhile
+    clock.now += 5000  # no request was made meanwhile
     all_faults = {key: RequestErrors(put) for key in "abc"}
     assert judge("a") is judge("b") is Decision.RETRY
 
 
-def test_a_store_that_is_not_reached_is_waited_for_once_it_was_there(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_was_reached_before_is_waited_for(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     retries = Retries(loop, (PUT, LIST), patience=600)
     away = RetryableError("nobody listens")

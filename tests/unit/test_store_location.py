@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The name of a place, its record, and what confirms a change of it."""
+"""The name of a location, its record, and the confirmation of a change."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def place(**settings: Any) -> StoreLocation:
         ({"endpoint_url": "http://[::1]:9000", "prefix": "a/"}, "http://[::1]:9000/media/a/"),
     ],
 )
-def test_a_place_is_named_as_it_is_confirmed(settings: dict[str, str], name: str) -> None:
+def test_the_name_is_the_value_that_confirms_the_location(settings: dict[str, str], name: str) -> None:
     assert place(**settings).name() == name
     assert place(**settings).confirmed_by(f" {name}\n")
     for other in ("", None, "true", name + "/", name[:-1]):
         assert not place(**settings).confirmed_by(other)
 
 
-def test_the_name_tells_one_customer_key_from_another_without_showing_it() -> None:
+def test_the_name_distinguishes_customer_keys_without_showing_them() -> None:
     name = place(sse_customer_key=KEY).name()
     assert name.startswith("s3://media#customer-key=")
     assert KEY not in name
@@ -54,7 +54,7 @@ def test_the_name_tells_one_customer_key_from_another_without_showing_it() -> No
     assert not place(sse_customer_key=KEY).confirmed_by(place().name())
 
 
-def test_the_hash_on_record_is_salted() -> None:
+def test_the_recorded_hash_is_salted() -> None:
     first, second = place(sse_customer_key=KEY).record(), place(sse_customer_key=KEY).record()
     assert first["customer_key"] != second["customer_key"]
     for record in (first, second):
@@ -64,7 +64,7 @@ def test_the_hash_on_record_is_salted() -> None:
 
 
 @pytest.mark.parametrize("damaged", ["x", "pbkdf2-sha256$0$a$b", "pbkdf2-sha256$9999999999$a$b", "pbkdf2-sha256$a$b$c"])
-def test_a_damaged_hash_is_no_permission(damaged: str) -> None:
+def test_a_damaged_hash_is_refused(damaged: str) -> None:
     record = {"bucket": "media", "prefix": "", "endpoint_url": "", "customer_key": damaged}
     assert place(sse_customer_key=KEY).differences(record)
     assert place().differences(record)
@@ -83,11 +83,11 @@ def test_a_damaged_hash_is_no_permission(damaged: str) -> None:
         ("s3.example.org/", "s3.example.org"),
     ],
 )
-def test_an_endpoint_has_one_spelling(written: str | None, one_spelling: str) -> None:
+def test_an_endpoint_is_normalised(written: str | None, one_spelling: str) -> None:
     assert endpoint_identity(written) == one_spelling
 
 
-def test_a_wrong_confirmation_is_said_to_be_wrong() -> None:
+def test_a_wrong_confirmation_is_refused_with_the_right_one() -> None:
     before = {"bucket": "old", "prefix": ""}
     differences = place().differences(before)
     assert "synapse_s3_bucket is 'media', but media of this server is at 'old'" in moved(
@@ -100,7 +100,7 @@ def test_a_wrong_confirmation_is_said_to_be_wrong() -> None:
     assert "synapse_s3_confirm_location: 's3://media'" in moved(differences, place(), "/r", None)
 
 
-def test_a_record_that_lacks_a_part_is_not_current(tmp_path: Path) -> None:
+def test_a_record_without_all_parts_is_not_current(tmp_path: Path) -> None:
     record = LocationRecord(tmp_path / "location.json", place())
     assert record.read() is None and not record.is_current(None)
     record.path.write_text(json.dumps({"bucket": "media", "prefix": ""}))

@@ -1,4 +1,4 @@
-"""The options of the modules are written twice, as documentation and as argument spec: both must say the same."""
+"""The connection options are written twice, as documentation and as argument spec: both must be equal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_documentation_equals_the_argument_spec() -> None:
     assert documented == specified
 
 
-def test_exactly_the_secrets_are_hidden() -> None:
+def test_exactly_the_secrets_are_no_log() -> None:
     assert {name for name, option in CONNECTION_ARGUMENTS.items() if option.get("no_log")} == SECRETS
 
 

@@ -1,4 +1,4 @@
-"""What an operator may write, and what is refused in which words."""
+"""Which settings are accepted, and with which message others are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEYS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "the-secret"}
     "written",
     ["", "media/", "media", "media//", "/media", "/a/b/", "a//b", ".hidden", "example.org", "synapse", "/", " a"],
 )
-def test_a_prefix_is_taken_as_it_is_written(written: str) -> None:
+def test_a_prefix_is_used_as_written(written: str) -> None:
     assert checked_prefix(written) == written
     assert StoreSettings.from_mapping({"bucket": "media", "prefix": written}).prefix == written
     assert StoreSettings(bucket="media", prefix=written).prefix == written
@@ -44,7 +44,7 @@ def test_an_unusual_prefix_is_explained(written: str, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("written", ["", "media/", "a/b/", ".hidden/", "example.org/"])
-def test_a_plain_folder_needs_no_words(written: str) -> None:
+def test_a_usual_prefix_gives_no_warning(written: str) -> None:
     assert prefix_warning(written) is None
 
 
@@ -57,7 +57,7 @@ def test_a_plain_folder_needs_no_words(written: str) -> None:
         (["a"], "a list"),
     ],
 )
-def test_a_prefix_that_is_no_text_is_explained(prefix: object, words: str) -> None:
+def test_a_prefix_that_is_not_text_is_explained(prefix: object, words: str) -> None:
     for make in (
         lambda: StoreSettings.from_mapping({"bucket": "media", "prefix": prefix}),
         lambda: StoreSettings(bucket="media", prefix=prefix),  # type: ignore[arg-type]
@@ -160,16 +160,16 @@ def test_representation_holds_no_secret() -> None:
 
 
 @pytest.mark.parametrize("storage_class", STORAGE_CLASSES)
-def test_every_class_the_script_takes_is_taken(storage_class: str) -> None:
+def test_every_class_of_the_script_is_accepted(storage_class: str) -> None:
     assert StoreSettings(bucket="media", storage_class=storage_class).storage_class == storage_class
 
 
-def test_provider_takes_one_class_less_than_the_script() -> None:
+def test_the_provider_accepts_one_class_less_than_the_script() -> None:
     assert set(STORAGE_CLASSES) - set(PROVIDER_STORAGE_CLASSES) == {"ONEZONE_IA"}
 
 
 @pytest.mark.parametrize("endpoint", ["https://s3.example.org", "http://127.0.0.1:9000", "https://[::1]:9000/path"])
-def test_endpoints_with_a_scheme_are_taken(endpoint: str) -> None:
+def test_endpoints_with_a_scheme_are_accepted(endpoint: str) -> None:
     assert StoreSettings(bucket="media", endpoint_url=endpoint).endpoint_url == endpoint
 
 
@@ -178,7 +178,7 @@ def test_customer_key_counts_bytes_not_characters() -> None:
         StoreSettings(bucket="media", sse_customer_key=SSE_KEY[:-1] + "é")
 
 
-def test_customer_key_goes_along_with_its_algorithm() -> None:
+def test_customer_key_is_sent_with_its_algorithm() -> None:
     assert sse_arguments(StoreSettings(bucket="media")) == {}
     assert sse_arguments(StoreSettings(bucket="media", sse_customer_key=SSE_KEY)) == {
         "SSECustomerKey": SSE_KEY,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Python without pip is told how to get it, by the kind of Python that it is."""
+"""For a Python without pip the message says how to get it, depending on the kind of Python."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(command: Sequence[str]) -> tuple[int, str, str]:
 
 
 class Virtualenv:
-    """Without pip, and with a package that passes for Synapse."""
+    """A virtualenv without pip, with a package that looks like Synapse."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -60,13 +60,13 @@ def virtualenv(tmp_path: Path) -> Virtualenv:
     return Virtualenv(tmp_path / "pipx/venvs/matrix-synapse")
 
 
-def test_an_ordinary_virtualenv_is_told_of_ensurepip(virtualenv: Virtualenv) -> None:
+def test_an_ordinary_virtualenv_needs_ensurepip(virtualenv: Virtualenv) -> None:
     kind, remedy = virtualenv.remedy()
     assert kind == "virtualenv"
     assert f"'{virtualenv.directory}/bin/python -m ensurepip'" in str(remedy)
 
 
-def test_a_virtualenv_of_uv_is_told_of_uv(virtualenv: Virtualenv) -> None:
+def test_a_virtualenv_of_uv_needs_uv(virtualenv: Virtualenv) -> None:
     with (virtualenv.directory / "pyvenv.cfg").open("a") as stream:
         stream.write("uv = 0.4.1\n")
     kind, remedy = virtualenv.remedy()
@@ -74,7 +74,7 @@ def test_a_virtualenv_of_uv_is_told_of_uv(virtualenv: Virtualenv) -> None:
     assert f"'uv pip install --python {virtualenv.directory}/bin/python pip'" in str(remedy)
 
 
-def test_a_virtualenv_of_pipx_is_told_of_pipx(virtualenv: Virtualenv) -> None:
+def test_a_virtualenv_of_pipx_needs_pipx(virtualenv: Virtualenv) -> None:
     (virtualenv.directory / "pipx_metadata.json").write_text("{}")
     kind, remedy = virtualenv.remedy()
     assert kind == "pipx"
@@ -87,10 +87,10 @@ def test_a_python_with_pip_needs_no_remedy(virtualenv: Virtualenv) -> None:
     assert virtualenv.remedy() == ("virtualenv", None)
 
 
-def test_a_python_whose_ensurepip_the_distribution_keeps_apart_is_told_of_its_package(
+def test_a_python_without_ensurepip_needs_the_distributions_package(
     virtualenv: Virtualenv,
 ) -> None:
-    # As Debian's Python without python3-venv: the module cannot be found.
+    # Like Debian's Python without python3-venv: the module cannot be found.
     (virtualenv.packages / "hide.pth").write_text("import hide_ensurepip\n")
     (virtualenv.packages / "hide_ensurepip.py").write_text(HIDE_ENSUREPIP)
     kind, remedy = virtualenv.remedy()
@@ -98,7 +98,7 @@ def test_a_python_whose_ensurepip_the_distribution_keeps_apart_is_told_of_its_pa
     assert "apt install python3-venv" in str(remedy)
 
 
-def test_the_distributions_own_python_is_told_not_to_take_packages(tmp_path: Path) -> None:
+def test_packages_are_not_installed_into_the_distributions_python(tmp_path: Path) -> None:
     fake = tmp_path / "python"
     fake.write_text(
         "#!/bin/sh\n"
@@ -112,7 +112,7 @@ def test_the_distributions_own_python_is_told_not_to_take_packages(tmp_path: Pat
     assert "ensurepip" not in found["pip_remedy"]
 
 
-def test_a_python_that_is_not_there_is_a_synapse_that_was_not_found(tmp_path: Path) -> None:
+def test_a_missing_python_means_that_synapse_was_not_found(tmp_path: Path) -> None:
     config = tmp_path / "homeserver.yaml"
     config.touch()
     wanted = Wanted(python=str(tmp_path / "gone"), config_paths=[str(config)], user="root")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every way in which a service starts Synapse is understood, or refused with the settings that help."""
+"""Every command with which a service starts Synapse is parsed, or refused with the settings that help."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_wrapper_before_python_does_not_matter(wrapper: str) -> None:
     assert command.python == "/opt/y/bin/python3.11"
 
 
-def test_a_python_without_a_path_is_looked_up_where_the_service_looks(tmp_path: Path) -> None:
+def test_a_python_without_a_path_is_looked_up_on_the_services_path(tmp_path: Path) -> None:
     python = executable(tmp_path / "bin/python3", "")
     words = ["/usr/bin/env", "python3", "-m", "synapse.app.homeserver", "-c", "A"]
     command = parse_command(words, {"PATH": f"/nowhere:{tmp_path}/bin"})
@@ -128,14 +128,14 @@ def test_variables_in_the_command_are_filled_in() -> None:
     assert command_of(started).config_paths == ["/etc/a.yaml", "/etc/conf.d"]
 
 
-def test_the_command_with_synapse_is_the_one_that_counts() -> None:
+def test_only_the_command_with_synapse_counts() -> None:
     assert command_of(unit("/bin/true", f"{PYTHON} -m synapse.app.homeserver -c A")).config_paths == ["A"]
 
 
 @pytest.mark.parametrize(
     "command", ["/bin/true", "/opt/start-synapse.sh --token s3cret", "/x/y -m synapse.app.homeserver"]
 )
-def test_a_command_that_is_not_understood_is_refused_without_being_shown(command: str) -> None:
+def test_an_unknown_command_is_refused_without_being_shown(command: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         command_of(unit(command))
     for setting in ("synapse_s3_synapse_python", "synapse_s3_synapse_config_paths", "synapse_s3_synapse_user"):
@@ -143,7 +143,7 @@ def test_a_command_that_is_not_understood_is_refused_without_being_shown(command
     assert "s3cret" not in str(refusal.value)
 
 
-def test_options_that_make_no_sense_are_refused_without_being_shown() -> None:
+def test_invalid_options_are_refused_without_being_shown() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         command_of(unit(f"{PYTHON} -m synapse.app.homeserver --config s3cret"))
     assert "s3cret" not in str(refusal.value)
@@ -161,7 +161,7 @@ def test_options_that_make_no_sense_are_refused_without_being_shown() -> None:
         ("/opt/x/bin/synctl start /srv/podman", False),
     ],
 )
-def test_a_container_is_told_by_its_program(command: str, in_container: bool) -> None:
+def test_a_container_is_recognised_by_its_program(command: str, in_container: bool) -> None:
     assert runs_in_container(unit(command)) is in_container
 
 
@@ -176,7 +176,7 @@ def test_a_container_is_refused_with_the_settings() -> None:
 
 
 class Systemd:
-    """Answers systemctl show for some services, in systemctl's own words."""
+    """Responds to systemctl show for some services, in systemctl's format."""
 
     MASKED = "masked"
 
@@ -230,7 +230,7 @@ def test_two_services_with_a_main_process_are_refused_by_name() -> None:
         find_unit(Systemd(one=MAIN, two=MAIN), None)
 
 
-def test_a_named_service_is_taken_or_refused() -> None:
+def test_a_named_service_is_used_or_refused() -> None:
     systemd = Systemd(one=MAIN, two=MAIN)
     for name in ("two", "two.service"):
         service = find_unit(systemd, name)
@@ -241,19 +241,19 @@ def test_a_named_service_is_taken_or_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["chat", "chat.service"])
-def test_a_masked_service_is_there_and_not_to_be_made_out(name: str) -> None:
+def test_a_masked_service_exists_but_cannot_be_read(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"is masked.*systemctl unmask") as refusal:
         find_unit(Systemd(chat=Systemd.MASKED), name)
     assert not isinstance(refusal.value, SynapseNotFoundError)
 
 
-def test_a_masked_service_of_a_usual_name_gives_way_to_one_that_is_not() -> None:
+def test_a_masked_service_is_passed_over_for_one_that_is_not() -> None:
     found = find_unit(Systemd(matrix_synapse=Systemd.MASKED, chat=MAIN), "")
     assert found is not None
     assert found.name == "chat.service"
 
 
-def test_no_synapse_at_all_is_told_from_a_masked_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_synapse_is_distinguished_from_a_masked_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(synapse_installation, "PACKAGED", SynapseCommand(str(tmp_path / "none"), [], None))
     with pytest.raises(SynapseNotFoundError, match="No Synapse was found"):
         synapse_installation.installation(Systemd(), synapse_installation.Wanted())
@@ -262,7 +262,7 @@ def test_no_synapse_at_all_is_told_from_a_masked_one(monkeypatch: pytest.MonkeyP
     assert not isinstance(refusal.value, SynapseNotFoundError)
 
 
-def test_every_process_of_synapse_is_known_by_its_python_and_its_files() -> None:
+def test_every_process_of_synapse_is_found_by_its_python_and_its_files() -> None:
     systemd = Systemd(
         chat=MAIN,
         worker__1="/opt/y/bin/python -m synapse.app.generic_worker -c /etc/a.yaml -c W",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What systemctl prints, as systemd 252 printed it for real units, is understood."""
+"""Output of systemctl, as systemd 252 printed it for real units, is parsed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_unit_is_read() -> None:
     assert "homeserver" not in repr(unit)
 
 
-def test_the_program_is_what_systemd_runs_and_not_what_it_is_called() -> None:
+def test_the_program_is_the_path_and_not_the_first_argument() -> None:
     unit = parse_unit(
         "ExecStart={ path=/bin/sh ; argv[]=foo -c true ; ignore_errors=no ; start_time=[n/a] }\n"
         "ExecStart={ path=/bin/true ; argv[]=/bin/true two ; ignore_errors=no ; start_time=[n/a] }\n"
@@ -69,7 +69,7 @@ def test_the_program_is_what_systemd_runs_and_not_what_it_is_called() -> None:
     assert (unit.active, unit.working_directory) == (False, "~")
 
 
-def test_a_unit_that_is_not_there_is_none() -> None:
+def test_a_missing_unit_is_none() -> None:
     asked: list[Sequence[str]] = []
 
     def systemctl(command: Sequence[str]) -> tuple[int, str, str]:
@@ -82,7 +82,7 @@ def test_a_unit_that_is_not_there_is_none() -> None:
     assert unit_named(lambda _command: (1, "", "no systemd here"), "none") is None
 
 
-def test_loaded_services_are_told_from_others() -> None:
+def test_loaded_services_are_distinguished_from_others() -> None:
     shown = f"{SHOWN}\n{NOT_FOUND}\nExecStart={{ path=/bin/a ; x }}\nId=a.service\nLoadState=loaded\n"
     services = loaded_services(lambda _command: (0, shown, ""))
     assert sorted(services) == ["a.service", "t1.service"]
@@ -109,7 +109,7 @@ def test_an_environment_file_is_read_as_systemd_does() -> None:
     }
 
 
-def test_environment_files_win_and_a_required_one_must_be_there(tmp_path: Path) -> None:
+def test_environment_files_win_and_a_required_one_must_exist(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("A=file\nB=file\n")
     (tmp_path / "b").write_text("B=last\n")
     present = [(str(tmp_path / "a"), False), (str(tmp_path / "none"), True), (str(tmp_path / "b"), True)]

@@ -1,4 +1,4 @@
-"""The files of a media are those that the script would find, and nothing that must not be touched gets among them."""
+"""The files of a media are those that the script would find, without any that must not be touched."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ def test_originals_and_thumbnails(root: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["local_content/Ab/Cd/EfGhIjKl", "local_thumbnails/Ab/Cd/EfGhIjKl/32-32"])
-def test_what_is_no_regular_file_is_refused(root: Path, path: str) -> None:
+def test_anything_but_a_regular_file_is_refused(root: Path, path: str) -> None:
     (root / path).parent.mkdir(parents=True)
     os.mkfifo(root / path)
     found, findings = listed(root, OURS)
     assert (found, [problem.path for problem in findings.refused]) == ([], [path])
 
 
-def test_names_that_s3_cannot_hold(root: Path) -> None:
+def test_names_that_s3_does_not_allow(root: Path) -> None:
     put(root, os.fsdecode(b"local_thumbnails/Ab/Cd/EfGhIjKl/\xff"))
     found, findings = listed(root, OURS)
     assert found == []
     assert "not UTF-8" in str(findings.refused) and str(findings.refused).isprintable()
 
 
-def test_a_link_on_the_way_is_named_once_for_what_it_is(root: Path, tmp_path: Path) -> None:
+def test_a_link_in_the_path_is_reported_once_as_a_link(root: Path, tmp_path: Path) -> None:
     put(tmp_path, "elsewhere/Cd/EfGhIjKl")
     (root / "local_content").mkdir()
     (root / "local_content/Ab").symlink_to(tmp_path / "elsewhere")
@@ -81,14 +81,14 @@ def test_a_link_on_the_way_is_named_once_for_what_it_is(root: Path, tmp_path: Pa
     assert findings.media_without_files == 0
 
 
-def test_a_dangling_link_is_something_too(root: Path) -> None:
+def test_a_dangling_link_is_reported(root: Path) -> None:
     (root / "local_content/Ab/Cd").mkdir(parents=True)
     (root / "local_content/Ab/Cd/EfGhIjKl").symlink_to("/nowhere")
     findings = listed(root, OURS)[1]
     assert len(findings.refused) == 1
 
 
-def test_young_files_are_waited_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recent_files_are_left_for_later(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     monkeypatch.setattr(time, "sleep", waited.append)
     file = put(root, "local_content/Ab/Cd/EfGhIjKl")

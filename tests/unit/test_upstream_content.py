@@ -1,4 +1,4 @@
-"""Equal means equal: by digest where the ETag is one, else by the bytes, and never for a file that changed."""
+"""Files are compared by digest if the ETag is one, else by their bytes; a file that changed never counts as equal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 
 
 class Object(ReadBack):
-    """Bytes to read back, and how often that was asked for."""
+    """An object that counts how often it is read."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -55,7 +55,7 @@ def test_md5(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("part_mib", [8, 5, 16])
-def test_composed_etags_of_usual_part_sizes(tmp_path: Path, part_mib: int) -> None:
+def test_multipart_etags_of_usual_part_sizes(tmp_path: Path, part_mib: int) -> None:
     content = os.urandom(17 * MIB + 5)
     file = tmp_path / "file"
     file.write_bytes(content)
@@ -63,7 +63,7 @@ def test_composed_etags_of_usual_part_sizes(tmp_path: Path, part_mib: int) -> No
 
 
 @pytest.mark.parametrize("etag", ["f" * 32, "f" * 32 + "-3", "not a digest", ""])
-def test_other_etags_are_settled_by_the_bytes(tmp_path: Path, etag: str) -> None:
+def test_with_other_etags_the_bytes_are_compared(tmp_path: Path, etag: str) -> None:
     content = b"some content" * 100
     file = tmp_path / "file"
     file.write_bytes(content)
@@ -78,14 +78,14 @@ def test_another_size_needs_no_reading(tmp_path: Path) -> None:
     assert compare(file, b"", "f" * 32) == (False, 0)
 
 
-def test_an_object_that_is_cut_short_is_not_equal(tmp_path: Path) -> None:
-    """The store says one size and sends fewer bytes."""
+def test_a_truncated_object_is_not_equal(tmp_path: Path) -> None:
+    """The server reports one size and sends fewer bytes."""
     file = tmp_path / "file"
     file.write_bytes(b"content")
     assert equal(str(file), planned(file), RemoteObject(7, "f" * 32), Object(b"cont")) is False
 
 
-def test_a_file_that_changed_is_nothing_to_compare(tmp_path: Path) -> None:
+def test_a_file_that_changed_is_not_compared(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"content")
     before = planned(file)

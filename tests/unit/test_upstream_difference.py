@@ -1,4 +1,4 @@
-"""What a difference between a file and its object is called, by what Synapse's row proves."""
+"""The message for a file that differs from its object depends on what Synapse's row proves."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_with_a_digest(root: Path, path: str) -> None:
     assert "the file cannot be read" in explain_difference(str(root), path, Sizes(7, 7), rows)
 
 
-def test_what_the_database_cannot_tell(root: Path) -> None:
+def test_what_the_database_cannot_prove(root: Path) -> None:
     thumbnail = "local_thumbnails/Ab/Cd/efgh/32-32-image-png-scale"
     assert "no SHA-256 of thumbnails" in explain_difference(str(root), thumbnail, Sizes(7, 7), None)
     assert "is not known to this run" in explain_difference(str(root), LOCAL, Sizes(7, 7), None)

@@ -1,4 +1,4 @@
-"""One environment for the script and for our own client, whatever the shell was set up for."""
+"""The script and our own client get the same environment, whatever the shell has set."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def amazon(environment: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith("AWS_")}
 
 
-def test_with_keys_nothing_ambient_counts() -> None:
+def test_with_keys_the_shells_environment_does_not_count() -> None:
     settings = StoreSettings(bucket="b1b", access_key_id="i", secret_access_key="s", region_name="eu-1")
     environment = run_environment(AMBIENT, settings, CONFIG)
     assert amazon(environment) == {
@@ -47,7 +47,7 @@ def test_with_keys_nothing_ambient_counts() -> None:
     assert "SSE_CUSTOMER_KEY" not in environment
 
 
-def test_without_keys_the_role_is_found_as_boto3_finds_it() -> None:
+def test_without_keys_boto3_finds_the_role() -> None:
     environment = amazon(run_environment(AMBIENT, StoreSettings(bucket="b1b"), CONFIG))
     assert environment["AWS_WEB_IDENTITY_TOKEN_FILE"] == "/token"
     assert environment["AWS_ACCESS_KEY_ID"] == "ambient"
@@ -55,7 +55,7 @@ def test_without_keys_the_role_is_found_as_boto3_finds_it() -> None:
     assert not {"AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CA_BUNDLE"} & set(environment)
 
 
-def test_no_database_but_the_configured_one() -> None:
+def test_only_the_configured_database_is_used() -> None:
     environment = run_environment(AMBIENT, None, None)
     assert {name for name in environment if name.startswith("PG")} == {"PGCONNECT_TIMEOUT"}
     assert amazon(environment) == {}

@@ -1,4 +1,4 @@
-"""A leapfrog over sorted keys finds what one request a key would find, in fewer requests than either side has items."""
+"""Looking keys up by sorted listings finds the same as one request a key, with fewer requests than keys or objects."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def found(bucket: SortedBucket, keys: list[str], prefix: str = "") -> set[str]:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_finds_exactly_what_is_there(seed: int) -> None:
+def test_finds_exactly_the_existing_keys(seed: int) -> None:
     chance = random.Random(seed)
     letters = "ab/é\U0001f600"
     names = ["p/" + "".join(chance.choices(letters, k=chance.randint(1, 4))) for dummy in range(120)]
@@ -61,7 +61,7 @@ def test_many_files_cost_one_request_a_page() -> None:
     assert bucket.requests <= 6
 
 
-def test_nothing_to_look_for_costs_nothing() -> None:
+def test_no_files_cost_no_request() -> None:
     bucket = SortedBucket(["a"], page=1000)
     assert found(bucket, []) == set()
     assert bucket.requests == 0
@@ -73,7 +73,7 @@ def test_empty_bucket_costs_one_request() -> None:
     assert bucket.requests == 1
 
 
-def test_a_store_that_says_truncated_and_gives_nothing_ends() -> None:
+def test_a_truncated_page_without_keys_ends_the_listing() -> None:
     class Odd(SortedBucket):
         def list_objects_v2(self, *, Bucket: str, Prefix: str, StartAfter: str) -> dict[str, Any]:
             self.requests += 1

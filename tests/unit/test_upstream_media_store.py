@@ -1,4 +1,4 @@
-"""The mark tells the media store from what only looks like it; a first run has to go by less."""
+"""A mark file identifies the media store; the first run has to rely on other signs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def state(tmp_path: Path) -> Path:
     return directory
 
 
-def test_first_run_leaves_a_mark_and_later_ones_know_it(store: Path, state: Path) -> None:
+def test_the_first_run_writes_a_mark_and_later_ones_require_it(store: Path, state: Path) -> None:
     first = MediaStore(str(store), state)
     first.check(5)
     assert not first.is_known
@@ -39,7 +39,7 @@ def test_first_run_leaves_a_mark_and_later_ones_know_it(store: Path, state: Path
 
 
 def test_an_existing_mark_is_taken_over(store: Path, state: Path, tmp_path: Path) -> None:
-    """A lost state directory, or two hosts on one media store."""
+    """After the loss of the state directory, or with two hosts on one media store."""
     MediaStore(str(store), state).remember()
     other = tmp_path / "other-state"
     other.mkdir()
@@ -48,7 +48,7 @@ def test_an_existing_mark_is_taken_over(store: Path, state: Path, tmp_path: Path
 
 
 def test_a_mark_of_the_operators_own_is_completed(tmp_path: Path, state: Path) -> None:
-    """As one of the refusals advises: an empty file in an otherwise empty directory."""
+    """As one of the error messages advises: an empty file in an otherwise empty directory."""
     directory = tmp_path / "store"
     directory.mkdir()
     with pytest.raises(ConfigurationError, match="no media store"):
@@ -60,7 +60,7 @@ def test_a_mark_of_the_operators_own_is_completed(tmp_path: Path, state: Path) -
     assert (directory / MARK_NAME).read_text().startswith((state / "media-store-id").read_text())
 
 
-def test_an_empty_directory_passes_only_where_nothing_is_at_stake(tmp_path: Path, state: Path) -> None:
+def test_an_empty_directory_is_accepted_only_where_no_media_is_expected(tmp_path: Path, state: Path) -> None:
     directory = tmp_path / "store"
     directory.mkdir()
     store = MediaStore(str(directory), state)
@@ -71,7 +71,7 @@ def test_an_empty_directory_passes_only_where_nothing_is_at_stake(tmp_path: Path
         store.check(3)
 
 
-def test_a_known_store_without_its_mark_is_refused_even_if_nothing_is_at_stake(store: Path, state: Path) -> None:
+def test_a_known_store_without_its_mark_is_refused_even_if_no_media_is_expected(store: Path, state: Path) -> None:
     known = MediaStore(str(store), state)
     known.remember()
     (store / MARK_NAME).unlink()
@@ -79,10 +79,10 @@ def test_a_known_store_without_its_mark_is_refused_even_if_nothing_is_at_stake(s
         known.check(0)
 
 
-def test_a_store_that_cannot_be_marked_is_used_all_the_same(
+def test_a_store_that_cannot_be_marked_is_used_anyway(
     store: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only deleting needs to write there; a read-only media store can be uploaded from."""
+    """Only deletion has to write there; uploads work from a read-only media store."""
 
     def read_only(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
@@ -94,7 +94,7 @@ def test_a_store_that_cannot_be_marked_is_used_all_the_same(
     assert not unmarked.is_known
 
 
-def test_what_is_no_directory(tmp_path: Path, state: Path) -> None:
+def test_a_media_store_that_is_not_a_directory(tmp_path: Path, state: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(ConfigurationError, match=r"is no directory\. Correct synapse_s3_media_path"):

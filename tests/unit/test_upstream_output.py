@@ -1,4 +1,4 @@
-"""What the script prints is read as it is meant, and why it failed is told in an operator's words."""
+"""The script's output is parsed, and the cause of its failure becomes a message for operators."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ def traceback(last: str) -> str:
     return f"Traceback (most recent call last):\n{calls}{last}\n"
 
 
-def test_a_good_run_has_no_reason() -> None:
+def test_a_successful_run_has_no_error() -> None:
     assert reason("", 0, *UPLOAD_SUMMARY) is None
 
 
-def test_a_summary_that_is_not_whole() -> None:
+def test_a_summary_that_is_incomplete() -> None:
     told = reason("", 0, *UPLOAD_SUMMARY[:-1])
     assert told is not None and "bytes_deleted" in told
 
@@ -138,7 +138,7 @@ def test_tracebacks(last: str, words: list[str]) -> None:
         assert word in told
 
 
-def test_only_the_last_of_chained_tracebacks_counts() -> None:
+def test_of_chained_tracebacks_the_last_counts() -> None:
     first = traceback("KeyError: 'first'")
     second = traceback("OSError: x")
     told = reason(f"{first}\nDuring handling of the above exception, another exception occurred:\n\n{second}")
@@ -192,6 +192,6 @@ def test_signals_are_named() -> None:
     assert told is not None and "SIGKILL" in told
 
 
-def test_silence_is_a_failure_too() -> None:
+def test_a_failure_without_output() -> None:
     told = reason("", 3)
     assert told is not None and "exit status 3" in told

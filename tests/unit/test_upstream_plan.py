@@ -1,4 +1,4 @@
-"""The plan keeps files, their order and their states, and the launcher's guard reads the same facts from it."""
+"""The plan keeps files, their order and states, and the launcher's guard reads them from it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_states_may_change_while_files_are_read(tmp_path: Path) -> None:
         assert plan.total(PROVEN).files == 500
 
 
-def test_nothing_of_it_stays(tmp_path: Path) -> None:
+def test_the_plan_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "plan.db").write_bytes(b"left behind by a crash")
     (tmp_path / "plan.db-journal").write_bytes(b"left behind by a crash")
     with Plan(tmp_path / "plan.db") as plan:
@@ -55,7 +55,7 @@ def test_nothing_of_it_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_guard_knows_a_file_only_as_it_was_planned(tmp_path: Path) -> None:
+def test_the_guard_knows_files_as_they_were_planned(tmp_path: Path) -> None:
     root = tmp_path / "root"
     kept, changed, replaced, gone = (planned(root, f"local_content/{name}") for name in ("a", "b", "c", "d"))
     with Plan(tmp_path / "plan.db") as plan:
@@ -75,7 +75,7 @@ def test_the_guard_knows_a_file_only_as_it_was_planned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("deleting", [False, True])
-def test_the_guard_lets_pass_what_is_planned_and_nothing_else(tmp_path: Path, deleting: bool) -> None:
+def test_the_guard_permits_planned_files_only(tmp_path: Path, deleting: bool) -> None:
     class Client:
         def __init__(self) -> None:
             self.calls: list[str] = []

@@ -1,4 +1,4 @@
-"""Reports for Ansible, for JSON and for a journal say the same, and only so much of it."""
+"""The reports for Ansible, for JSON and for a journal agree, and are bounded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 
 
-def test_a_long_diff_is_cut_and_says_so() -> None:
+def test_a_long_diff_is_cut_with_a_note() -> None:
     diff = Diff()
     for number in range(SHOWN):
         diff.add(f"p{number:03d}", "on disk", "in the bucket")
@@ -63,7 +63,7 @@ def test_result() -> None:
     assert report == {"changed": True, "rows_synced": 0, "rows_reoffered": 2}
 
 
-def test_a_failure_tells_what_was_done_before() -> None:
+def test_a_failure_reports_what_was_done_before() -> None:
     done = UploadResult(files_uploaded=3, bytes_uploaded=30, failed_files=[{"path": "p", "error": "e"}])
     report = report_of_error(StepFailedError("upload failed: e", "e", ["last line"], done))
     assert (report["failed"], report["changed"], report["files_uploaded"]) == (True, True, 3)
@@ -71,7 +71,7 @@ def test_a_failure_tells_what_was_done_before() -> None:
     assert "exception" not in report
 
 
-def test_a_refusal_has_nothing_but_its_words() -> None:
+def test_a_refusal_has_only_its_message() -> None:
     assert report_of_error(ConfigurationError("No. Do this.")) == {
         "failed": True,
         "changed": False,
@@ -80,7 +80,7 @@ def test_a_refusal_has_nothing_but_its_words() -> None:
     }
 
 
-def test_a_mistake_of_ours_shows_where() -> None:
+def test_a_programming_error_has_its_traceback() -> None:
     with pytest.raises(KeyError) as caught:
         os.environ["NO_SUCH_VARIABLE"]
     report = report_of_error(caught.value)

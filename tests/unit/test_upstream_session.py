@@ -1,4 +1,4 @@
-"""Synapse's configuration fills in what is not said, and the state directory is nobody else's."""
+"""Synapse's configuration supplies settings that are not given, and the state directory is private."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def homeserver(directory: Path, **content: object) -> tuple[str, ...]:
     return (str(path),)
 
 
-def test_everything_from_synapse(tmp_path: Path) -> None:
+def test_all_settings_from_synapse(tmp_path: Path) -> None:
     config = homeserver(tmp_path, media_store_path="/srv/media", database=DATABASE)
     source = resolve(SourceSettings(homeserver_config=config))
     assert source.media_path == "/srv/media"
@@ -41,7 +41,7 @@ def test_everything_from_synapse(tmp_path: Path) -> None:
     assert "secret" not in repr(source)
 
 
-def test_what_is_said_wins(tmp_path: Path) -> None:
+def test_given_settings_win(tmp_path: Path) -> None:
     config = homeserver(tmp_path, media_store_path="/srv/media", database=DATABASE)
     sqlite = {"name": "sqlite3", "args": {"database": "/srv/homeserver.db"}}
     source = resolve(SourceSettings("/srv/other", config, None, sqlite))
@@ -49,7 +49,7 @@ def test_what_is_said_wins(tmp_path: Path) -> None:
     assert source.database == DatabaseSettings("sqlite3", {"database": "/srv/homeserver.db"})
 
 
-def test_a_configuration_that_nothing_is_taken_from_is_not_read() -> None:
+def test_a_configuration_that_is_not_needed_is_not_read() -> None:
     source = resolve(SourceSettings("/srv/media", ("/nowhere/homeserver.yaml",)), with_database=False)
     assert (source.media_path, source.database) == ("/srv/media", None)
 
@@ -63,7 +63,7 @@ def test_relative_paths_need_the_working_directory(tmp_path: Path) -> None:
         resolve(SourceSettings("media_store", config))
 
 
-def test_rehearsal_leaves_the_state_directory_as_it_is(tmp_path: Path) -> None:
+def test_a_dry_run_leaves_the_state_directory_unchanged(tmp_path: Path) -> None:
     state = tmp_path / "state"
     make_state_dir(str(state), None)
     with open_cache(state) as cache:
@@ -81,20 +81,20 @@ def test_rehearsal_leaves_the_state_directory_as_it_is(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in state.iterdir()} == before
 
 
-def test_rehearsal_without_a_state_directory_makes_none(tmp_path: Path) -> None:
+def test_a_dry_run_without_a_state_directory_creates_none(tmp_path: Path) -> None:
     with open_workspace(str(tmp_path / "state"), rehearse=True) as workspace:
         assert list(workspace.directory.iterdir()) == []
     assert not (tmp_path / "state").exists()
 
 
-def test_rehearsal_waits_for_no_run_either(tmp_path: Path) -> None:
+def test_a_dry_run_does_not_wait_for_a_run(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
     make_state_dir(state, None)
     with open_workspace(state, rehearse=False), pytest.raises(LockedError), open_workspace(state, rehearse=True):
         pass
 
 
-def test_database_yaml_is_in_the_scripts_form(tmp_path: Path) -> None:
+def test_database_yaml_has_the_scripts_form(tmp_path: Path) -> None:
     state = tmp_path / "state"
     make_state_dir(str(state), None)
     with open_workspace(str(state), rehearse=False) as workspace:
@@ -128,7 +128,7 @@ def test_state_directory_that_others_may_write_to(tmp_path: Path) -> None:
     assert list(state.iterdir()) == []
 
 
-def test_synapse_may_say_that_media_goes_to_s3_alone(tmp_path: Path) -> None:
+def test_synapse_without_local_media_storage(tmp_path: Path) -> None:
     config = homeserver(tmp_path, enable_local_media_storage=False, database=DATABASE)
     told = SourceSettings("/srv/media", config, None, DATABASE)
     assert resolve(told).keeps_local_media

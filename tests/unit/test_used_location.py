@@ -1,4 +1,4 @@
-"""The place in S3 that was used before, and nobody's typing mistake."""
+"""The location in S3 that was used before, protected against typing mistakes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def location(state_dir: Path, **others: Any) -> UsedLocation:
     return UsedLocation(str(state_dir), StoreSettings.from_mapping(given))
 
 
-def test_the_same_place_passes(tmp_path: Path) -> None:
+def test_the_same_location_passes(tmp_path: Path) -> None:
     first = location(tmp_path)
     first.check()
     first.record()
@@ -29,21 +29,21 @@ def test_the_same_place_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "others", [{"bucket": "other"}, {"prefix": ""}, {"prefix": "b"}, {"endpoint_url": "https://s4.example.org"}]
 )
-def test_another_place_is_refused_with_both_ways_out(tmp_path: Path, others: dict[str, Any]) -> None:
+def test_another_location_is_refused_with_both_remedies(tmp_path: Path, others: dict[str, Any]) -> None:
     location(tmp_path).record()
     name = next(iter(others))
     with pytest.raises(ConfigurationError, match=rf"synapse_s3_{name} is .*Set it back.*remove {tmp_path}/location"):
         location(tmp_path, **others).check()
 
 
-def test_aws_is_a_place_of_its_own(tmp_path: Path) -> None:
+def test_aws_is_a_location_of_its_own(tmp_path: Path) -> None:
     location(tmp_path, endpoint_url=None).record()
     location(tmp_path, endpoint_url="").check()
     with pytest.raises(ConfigurationError, match="synapse_s3_endpoint_url"):
         location(tmp_path).check()
 
 
-def test_nothing_secret_is_written(tmp_path: Path) -> None:
+def test_no_secret_is_recorded(tmp_path: Path) -> None:
     location(tmp_path, access_key_id="the-id", secret_access_key="the-secret").record()
     path = tmp_path / "location"
     assert sorted(json.loads(path.read_text())) == ["bucket", "customer_key", "endpoint_url", "prefix"]
@@ -61,7 +61,7 @@ KEY = "0123456789abcdef0123456789abcdef"
         ("", KEY, "is set, but media of this server was stored without a customer key"),
     ],
 )
-def test_another_customer_key_is_another_place(tmp_path: Path, before: str, now: str, words: str) -> None:
+def test_another_customer_key_is_another_location(tmp_path: Path, before: str, now: str, words: str) -> None:
     location(tmp_path, sse_customer_key=before).record()
     location(tmp_path, sse_customer_key=before).check()
     with pytest.raises(ConfigurationError, match=rf"synapse_s3_sse_customer_key {words}") as refusal:
@@ -71,7 +71,7 @@ def test_another_customer_key_is_another_place(tmp_path: Path, before: str, now:
 
 
 @pytest.mark.parametrize("key", ["", KEY])
-def test_a_record_of_an_earlier_release_is_completed_and_stays(tmp_path: Path, key: str) -> None:
+def test_a_record_of_an_earlier_release_is_completed_and_kept(tmp_path: Path, key: str) -> None:
     path = tmp_path / "location"
     path.write_text(json.dumps({"bucket": "media", "prefix": "a/", "endpoint_url": "https://s3.example.org"}))
     adopting = location(tmp_path, sse_customer_key=key)
@@ -92,7 +92,7 @@ def test_a_slash_that_earlier_releases_added_is_explained(tmp_path: Path) -> Non
         location(tmp_path, prefix="media").check()
 
 
-def test_only_what_this_run_recorded_is_withdrawn(tmp_path: Path) -> None:
+def test_only_the_record_of_this_run_is_withdrawn(tmp_path: Path) -> None:
     first = location(tmp_path)
     first.record()
     first.withdraw()
@@ -105,12 +105,12 @@ def test_only_what_this_run_recorded_is_withdrawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"{", b"\xff"])
-def test_a_damaged_record_is_no_permission(tmp_path: Path, text: bytes) -> None:
+def test_a_damaged_record_is_refused(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "location").write_bytes(text)
     with pytest.raises(ConfigurationError, match=r"makes sense.*remove the file"):
         location(tmp_path).check()
 
 
-def test_a_state_directory_that_takes_no_file(tmp_path: Path) -> None:
+def test_a_state_directory_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"cannot be written.*Free space"):
         location(tmp_path / "absent").record()

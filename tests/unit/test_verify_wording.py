@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The round trip proves each state once, and every text about its setting says so."""
+"""The round trip is made once for each state, and every text about its setting says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The version that requests carry is the one that is released."""
+"""The version that requests carry is that of the collection."""
 
 from __future__ import annotations
 

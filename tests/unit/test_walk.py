@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The walk's order is S3's, and it finds what Synapse put there, tells of the rest and follows no link."""
+"""The walk is in S3's order; it finds the files that Synapse wrote, reports others and follows no link."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from local_tree import (
 
 MODULE_UTILS = str(Path(__file__).parents[2] / "plugins" / "module_utils")
 
-# Those before and after the slash, those whose order differs in UTF-16, and everything else.
+# Characters before and after the slash, characters whose order differs in UTF-16, and all others.
 LETTERS = st.one_of(st.sampled_from("ab!-./0~é\uffdc\U0001f600\U00010000"), st.characters()).filter(
     lambda letter: letter.isprintable() and letter != "/"
 )
@@ -92,13 +92,13 @@ def test_the_order_is_that_of_the_keys_in_utf_8(keys: set[str]) -> None:
         ("local_content/zz/zz/z", "local_thumbnails/AA/AA/A/1"),
     ],
 )
-def test_a_directory_stands_where_its_name_with_the_slash_does(tmp_path: Path, first: str, second: str) -> None:
+def test_a_directory_is_sorted_by_its_name_with_the_slash(tmp_path: Path, first: str, second: str) -> None:
     put(tmp_path, second)
     put(tmp_path, first)
     assert [file.path for file in walk_all(tmp_path)[0]] == [first, second]
 
 
-def test_a_file_comes_with_all_that_is_known_of_it(tmp_path: Path) -> None:
+def test_a_file_comes_with_its_metadata(tmp_path: Path) -> None:
     status = put(tmp_path, REMOTE_THUMBNAIL_KEY, b"0123456789").stat()
     files, dummy = walk_all(tmp_path)
     assert files == [
@@ -128,7 +128,7 @@ def test_originals_and_thumbnails_of_both_kinds(tmp_path: Path) -> None:
     ]
 
 
-def test_url_previews_and_strangers_at_the_first_level_are_none_of_its_business(tmp_path: Path) -> None:
+def test_url_previews_and_unknown_top_level_directories_are_skipped(tmp_path: Path) -> None:
     put(tmp_path, "url_cache/2026-01-01/abcdef")
     put(tmp_path, "url_cache_thumbnails/2026-01-01/abcdef/32-32-image-png-crop")
     put(tmp_path, "lost+found/aa/bb/cc")
@@ -136,7 +136,7 @@ def test_url_previews_and_strangers_at_the_first_level_are_none_of_its_business(
     assert walk_all(tmp_path) == ([], [])
 
 
-def test_what_synapse_did_not_make_is_left_and_told(tmp_path: Path) -> None:
+def test_files_not_written_by_synapse_are_skipped_and_reported(tmp_path: Path) -> None:
     put(tmp_path, "local_content/stray", b"12")
     put(tmp_path, "local_content/A/Cd/EfGh")
     put(tmp_path, "local_content/Abc/Cd/EfGh")
@@ -178,7 +178,7 @@ def test_what_synapse_did_not_make_is_left_and_told(tmp_path: Path) -> None:
         "remote_thumbnail/example.org:8448",
     ],
 )
-def test_a_link_is_told_and_not_followed(tmp_path: Path, linked: str) -> None:
+def test_a_link_is_reported_and_not_followed(tmp_path: Path, linked: str) -> None:
     root, elsewhere = tmp_path / "media_store", tmp_path / "elsewhere"
     for key in KEYS:
         put(root, key)
@@ -195,12 +195,12 @@ def test_the_media_store_itself_may_be_a_link(tmp_path: Path) -> None:
     assert [file.path for file in walk_all(tmp_path / "media_store")[0]] == [LOCAL_KEY]
 
 
-def test_special_files_are_told(tmp_path: Path) -> None:
+def test_special_files_are_reported(tmp_path: Path) -> None:
     put(tmp_path, LOCAL_KEY)
     os.mkfifo(tmp_path / "local_content/Ab/Cd/fifo")
     os.mkfifo(tmp_path / "local_content/Ab/ff")
     with socket.socket(socket.AF_UNIX) as server:
-        # The path of a socket may be no longer than 108 bytes.
+        # The path of a socket is limited to 108 bytes.
         directory = os.open(tmp_path / "local_content/Ab/Cd", os.O_RDONLY)
         server.bind(f"/proc/self/fd/{directory}/socket")
         os.close(directory)
@@ -213,7 +213,7 @@ def test_special_files_are_told(tmp_path: Path) -> None:
     ]
 
 
-def test_a_directory_that_cannot_be_read_is_told_and_the_rest_is_walked() -> None:
+def test_an_unreadable_directory_is_reported_and_the_rest_is_walked() -> None:
     with store_of_an_ordinary_user() as root:
         for key in KEYS:
             put(root, key)
@@ -230,7 +230,7 @@ def test_a_directory_that_cannot_be_read_is_told_and_the_rest_is_walked() -> Non
     ]
 
 
-def test_directories_and_files_may_vanish_meanwhile(tmp_path: Path) -> None:
+def test_directories_and_files_may_disappear_during_the_walk(tmp_path: Path) -> None:
     for name in ("aa", "bb", "cc", "dd"):
         put(tmp_path, f"local_content/{name}/xx/1")
     put(tmp_path, "local_content/aa/xx/2")
@@ -246,12 +246,12 @@ def test_directories_and_files_may_vanish_meanwhile(tmp_path: Path) -> None:
             (tmp_path / "local_content/cc").rename(tmp_path / "gone")
         if file.path == "local_content/dd/xx/1":
             (tmp_path / "local_content/dd").rename(tmp_path / "gone too")
-    # What was open already is still looked at; nothing that comes after this trusts the path alone.
+    # A directory that was open already is still read; no later step trusts the path alone.
     assert seen == ["local_content/aa/xx/1", "local_content/dd/xx/1", "local_content/dd/xx/2"]
     assert left == []
 
 
-def test_a_directory_that_becomes_a_link_meanwhile_is_not_followed(tmp_path: Path) -> None:
+def test_a_directory_that_becomes_a_link_during_the_walk_is_not_followed(tmp_path: Path) -> None:
     root, elsewhere = tmp_path / "media_store", tmp_path / "elsewhere"
     put(root, "local_content/aa/xx/1")
     put(root, "local_content/bb/xx/1")
@@ -264,8 +264,8 @@ def test_a_directory_that_becomes_a_link_meanwhile_is_not_followed(tmp_path: Pat
     assert left == [("symlink", "local_content/bb", 0)]
 
 
-def test_names_are_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
-    """A process in an ASCII locale is given other letters for the same bytes."""
+def test_names_are_utf_8_in_any_locale(tmp_path: Path) -> None:
+    """In an ASCII locale Python decodes the same bytes to other characters."""
     put(tmp_path, "remote_content/bücher.example/Zy/Xw/Vu")
     program = (
         "import sys; from synapse_media.disk.walk import walk; "
@@ -281,7 +281,7 @@ def test_names_are_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
     assert done.stdout == "ascii 'remote_content/b\\xfccher.example/Zy/Xw/Vu'\n"
 
 
-def test_leaving_early_closes_what_is_open(tmp_path: Path) -> None:
+def test_leaving_early_closes_all_descriptors(tmp_path: Path) -> None:
     put(tmp_path, REMOTE_THUMBNAIL_KEY)
     before = open_descriptors()
     files = walk(str(tmp_path), lambda *what: None)

@@ -1,4 +1,4 @@
-"""A file that is whole or not there."""
+"""A file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 
 
-def test_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_replaces_the_file_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("before")
     path.chmod(0o666)
@@ -21,7 +21,7 @@ def test_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_cannot_be_put_in_place_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.mkdir()
     with pytest.raises(OSError, match=r"[Dd]irectory"):

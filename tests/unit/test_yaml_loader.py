@@ -1,4 +1,4 @@
-"""YAML whose aliases stand for more than memory holds is refused before a value of it is made."""
+"""YAML whose aliases expand beyond the memory is refused before any value is built."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 
 PACKAGE = Path(__file__).parents[2] / "plugins" / "module_utils"
-# 10 ** 12 values in a kilobyte, as a list and by merge keys.
+# 10 ** 12 values in a kilobyte, by lists and by merge keys.
 LISTS = "a0: &a0 [lol]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 13))
 MERGES = "a0: &a0 {k: lol}\n" + "".join(
     f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 13)
@@ -48,7 +48,7 @@ def test_aliases_that_expand_enormously_are_refused_at_once(text: str, tmp_path:
         assert path in message and "Write the values out" in message and "\n" not in message
 
 
-def test_the_command_refuses_them_in_one_line_and_little_memory(tmp_path: Path) -> None:
+def test_the_command_refuses_them_with_one_line_and_little_memory(tmp_path: Path) -> None:
     (tmp_path / "homeserver.yaml").write_text(MERGES)
     config = tmp_path / "migrate.yml"
     config.write_text(
@@ -70,11 +70,11 @@ def test_the_command_refuses_them_in_one_line_and_little_memory(tmp_path: Path) 
     assert len(done.stderr.splitlines()) == 1 and f"{tmp_path}/homeserver.yaml is refused" in done.stderr
 
 
-def test_aliases_as_people_use_them_are_read() -> None:
+def test_ordinary_aliases_are_read() -> None:
     text = "base: &base {a: 1, b: [1, 2]}\nlist:\n" + "  - {<<: *base, c: 2}\n" * 500
     assert load(text)["list"] == [{"a": 1, "b": [1, 2], "c": 2}] * 500
 
 
-def test_the_limit_is_about_aliases_alone() -> None:
+def test_the_limit_applies_to_aliases_only() -> None:
     count = MOST_ALIASED + 1
     assert len(load(f"[{'1,' * count}]")) == count

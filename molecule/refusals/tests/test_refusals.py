@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A wrong setting is refused before anything is touched, in words that name the setting and the remedy."""
+"""A wrong setting is refused before any change, with a message that names the setting and the remedy."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def refused(play, homeserver, wrong, words, *arguments):
     files, bucket = snapshot(homeserver), homeserver.bucket
     ended = play("matrix_ops.synapse_s3.site", "-e", json.dumps(wrong), *arguments)
     assert ended.status != 0, ended.output
-    # A message may be folded over lines in the play's output.
+    # Ansible's output may break a message into several lines.
     said = re.sub(r"\s+", " ", ended.output)
     assert [word for word in words if word not in said] == [], ended.output
     assert "Traceback" not in ended.output
@@ -155,7 +155,7 @@ def test_a_wrong_secret_is_refused_in_every_mode(play, homeserver, mode):
 
 
 @pytest.mark.parametrize(("lines", "words"), WRONG_CONFIGURATIONS.values(), ids=WRONG_CONFIGURATIONS.keys())
-def test_a_configuration_that_does_not_fit_is_refused(play, homeserver, lines, words):
+def test_an_unsuitable_configuration_is_refused(play, homeserver, lines, words):
     path = homeserver.facts["config_paths"][0]
     homeserver.run("cp", "--preserve", path, "/opt/test-tools/homeserver.yaml")
     try:
@@ -165,7 +165,7 @@ def test_a_configuration_that_does_not_fit_is_refused(play, homeserver, lines, w
         homeserver.run("cp", "--preserve", "/opt/test-tools/homeserver.yaml", path)
 
 
-def test_synapse_went_on_running(homeserver):
+def test_synapse_kept_running(homeserver):
     shown = homeserver.run("systemctl", "show", "matrix-synapse", "--property=ActiveState,NRestarts")
     assert "ActiveState=active" in shown
     assert homeserver.run("curl", "--silent", "--fail", homeserver.facts["url"] + "/health") == "OK"

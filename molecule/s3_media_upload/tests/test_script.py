@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is different with upstream's script: its list of media, its steps, and that an object that differs stops it."""
+"""Differences with upstream's script: its list of media, its steps, and that a differing object stops it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_a_truncated_object_never_costs_the_local_file(homeserver):
     assert homeserver.media == {}
 
 
-def test_the_playbook_rehearses_the_steps_and_runs_them(homeserver, play):
+def test_the_playbook_reports_the_steps_in_check_mode_and_runs_them(homeserver, play):
     homeserver.tool("media.py", "upload", "/opt/test-tools/molecule-play.json", "--count", "1")
     before = homeserver.media
     assert before
-    rehearsed = play("matrix_ops.synapse_s3.migrate", "--check")
-    assert rehearsed.status == 0, rehearsed.output
-    assert "Would be moved on" in rehearsed.output
-    assert "iB) to take off the disk" in rehearsed.output
+    checked = play("matrix_ops.synapse_s3.migrate", "--check")
+    assert checked.status == 0, checked.output
+    assert "Would be moved on" in checked.output
+    assert "iB) to take off the disk" in checked.output
     assert homeserver.media == before
     moved = play("matrix_ops.synapse_s3.migrate")
     assert moved.status == 0, moved.output

@@ -1,7 +1,8 @@
 #!/usr/bin/env python
-"""Prints as JSON what every file that matters to an operator is: path -> [mode, owner, group, sha256 or link target].
+"""Prints as JSON all files that matter to an operator: path -> [mode, owner, group, sha256 or link target].
 
-Left out: what the servers write by themselves (media, databases, journals, compiled Python) and the tests' own tools.
+Left out: files that the servers write themselves (media, databases, journals, compiled Python) and the tests' own
+tools.
 """
 
 from __future__ import annotations

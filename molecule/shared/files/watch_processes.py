@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Runs a command and prints every different command line that any process on the host showed meanwhile.
+"""Runs a command and prints every different command line of any process on the host meanwhile.
 
 Usage: watch_processes.py COMMAND [ARGUMENT ...]; exits with the command's status.
 """

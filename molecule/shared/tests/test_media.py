@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an operator wants, with either engine: pictures go to S3, the disk shrinks, every picture still opens."""
+"""The purpose of both engines: media is moved to S3, the disk has less of it, every picture can be downloaded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def manifest(homeserver):
 
 @pytest.fixture(scope="module")
 def before(homeserver, manifest):
-    """The disk with everything still on it."""
+    """The disk with all media still on it."""
     return homeserver.media
 
 
@@ -39,7 +39,7 @@ def test_an_upload_is_in_the_bucket_at_once(homeserver, before):
     assert {path: bucket.get("molecule/" + path) for path in local} == local
 
 
-def test_the_disk_is_emptied(before, migrated):
+def test_all_media_leaves_the_disk(before, migrated):
     assert len(before) > 12
     assert migrated[0] == {}
 
@@ -49,7 +49,7 @@ def test_the_bucket_has_every_file(before, migrated):
     assert {path: bucket.get("molecule/" + path) for path in before} == before
 
 
-def test_every_picture_still_opens(homeserver, migrated, manifest):
+def test_every_picture_can_be_downloaded(homeserver, migrated, manifest):
     checked = json.loads(homeserver.tool("media.py", "check", manifest))
     assert checked["differing"] == []
     assert checked["pictures"] == 10
@@ -57,7 +57,7 @@ def test_every_picture_still_opens(homeserver, migrated, manifest):
 
 
 def test_media_that_is_local_again_is_moved_again(homeserver, migrated, before, manifest):
-    """Synapse makes a file anew when it needs the original for a thumbnail; upstream's own list forgets it for ever."""
+    """Synapse writes a file again when it needs the original for a thumbnail; upstream's list ignores it then."""
     path = sorted(path for path in before if path.startswith("local_content/"))[0]
     media = f"{homeserver.facts['media_store_path']}/{path}"
     stored = homeserver.object_path(f"molecule/{path}")
@@ -74,7 +74,7 @@ def test_a_second_run_changes_nothing(homeserver, migrated):
     assert homeserver.bucket == before
 
 
-def test_the_media_store_itself_survives(homeserver, migrated):
+def test_the_media_store_itself_stays(homeserver, migrated):
     store = homeserver.host.file(homeserver.facts["media_store_path"])
     assert store.is_directory
     assert store.user == "synapse"

@@ -47,7 +47,7 @@ class Diff:
             self.after.append(f"{path}: {after}")
 
     def add_uncounted(self, more: int) -> None:
-        """Paths that exist but were not handed in, since there is no room for them."""
+        """Count paths that were not added because of the limit."""
         self.count += more
 
     def as_dict(self) -> dict[str, str]:

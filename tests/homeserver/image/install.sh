@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs inside a container of the base image and makes it a homeserver's: everything that is installed, nothing that is configured.
-# What is configured differs between tests and is tests/homeserver/provision.yml's work.
+# Runs inside a container of the base image and installs everything for a homeserver, without configuring it. The
+# configuration differs between tests and is made by tests/homeserver/provision.yml.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 export DEBIAN_FRONTEND=noninteractive

@@ -1,4 +1,4 @@
-"""Makes media look as if it had lain unused for days: in the database, and by the times of its files."""
+"""Makes media look unused for days: in the database, and by the times of its files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AGE_REMOTE = (
 
 
 def _places(media: dict[str, Any], identifier: str) -> tuple[Path, Path]:
-    """The file and the directory of its thumbnails, below the media store."""
+    """Return the file and the directory of its thumbnails, below the media store."""
     split = (identifier[:2], identifier[2:4], identifier[4:])
     if media["local"]:
         return Path("local_content", *split), Path("local_thumbnails", *split)
@@ -44,14 +44,14 @@ def _age_all(facts: dict[str, Any], listed: Iterable[dict[str, Any]], days: floa
             if row is None:
                 raise LookupError(f"the database has no {media['mxc']}")
             content, thumbnails = _places(media, row[0])
-            # What has been moved to the bucket already has no times to set.
+            # Files that were already moved to the bucket have no times to set.
             for file in (store / content, *(store / thumbnails).glob("*")):
                 if file.exists():
                     _age_file(file, days * 86_400)
 
 
 def age(facts: dict[str, Any], listed: Iterable[dict[str, Any]], days: float) -> None:
-    # Synapse keeps the last accesses of a minute in memory, and would write them over what is set here.
+    # Synapse keeps the last accesses of a minute in memory, and would overwrite the times that are set here.
     subprocess.run(["systemctl", "stop", facts["service"]], check=True)
     try:
         _age_all(facts, listed, days)

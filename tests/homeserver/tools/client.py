@@ -1,4 +1,4 @@
-"""A Matrix client of the few calls that tests need, on the standard library alone."""
+"""A Matrix client with the few calls that tests need, using only the standard library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class RequestError(Exception):
-    """An answer other than 2xx."""
+    """A response other than 2xx."""
 
     def __init__(self, method: str, path: str, status: int, body: bytes) -> None:
         super().__init__(f"{method} {path}: {status} {body[:500]!r}")
@@ -26,7 +26,7 @@ class RequestError(Exception):
 
 
 class Client:
-    """Talks to one homeserver, as one user once it has a token."""
+    """Connects to one homeserver, as one user once it has a token."""
 
     def __init__(self, base_url: str, access_token: str | None = None, timeout: float = 60) -> None:
         self.base_url = base_url.rstrip("/")
@@ -43,7 +43,7 @@ class Client:
         query: dict[str, Any] | None = None,
     ) -> bytes:
         target = path + ("?" + urllib.parse.urlencode(query) if query else "")
-        # The address is the one the caller was started with, never one that came over the wire.
+        # The address is the caller's own, never one that was received.
         request = urllib.request.Request(self.base_url + target, data=body, method=method)
         if body is not None:
             request.add_header("Content-Type", content_type)
@@ -75,7 +75,7 @@ class Client:
         return str(answer["access_token"])
 
     def upload(self, content: bytes, content_type: str, name: str) -> tuple[str, str]:
-        """Stores a media; returns its origin and id."""
+        """Upload a media; return its origin and id."""
         answer = json.loads(
             self.request(
                 "POST",

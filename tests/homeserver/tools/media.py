@@ -1,13 +1,13 @@
-"""Fills a homeserver with pictures, and proves later that every one of them still opens.
+"""Uploads pictures to a homeserver, and checks later that each of them can still be downloaded.
 
     media.py upload LIST --count 5 --remote 3 [--age-days 30]
     media.py age LIST --days 30
     media.py check LIST
     media.py count
 
-LIST is a JSON file: `upload` adds to it what it made (mxc, sha256, size, thumbnails), `check` downloads all of that
-again through Synapse and compares. Each command prints JSON. `check` ends with 1 where anything differs.
-`count` tells how many files and bytes are on the disk and in the bucket.
+LIST is a JSON file: `upload` adds the pictures to it (mxc, sha256, size, thumbnails), `check` downloads all of them
+again through Synapse and compares. Each command prints JSON. `check` ends with status 1 if anything differs.
+`count` prints how many files and bytes are on the disk and in the bucket.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def sha256(content: bytes) -> str:
 
 
 def with_thumbnails(client: Client, media: dict[str, Any], width: int, height: int) -> dict[str, Any]:
-    """Asks for each thumbnail as a client would, and notes what came."""
+    """Request each thumbnail as a client would, and record its digest."""
     media["mxc"] = f"mxc://{media['origin']}/{media['media_id']}"
     media["thumbnails"] = [
         {
@@ -64,13 +64,13 @@ def upload(client: Client, facts: dict[str, Any], count: int, remote: int, seed:
         cache = RemoteMediaCache(facts)
         for number in range(remote):
             width, height = SIZES[number % len(SIZES)]
-            placed = cache.place(ORIGINS[number % len(ORIGINS)], f"{seed} remote {number}", width, height)
-            made.append(with_thumbnails(client, {"local": False, **placed}, width, height))
+            added = cache.add(ORIGINS[number % len(ORIGINS)], f"{seed} remote {number}", width, height)
+            made.append(with_thumbnails(client, {"local": False, **added}, width, height))
     return made
 
 
 def what_differs(client: Client, media: dict[str, Any]) -> list[str]:
-    """One line for each content of this media that is not what it was."""
+    """Return one line for each content of this media that differs."""
     origin, media_id = media["origin"], media["media_id"]
     wanted = [("content", media["sha256"], partial(client.download, origin, media_id))]
     for thumbnail in media["thumbnails"]:
@@ -85,7 +85,7 @@ def what_differs(client: Client, media: dict[str, Any]) -> list[str]:
             lines.append(f"{media['mxc']} {name}: {error}")
             continue
         if found != digest:
-            lines.append(f"{media['mxc']} {name}: sha256 {found}, and it was {digest}")
+            lines.append(f"{media['mxc']} {name}: sha256 {found}, expected {digest}")
     return lines
 
 
@@ -93,12 +93,12 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facts", type=Path, default=Path(__file__).parent / "facts.json")
     parser.add_argument("--user", default="alice")
-    parser.add_argument("--timeout", type=float, default=60, help="seconds that one answer may take")
+    parser.add_argument("--timeout", type=float, default=60, help="timeout of one request in seconds")
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("upload")
     making.add_argument("--count", type=int, default=5, help="pictures uploaded through the client API")
-    making.add_argument("--remote", type=int, default=0, help="pictures of other homeservers")
-    making.add_argument("--age-days", type=float, default=0, help="how long ago they were used last")
+    making.add_argument("--remote", type=int, default=0, help="pictures from other homeservers")
+    making.add_argument("--age-days", type=float, default=0, help="days since their last use")
     making.add_argument("--seed", default=secrets.token_hex(8), help="the same seed makes the same pictures")
     ageing = commands.add_parser("age")
     ageing.add_argument("--days", type=float, required=True)

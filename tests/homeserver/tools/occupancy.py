@@ -1,4 +1,4 @@
-"""How much media lies on the disk and in the bucket."""
+"""How much media is on the disk and in the bucket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 
-# The folders of the media store whose files belong into a bucket; URL previews never do.
+# The folders of the media store whose files are moved to a bucket; URL previews never are.
 FOLDERS = ("local_content", "local_thumbnails", "remote_content", "remote_thumbnail")
 
 
@@ -18,7 +18,7 @@ def on_disk(facts: dict[str, Any]) -> dict[str, int]:
 
 
 def in_bucket(facts: dict[str, Any]) -> dict[str, int]:
-    """As the S3 server itself lists it."""
+    """Return the objects that the S3 server lists."""
     s3 = facts["s3"]
     client = boto3.client(
         "s3",

@@ -1,4 +1,4 @@
-"""Pictures as PNG files, on the standard library alone: one seed always makes the same picture, two never do."""
+"""PNG pictures with only the standard library: one seed always gives the same picture, two seeds never do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ THUMBNAILS = ((32, 32, "crop"), (96, 96, "crop"), (320, 240, "scale"), (640, 480
 
 
 def thumbnails_of(width: int, height: int) -> list[tuple[int, int, str]]:
-    """Those that Synapse makes of a picture in the proportions 4:3; it does not enlarge one."""
+    """Return the thumbnails that Synapse creates of a 4:3 picture; it enlarges none."""
     return [size for size in THUMBNAILS if size[0] <= width and size[1] <= height]
 
 
@@ -20,7 +20,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, seed: str) -> bytes:
-    """A colour gradient under noise, so that it compresses about as badly as a photograph."""
+    """Return a colour gradient with noise, so that it compresses about as badly as a photograph."""
     noise = random.Random(seed)
     red, green, blue = noise.randbytes(3)
     rows = bytearray()

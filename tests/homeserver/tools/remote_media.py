@@ -1,8 +1,8 @@
-"""Remote media, put where Synapse would have put it.
+"""Adds remote media to a homeserver as if Synapse had fetched it.
 
 There is no second homeserver in these tests, so nothing can be fetched over federation: the rows of remote_media_cache
-and remote_media_cache_thumbnails and the files on disk are placed here by hand, in the form Synapse 1.163 leaves them
-after such a fetch. From then on Synapse serves them like any other remote media it has.
+and remote_media_cache_thumbnails and the files on disk are written here, in the form in which Synapse 1.163 writes them
+after such a fetch. From then on Synapse serves them like any other remote media.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class RemoteMediaCache:
         self._user = str(facts["user"])
         self._database = psycopg2.connect(**facts["database"])
 
-    def place(self, origin: str, seed: str, width: int, height: int) -> dict[str, Any]:
-        """One remote picture and its thumbnails; returns what `media.py` puts into its list."""
+    def add(self, origin: str, seed: str, width: int, height: int) -> dict[str, Any]:
+        """Write one remote picture and its thumbnails; return the entry for the list of `media.py`."""
         source = random.Random(seed)
         media_id, filesystem_id = random_id(source), random_id(source)
         content = png(width, height, seed)
@@ -61,7 +61,7 @@ class RemoteMediaCache:
         return {"origin": origin, "media_id": media_id, "size": len(content), "sha256": sha256}
 
     def _write(self, path: Path, content: bytes) -> None:
-        """Makes the file and the directories it needs, owned as Synapse would have made them."""
+        """Create the file and the directories it needs, owned as Synapse would own them."""
         directory = self._media_store
         for part in path.parent.parts:
             directory /= part

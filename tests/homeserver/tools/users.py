@@ -1,7 +1,7 @@
-"""Registers users through Synapse's shared-secret endpoint, logs them in, and writes what tests need to know.
+"""Registers users through Synapse's shared-secret endpoint, logs them in, and writes a file for the tests.
 
-Reads that knowledge as JSON on standard input, adds user ids and access tokens, writes it to the file
-named as argument (0600) and prints "changed", or "unchanged" where the file said so already and its tokens still work.
+Reads the facts as JSON on standard input, adds user ids and access tokens, writes them to the file named as argument
+(0600) and prints "changed", or "unchanged" if the file has them already and its tokens still work.
 """
 
 from __future__ import annotations

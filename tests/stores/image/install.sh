@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs inside a container of the homeserver image and adds the S3 servers of tests/stores; each test session starts them itself.
+# Runs inside a container of the homeserver image and installs the S3 servers of tests/stores; each test session starts
+# them itself.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 export DEBIAN_FRONTEND=noninteractive
@@ -9,7 +10,7 @@ apt-get update -qq
 apt-get install -qq --yes --no-install-recommends ceph-common ceph-mon ceph-osd radosgw >/dev/null
 apt-get clean
 rm -rf /var/lib/apt/lists/*
-# Comes along with ceph-osd, and fails at boot where the kernel has no such devices: systemd would call itself degraded.
+# Installed with ceph-osd; it fails at boot where the kernel lacks such devices, and systemd would then be "degraded".
 systemctl mask --quiet nvmf-autoconnect.service
 
 /opt/test-tools/venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --requirement "$here/requirements.txt"

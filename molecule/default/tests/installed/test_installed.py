@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the play leaves on the host."""
+"""What the playbook installs on the host."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def test_there_is_one_block_in_the_operators_file(homeserver):
     text = homeserver.host.file(homeserver.facts["config_paths"][0]).content_string
     assert text.count("media_storage_providers:") - text.count("# media_storage_providers:") == 1
     assert text.count("BEGIN ANSIBLE MANAGED BLOCK matrix_ops.synapse_s3") == 1
-    assert "# films of the cat" in text
+    assert "# enough for videos" in text
 
 
 @pytest.mark.parametrize(
     "path", ["/etc/synapse-s3/migrate.yml", "/etc/synapse-s3/environment", "/var/lib/synapse-s3/database.yaml"]
 )
-def test_secrets_are_for_the_synapse_user_alone(homeserver, path):
+def test_only_synapses_user_can_read_the_secrets(homeserver, path):
     if path.startswith("/var"):
         homeserver.run("synapse-s3-shell", "-c", "true")
     file = homeserver.host.file(path)
@@ -44,7 +44,7 @@ def test_the_configuration_is_no_longer_readable_by_others(homeserver):
     assert homeserver.host.file(homeserver.facts["config_paths"][0]).mode & 0o007 == 0
 
 
-def test_the_timer_is_due(homeserver):
+def test_the_timer_is_scheduled(homeserver):
     timer = homeserver.host.service("synapse-s3-migrate.timer")
     assert timer.is_running
     assert timer.is_enabled
@@ -61,14 +61,14 @@ def test_the_service_is_sandboxed(homeserver):
     assert [float(level) <= 2.0 for level in levels] == [True], rating
 
 
-def test_the_service_is_kind_to_the_host(homeserver):
+def test_the_service_has_low_priority(homeserver):
     shown = homeserver.run("systemctl", "show", "synapse-s3-migrate.service", "--property=Type,User,IOSchedulingClass")
     assert "Type=oneshot" in shown
     assert "User=synapse" in shown
     assert "IOSchedulingClass=3" in shown or "IOSchedulingClass=idle" in shown
 
 
-def test_the_shell_has_everything_set(homeserver):
+def test_the_shell_has_all_variables_set(homeserver):
     script = "id -un; echo bucket=$BUCKET; s3_media_upload --no-progress update-db 0s"
     result = homeserver.host.run(f"echo '{script}' | synapse-s3-shell")
     assert result.rc == 0, result.stderr

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the collection's own engine does on a host: repairs, rehearses, shows progress, measures, and stops cleanly."""
+"""The collection's own engine on a host: repairs, dry runs, progress, metrics, and a clean stop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERVICE = "synapse-s3-migrate.service"
 
 
 def upload(homeserver, count):
-    """New pictures, with their thumbnails, on the disk; what Synapse copied of them to the bucket is there too."""
+    """Upload pictures with thumbnails; Synapse has copied some of them to the bucket already."""
     homeserver.tool("media.py", "upload", "/opt/test-tools/molecule-offload.json", "--count", str(count))
     media = homeserver.media
     assert len(media) > count
@@ -32,7 +32,7 @@ def test_an_object_that_differs_is_repaired_from_the_good_file(homeserver):
     assert "differed" in homeserver.run("journalctl", f"--unit={SERVICE}", "--no-pager")
 
 
-def test_a_dry_run_says_what_would_be_and_does_nothing(homeserver):
+def test_a_dry_run_reports_what_it_would_do_and_changes_nothing(homeserver):
     media, bucket = upload(homeserver, 1), homeserver.bucket
     said = homeserver.run("synapse-s3-migrate", "--dry-run")
     assert f"{len(media)} files" in said
@@ -40,7 +40,7 @@ def test_a_dry_run_says_what_would_be_and_does_nothing(homeserver):
     assert (homeserver.media, homeserver.bucket) == (media, bucket)
 
 
-def test_a_terminal_shows_how_far_it_is(homeserver):
+def test_a_terminal_shows_the_progress(homeserver):
     shown = homeserver.run("script", "-qec", "stty columns 80; synapse-s3-migrate --dry-run", "/dev/null")
     assert " left" in shown
     assert "files/s" in shown
@@ -48,12 +48,12 @@ def test_a_terminal_shows_how_far_it_is(homeserver):
     assert " left" not in hidden
 
 
-def test_the_playbook_rehearses_and_moves(homeserver, play):
+def test_the_playbook_reports_in_check_mode_and_moves_in_a_real_run(homeserver, play):
     media = upload(homeserver, 1)
-    rehearsed = play("matrix_ops.synapse_s3.migrate", "--check", "--diff")
-    assert rehearsed.status == 0, rehearsed.output
+    checked = play("matrix_ops.synapse_s3.migrate", "--check", "--diff")
+    assert checked.status == 0, checked.output
     assert homeserver.media == media
-    assert f"{len(media)} files" in sentence(rehearsed, "Would be moved on")
+    assert f"{len(media)} files" in sentence(checked, "Would be moved on")
     moved = play("matrix_ops.synapse_s3.migrate")
     assert moved.status == 0, moved.output
     assert moved.changed == 1
@@ -62,7 +62,7 @@ def test_the_playbook_rehearses_and_moves(homeserver, play):
 
 
 def sentence(play, beginning):
-    """A message may be folded over lines in the play's output."""
+    """Ansible's output may break a message into several lines."""
     said = re.sub(r"\s+", " ", play.output)
     found = re.search(beginning + r" [^:]*: .*? off the disk", said)
     assert found, play.output
@@ -70,7 +70,7 @@ def sentence(play, beginning):
     return found[0]
 
 
-def test_prometheus_can_read_what_the_last_run_did(homeserver):
+def test_the_metrics_of_the_last_run_are_readable_for_prometheus(homeserver):
     media = upload(homeserver, 1)
     homeserver.run("systemctl", "start", SERVICE)
     file = homeserver.host.file("/srv/metrics/synapse-s3.prom")
@@ -81,12 +81,12 @@ def test_prometheus_can_read_what_the_last_run_did(homeserver):
     assert time.time() - float(metrics["synapse_s3_offload_last_success_timestamp_seconds"]) < 600
 
 
-def test_a_stop_in_the_middle_loses_nothing_and_is_no_failure(homeserver):
+def test_a_stopped_run_loses_nothing_and_is_no_failure(homeserver):
     media = upload(homeserver, 4)
     for path in media:
         homeserver.run("rm", "--force", homeserver.object_path(f"molecule/{path}"))
     homeserver.run("cp", "--preserve", CONFIG, "/opt/test-tools/migrate.yml")
-    # So slow that it is at work for as long as this takes.
+    # So slow that the run lasts as long as this test.
     homeserver.run("sed", "--in-place", "s/bandwidth_limit: .*/bandwidth_limit: 50K/", CONFIG)
     try:
         homeserver.run("systemctl", "start", "--no-block", SERVICE)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No secret in a list of processes, the journal, a play's output, or a file that others can read."""
+"""No secret is in a process list, the journal, a playbook's output, or a file that others can read."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def secrets(homeserver):
     ]
 
 
-def test_the_secrets_are_where_they_have_to_be(homeserver):
-    """Else the searches below would find nothing for the wrong reason."""
+def test_the_secrets_are_where_they_are_needed(homeserver):
+    """Otherwise the searches below would find nothing for the wrong reason."""
     assert CORE_OF_THE_SECRET in homeserver.host.file(homeserver.facts["config_paths"][0]).content_string
     assert CORE_OF_THE_SECRET in homeserver.host.file("/etc/synapse-s3/environment").content_string
 
 
-def test_no_secret_in_a_list_of_processes(homeserver, secrets):
+def test_no_secret_in_a_process_list(homeserver, secrets):
     homeserver.tool("media.py", "upload", "/opt/test-tools/molecule-watched.json", "--count", "3")
     watcher = ["/usr/bin/python3", "/opt/test-tools/watch_processes.py"]
     watched = homeserver.run(*watcher, "systemctl", "start", "synapse-s3-migrate.service")
-    assert "synapse_media" in watched, "the run was not seen at all"
+    assert "synapse_media" in watched, "the process list never showed the run"
     assert [secret for secret in secrets if secret in watched] == []
 
 
@@ -45,13 +45,13 @@ def test_no_secret_in_the_journal(homeserver, secrets):
     assert [secret for secret in secrets if secret in journal] == []
 
 
-def test_no_task_writes_its_data_into_the_journal(homeserver):
-    """Each task logs its arguments; the program itself is 400 KB of them where it is not copied as a file."""
+def test_no_task_logs_its_data_in_the_journal(homeserver):
+    """Each task logs its arguments; the program itself would add 400 KB if it were not copied as a file."""
     lines = homeserver.run("journalctl", "--no-pager", "--output=json", "--output-fields=SYSLOG_IDENTIFIER,MESSAGE")
     entries = [json.loads(line) for line in lines.splitlines()]
     tasks = [entry for entry in entries if str(entry.get("SYSLOG_IDENTIFIER")).startswith("ansible-")]
     assert len(tasks) > 50
-    # A message that is too long for journalctl to show is null.
+    # journalctl shows null for a message that is too long.
     assert [entry for entry in tasks if entry["MESSAGE"] is None or len(entry["MESSAGE"]) > 8000] == []
 
 
@@ -64,8 +64,8 @@ def test_no_secret_in_a_file_that_others_can_read(homeserver, secrets):
         assert found.stdout.split() == []
 
 
-def test_no_secret_in_the_output_of_a_play(play, secrets):
-    """Through every task that writes one: off, and on again with a setting changed, as talkative as a play can be."""
+def test_no_secret_in_the_output_of_a_playbook(play, secrets):
+    """All tasks that write a secret: off, and on again with a changed setting, with the highest verbosity."""
     off = play("matrix_ops.synapse_s3.site", "-vvv", "--diff", "-e", EVERYTHING_OFF, "-e", CONFIRMED)
     assert off.status == 0, off.output[-3000:]
     on = play("matrix_ops.synapse_s3.site", "-vvv", "--diff", "-e", ASYNCHRONOUS)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A second Synapse on the host, from the same virtualenv, gets units, commands and directories of its own."""
+"""A second Synapse on the host, with the same virtualenv, gets units, commands and directories of its own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OF_THE_FIRST = ("synapse-s3", "/etc/matrix-synapse", "/opt/synapse/")
 
 
 def snapshot(homeserver):
-    """What the first instance has on the host, and Synapse's own virtualenv."""
+    """The files of the first instance on the host, and Synapse's own virtualenv."""
     found = json.loads(homeserver.run("/usr/bin/python3", "/opt/test-tools/snapshot.py"))
     first = {path: now for path, now in found.items() if any(part in path for part in OF_THE_FIRST)}
     return {path: now for path, now in first.items() if "synapse-s3-blue" not in path and "-blue" not in path}
@@ -41,7 +41,7 @@ def snapshot(homeserver):
 
 @pytest.fixture(scope="module")
 def blue(homeserver):
-    """A small Synapse on SQLite, as an operator would add one."""
+    """A small Synapse with SQLite, as an operator would add one."""
     python = homeserver.facts["python"]
     listener = {
         "port": 8018,
@@ -62,7 +62,7 @@ def blue(homeserver):
     command = f"{python} -m synapse.app.homeserver -c {CONFIG}"
     unit = f"[Service]\nType=notify\nUser=synapse\nWorkingDirectory={STATE}\nExecStart={command}\n"
     homeserver.run("install", "-d", "-o", "synapse", "-g", "synapse", "/etc/blue", STATE, f"{STATE}/media_store")
-    # A value in JSON is one in YAML.
+    # A JSON value is valid YAML.
     lines = "\n".join(f"{key}: {json.dumps(value)}" for key, value in config.items())
     homeserver.run("sh", "-c", f"printf '%s\\n' '{lines}' > {CONFIG}")
     homeserver.run("sh", "-c", f"printf '%s' '{unit}' > /etc/systemd/system/blue.service")
@@ -76,7 +76,7 @@ def blue(homeserver):
     homeserver.run("systemctl", "daemon-reload")
 
 
-def test_two_instances_live_side_by_side_and_leave_apart(play, homeserver, blue):
+def test_two_instances_work_side_by_side_and_are_removed_separately(play, homeserver, blue):
     first = snapshot(homeserver)
     on = play("matrix_ops.synapse_s3.site", "-e", BLUE)
     assert on.status == 0, on.output[-3000:]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Off means removed, and nothing else touched. The scenario has turned the timer off; the rest is turned off here."""
+"""Off means removed; nothing else is changed. The scenario has turned the timer off, the tests turn off the rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROVIDER = "/etc/synapse-s3/applied.json"
 MIGRATE_OFF = '{"synapse_s3_migrate_enabled": false}'
 
 
-def test_the_timer_is_gone_and_the_service_stays(homeserver):
+def test_the_timer_is_removed_and_the_service_stays(homeserver):
     assert homeserver.run("systemctl", "list-timers", "--all", "--no-legend", "--no-pager").count("synapse-s3") == 0
     assert not homeserver.host.file("/etc/systemd/system/synapse-s3-migrate.timer").exists
     assert homeserver.host.file("/etc/systemd/system/synapse-s3-migrate.service").exists
@@ -31,9 +31,9 @@ def test_the_timer_is_gone_and_the_service_stays(homeserver):
         "synapse_s3_sse_customer_key=0123456789abcdef0123456789abcdef",
     ],
 )
-def test_another_place_is_refused(play, homeserver, setting):
+def test_another_location_is_refused(play, homeserver, setting):
     before = homeserver.bucket
-    # A confirmation of another place, as one that was left behind would be, permits nothing.
+    # A confirmation of another location, for example an old one, permits nothing.
     refused = play(
         "matrix_ops.synapse_s3.site", "-e", setting, "-e", "synapse_s3_confirm_location=http://127.0.0.1:9000/old"
     )
@@ -44,7 +44,7 @@ def test_another_place_is_refused(play, homeserver, setting):
     assert homeserver.bucket == before
 
 
-def test_the_migrate_job_is_removed_alone(play, homeserver):
+def test_only_the_migrate_job_is_removed(play, homeserver):
     off = play("matrix_ops.synapse_s3.site", "-e", MIGRATE_OFF)
     assert off.status == 0, off.output
     for path in (
@@ -63,7 +63,7 @@ def test_the_migrate_job_is_removed_alone(play, homeserver):
 
 @pytest.mark.parametrize("service", ["no-such-synapse.service", "masked-synapse.service"], ids=["mistyped", "masked"])
 def test_a_removal_that_would_leave_the_entry_is_refused(play, homeserver, service):
-    """Where Synapse is not found its entry cannot be removed, and so its package must not be."""
+    """If Synapse is not found, its entry cannot be removed, so its package must stay."""
     homeserver.run("ln", "-sf", "/dev/null", "/run/systemd/system/masked-synapse.service")
     homeserver.run("systemctl", "daemon-reload")
     named = json.dumps({"synapse_s3_synapse_service": service})
@@ -80,7 +80,7 @@ def test_a_removal_that_would_leave_the_entry_is_refused(play, homeserver, servi
     homeserver.run(homeserver.facts["python"], "-c", "import s3_storage_provider")
 
 
-def test_the_toggle_asks_as_uninstall_does(play, homeserver):
+def test_the_toggle_requires_the_same_confirmation_as_uninstall(play, homeserver):
     refused = play("matrix_ops.synapse_s3.site", "-e", EVERYTHING_OFF)
     assert refused.status != 0
     assert "synapse_s3_uninstall_confirm" in refused.output
@@ -88,7 +88,7 @@ def test_the_toggle_asks_as_uninstall_does(play, homeserver):
     assert homeserver.host.file(PROVIDER).exists
 
 
-def test_the_storage_provider_is_removed_alone(play, homeserver):
+def test_only_the_storage_provider_is_removed(play, homeserver):
     off = play("matrix_ops.synapse_s3.site", "-e", EVERYTHING_OFF, "-e", CONFIRMED)
     assert off.status == 0, off.output
     before = json.loads(homeserver.host.file("/opt/test-tools/before.json").content_string)
@@ -96,13 +96,13 @@ def test_the_storage_provider_is_removed_alone(play, homeserver):
     assert homeserver.host.file(path).sha256sum == before[path][3]
     assert homeserver.host.run(f"{homeserver.facts['python']} -c 'import s3_storage_provider'").rc != 0
     assert homeserver.run("curl", "--silent", "--fail", homeserver.facts["url"] + "/health") == "OK"
-    # Nothing is installed any more, so that nothing has to be confirmed.
+    # Nothing is installed any more, so that no confirmation is needed.
     again = play("matrix_ops.synapse_s3.site", "-e", EVERYTHING_OFF)
     assert (again.status, again.changed) == (0, 0), again.output
 
 
-def test_the_migrate_job_alone_downloads_nothing_at_its_second_run(play, homeserver):
-    """Synapse's Python has no boto3 now, and the job's own virtualenv has one from the first run on."""
+def test_the_migrate_job_alone_downloads_nothing_in_its_second_run(play, homeserver):
+    """Synapse's Python has no boto3 now, and the job's own virtualenv has it since the first run."""
     alone = '{"synapse_s3_storage_provider_enabled": false, "synapse_s3_migrate_delete_local": false}'
     first = play("matrix_ops.synapse_s3.site", "-e", alone)
     assert first.status == 0, first.output
@@ -113,7 +113,7 @@ def test_the_migrate_job_alone_downloads_nothing_at_its_second_run(play, homeser
     assert homeserver.run("sh", "-c", count) == before
 
 
-def test_a_restart_that_worked_is_not_repeated_because_the_address_was_wrong(play, homeserver):
+def test_a_successful_restart_is_not_repeated_after_a_wrong_address(play, homeserver):
     wrong = '{"synapse_s3_synapse_url": "http://127.0.0.1:9", "synapse_s3_storage_provider_wait_timeout": 2}'
     failed = play("matrix_ops.synapse_s3.site", "-e", wrong)
     assert failed.status != 0
@@ -156,7 +156,7 @@ def test_a_removal_that_may_not_restart_synapse_is_refused(play, homeserver):
     assert refused.changed == 0
 
 
-def test_it_comes_back(play, homeserver):
+def test_it_can_be_installed_again(play, homeserver):
     on = play("matrix_ops.synapse_s3.site")
     assert on.status == 0, on.output
     assert homeserver.host.service("synapse-s3-migrate.timer").is_running
@@ -173,7 +173,7 @@ def test_the_preflight_alone_changes_nothing(play, homeserver):
     assert (configured.status, configured.changed) == (0, 1), configured.output
 
 
-def test_uninstall_asks_first(play, homeserver):
+def test_uninstall_requires_confirmation(play, homeserver):
     refused = play("matrix_ops.synapse_s3.uninstall")
     assert refused.status != 0
     assert "synapse_s3_uninstall_confirm" in refused.output

@@ -54,7 +54,7 @@ def migrate(options: argparse.Namespace) -> int:
     # The report is printed in full.
     hold_signals()
     report = combined(reports, options.dry_run, time.monotonic() - started)
-    _say(report, options.command, as_json=options.json)
+    _print_report(report, options.command, as_json=options.json)
     return status
 
 
@@ -68,7 +68,7 @@ def _commands(config: ConfigFile) -> list[Command]:
     return [Command(name, older_than, delete and name == "upload", provider_check) for name in COMMANDS]
 
 
-def _say(report: dict[str, Any], name: str, *, as_json: bool) -> None:
+def _print_report(report: dict[str, Any], name: str, *, as_json: bool) -> None:
     if report.get("failed"):
         for line in report.get("script_lines", []):
             sys.stderr.write(f"  {line}\n")

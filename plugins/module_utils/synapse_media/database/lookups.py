@@ -19,10 +19,10 @@ from .errors import DATABASE_ERRORS, HAS_PSYCOPG2, explain_database, require_fil
 if HAS_PSYCOPG2:
     import psycopg2
 
-# SQLite takes at most 999 values a statement before 3.32; PostgreSQL takes arrays, so batches can be of one size.
+# SQLite before 3.32 takes at most 999 values a statement; PostgreSQL takes arrays. One batch size serves both.
 BATCH = 400
 
-# The age rule is upstream's own, so that a row offered again is one that the script would have offered.
+# The age rule is upstream's own, so that only rows are reset that the script would have added.
 _OLD = "COALESCE(last_access_ts, created_ts) < {mark}"
 
 
@@ -33,21 +33,21 @@ class RemoteRow(NamedTuple):
 
 
 class RowFacts(NamedTuple):
-    """What a row says about the original; None for what it does not say. Synapse keeps digests since 1.127."""
+    """Length and digest of the original in a row; None if the row lacks them. Synapse stores digests since 1.127."""
 
     length: int | None = None
     sha256: str | None = None
 
 
 class SynapseDatabase:
-    """Look-ups by SQL that both engines speak; `before` is a time in milliseconds, or None for rows of any age."""
+    """Look-ups with SQL that both databases accept; `before` is a time in milliseconds, or None for rows of any age."""
 
     def __init__(self, connection: Any, mark: str) -> None:
         self._connection = connection
         self._mark = mark
 
     def local_ids(self, media_ids: Sequence[str], before: int | None) -> set[str]:
-        """Those of the ids that are this server's own media and no URL previews."""
+        """Return the ids of this server's own media that are no URL previews."""
         marks = ", ".join([self._mark] * len(media_ids))
         sql = (
             "SELECT media_id FROM local_media_repository "  # noqa: S608 - placeholders only
@@ -59,15 +59,17 @@ class SynapseDatabase:
         return self._remote("media_id", pairs, before)
 
     def remote_by_filesystem_id(self, pairs: Sequence[tuple[str, str]], before: int | None) -> list[RemoteRow]:
-        """No index knows the filesystem id, so the database reads the origin's rows, or all of them, once a batch."""
+        """There is no index on the filesystem id, so the database reads the origin's rows, or all of them, once a
+        batch.
+        """
         return self._remote("filesystem_id", pairs, before)
 
     def facts(self, media: Media) -> RowFacts:
-        """What the row of this media says; nothing where there is no row."""
+        """Return what the row of this media says; all None if there is no row."""
         try:
             rows = self._facts("media_length, sha256", media)
         except DATABASE_ERRORS:
-            # The column is as new as the digests.
+            # Older releases of Synapse lack the column.
             rows = [(length, None) for (length,) in self._facts("media_length", media)]
         return RowFacts(*rows[0]) if len(rows) == 1 else RowFacts()
 

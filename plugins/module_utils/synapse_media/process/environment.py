@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..settings.store import StoreSettings, child_environment
 
-# Where no keys are set, boto3 finds the role of the instance, the container or the web identity by these.
+# Without configured keys boto3 finds the role of the instance, the container or the web identity by these.
 _CREDENTIAL_CHAIN = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -30,7 +30,7 @@ _CREDENTIAL_CHAIN = (
     "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
 )
 _REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
-# A database host that drops packets would hold the run for minutes.
+# Without a limit, a database host that drops packets would block the run for minutes.
 _DATABASE_TIMEOUT = "30"
 
 

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Upstream's script s3_media_upload, run so that it cannot lose a file and cannot fail unseen."""
+"""Upstream's script s3_media_upload, run so that it loses no file and every failure is reported."""

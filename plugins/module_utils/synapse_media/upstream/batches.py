@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Items in batches, for databases that take many at a time but not all."""
+"""Split items into batches, for databases that accept many values in a statement but not any number."""
 
 from __future__ import annotations
 

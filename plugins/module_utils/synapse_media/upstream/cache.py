@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The script's cache.db: what it still offers, what it has given up, and a copy to rehearse on."""
+"""The script's cache.db: rows that it will upload, rows that it marked as deleted, and a copy for dry runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOCK_TIMEOUT = 30.0
 
 
 class Snapshot(NamedTuple):
-    """Enough to tell afterwards what a step did to the rows."""
+    """Enough of the table's state to tell afterwards what a step changed."""
 
     last_row: int
     known_deleted: int
@@ -31,7 +31,7 @@ class Cache:
         self.connection = connection
 
     def has_rows(self) -> bool:
-        """False also before the script has made its table."""
+        """Also False before the script has created its table."""
         (tables,) = self.connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'media'").fetchone()
         return bool(tables)
 
@@ -42,7 +42,7 @@ class Cache:
         return int(count)
 
     def offered(self) -> Iterator[Media]:
-        """The media of the rows that the script would go through, in no particular order."""
+        """Return the media of the rows that the script would process, in no particular order."""
         if not self.has_rows():
             return
         for kind, origin, filesystem_id in self.connection.execute(
@@ -72,7 +72,7 @@ class Cache:
 
 @contextmanager
 def open_cache(directory: Path) -> Iterator[Cache]:
-    """Commits where the block ends well. The file is made where it is missing, as the script would make it."""
+    """Commits if the block ends without an exception. A missing file is created, as the script would do."""
     path = directory / CACHE_NAME
     try:
         with closing(_connect(path)) as connection, connection:  # pylint: disable=confusing-with-statement
@@ -82,12 +82,12 @@ def open_cache(directory: Path) -> Iterator[Cache]:
 
 
 def copy_cache(source: Path, target: Path) -> None:
-    """A consistent copy, taken while the original may be in use."""
+    """Make a consistent copy, also while the original is in use."""
     path = source / CACHE_NAME
     if not path.exists():
         return
     try:
-        # Not mode=ro: after a killed run the journal must be rolled back first, which is reading too.
+        # Not mode=ro: after a killed run reading has to roll the journal back first.
         with closing(_connect(path)) as original, closing(_connect(target / CACHE_NAME)) as copy:
             original.backup(copy)
     except sqlite3.DatabaseError as error:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that the script would find for each media it offers, by its own rules, and what speaks against them."""
+"""The files that the script would find for each media in cache.db, by its own rules, and reasons not to touch them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ SETTLE_SECONDS = 5.0
 
 @dataclass
 class Findings:
-    """Beside the files: how many media were looked for, and what speaks against them."""
+    """The number of media looked up, and the problems found."""
 
     media: int = 0
     media_without_files: int = 0
-    # The first of them, to show.
+    # The first of these media, for messages.
     some_without_files: list[str] = field(default_factory=list)
-    # Odd enough that nothing at all is done.
+    # Paths so unexpected that the whole step is refused.
     refused: Problems = field(default_factory=Problems)
-    # In the way of this one file.
+    # Reasons not to touch one file.
     blocked: Problems = field(default_factory=Problems)
-    # Nothing can be said about what lies here, not even that nothing does.
+    # Paths that cannot be examined, so that it is unknown whether they exist.
     hidden: Problems = field(default_factory=Problems)
 
     def note_missing(self, path: str) -> None:
@@ -57,7 +57,7 @@ def look_for_files(root: str, offered: Iterable[Media]) -> Findings:
 
 
 def wait_until_settled(plan: Plan) -> bool:
-    """Waits out the youngest file's first seconds; true where it had to, so that the files must be listed again."""
+    """Wait until the newest file is old enough; return True if it waited, so that the files must be listed again."""
     youngest = plan.youngest_mtime_ns()
     if youngest is None:
         return False
@@ -115,7 +115,7 @@ class _Disk:
                 yield path, status
 
     def _thumbnail_names(self, directory: str) -> list[str]:
-        """Files only, as upstream has it: a directory among the thumbnails is none of its business."""
+        """Files only, as in upstream: a directory among the thumbnails is ignored."""
         try:
             with os.scandir(f"{self._root}/{directory}") as entries:
                 return [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
@@ -135,7 +135,7 @@ class _Disk:
             return None
 
     def _link_above(self, directory: str) -> str | None:
-        """The first symbolic link on the way from the media store down to a directory."""
+        """Return the first symbolic link on the path from the media store down to a directory."""
         names = directory.split("/")
         for depth in range(1, len(names) + 1):
             above = "/".join(names[:depth])

@@ -33,14 +33,14 @@ class Command:
 
 
 def perform(command: Command, settings: SessionSettings, user: str | None) -> dict[str, Any]:
-    """A report for exit_json or fail_json. Raises only where nothing could be started."""
+    """Return a report for exit_json or fail_json. Raises only if nothing could be started."""
     unchecked = check_synapse(command, settings)
     report = _perform(command, settings, user)
     return {**report, "warnings": [unchecked]} if unchecked else report
 
 
 def check_synapse(command: Command, settings: SessionSettings) -> str | None:
-    """Refuses to delete what Synapse could not fetch; returns a warning where that was not checked."""
+    """Refuse to delete media that Synapse could not read from S3; return a warning if that was not checked."""
     if settings.store is None:
         return None
     return check_provider(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether an object has the same content as a file: by its ETag where that is a digest, else by reading it back."""
+"""Compare an object with a file: by its ETag if that is a digest, else by reading the object."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .plan import PlannedFile
 
 _MIB = 1024 * 1024
 _CHUNK = 1 * _MIB
-# boto3's own part size first, then those of other tools that may have put the object there.
+# boto3's own part size first, then those of other tools that may have uploaded the object.
 _PART_MIBS = (8, 5, 6, 7, 10, 12, 15, 16, 20, 24, 25, 32, 40, 48, 50, 64, 96, 100, 128, 200, 256, 512, 1024)
 _MULTIPART = re.compile(r"[0-9a-f]{32}-([0-9]+)")
 
 
 class FileChangedError(Exception):
-    """The file is not the one that was listed any more."""
+    """The file is no longer the one that was listed."""
 
 
 class ReadBackError(Exception):
-    """The object could not be read; the cause says why."""
+    """The object could not be read; the cause is chained."""
 
 
 def equal(path: str, planned: PlannedFile, remote: RemoteObject, read_back: ReadBack) -> bool:
-    """Raises FileChangedError or OSError where the file cannot be relied on, ReadBackError where the object cannot."""
+    """Raises FileChangedError or OSError if the file is not reliable, ReadBackError if the object cannot be read."""
     if remote.size != planned.size:
         return False
     with _open_as_planned(path, planned) as file:
@@ -42,14 +42,14 @@ def equal(path: str, planned: PlannedFile, remote: RemoteObject, read_back: Read
 
 
 class ReadBack:
-    """The object's bytes, asked for only where its ETag settles nothing: SSE-C, SSE-KMS, unknown part sizes."""
+    """The object's bytes, requested only if its ETag is not enough: SSE-C, SSE-KMS, unknown part sizes."""
 
     def __init__(self, client: Any, bucket: str, key: str, sse: dict[str, str]) -> None:
         self._client = client
         self._request = {"Bucket": bucket, "Key": key, **sse}
 
     def chunks(self) -> Iterator[bytes]:
-        # Some of botocore's errors are OSErrors and would pass for errors of the file.
+        # Some of botocore's errors are OSErrors and would be taken for errors of the file.
         try:
             with closing(self._client.get_object(**self._request)["Body"]) as body:
                 yield from body.iter_chunks(_CHUNK)
@@ -83,7 +83,7 @@ def _has_digest(file: BinaryIO, size: int, etag: str) -> bool:
 
 
 def _composed_etag(file: BinaryIO, size: int, part_size: int) -> str:
-    """As S3 composes it: the MD5 of the parts' MD5s, and how many there are."""
+    """Compute it as S3 does: the MD5 of the parts' MD5s, and the number of parts."""
     file.seek(0)
     parts = [_md5_of_next(file, min(part_size, size - start)) for start in range(0, size, part_size)]
     return f"{hashlib.md5(b''.join(parts), usedforsecurity=False).hexdigest()}-{len(parts)}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Of a file and its object that differ: which one Synapse's database proves wrong, or that nothing proves it."""
+"""For a file that differs from its object: which one Synapse's database proves wrong, or that nothing proves it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REMEDY = "Compare both with a backup; the one that is damaged is to be removed.
 
 
 class Sizes(NamedTuple):
-    """In bytes."""
+    """Sizes in bytes."""
 
     file: int
     object: int
@@ -33,9 +33,9 @@ class Sizes(NamedTuple):
 
 
 def explain_difference(root: str, path: str, sizes: Sizes, database: DatabaseSettings | None) -> str:
-    """For the operator: the cause and the remedy. Nothing is replaced or deleted on the strength of it.
+    """Return the cause and the remedy for the operator. Nothing is replaced or deleted because of it.
 
-    `path` is relative to the media store `root`. The database is asked where it is known.
+    `path` is relative to the media store `root`. The database is queried if it is known.
     """
     media = _original(path)
     if media is None:
@@ -87,7 +87,7 @@ def _by_length(sizes: Sizes, row: RowFacts) -> str:
 
 
 def _original(path: str) -> Media | None:
-    """The media whose original this is; None for a thumbnail."""
+    """Return the media whose original this is, or None for a thumbnail."""
     first, *rest = path.split("/")
     if first == LOCAL_CONTENT:
         return Media(LOCAL, "", "".join(rest))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why the script failed, in an operator's words. Its exit status says little: it is 0 for most failed uploads."""
+"""Why the script failed, as a message for operators. Its exit status means little: it is 0 for most failed uploads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .output import Output
 from .script import Ended
 
 _ANSWER = re.compile(r"An error occurred \(([^)]+)\) when calling the (\w+) operation(?:[^:]*): (.*)", re.DOTALL)
-# What upstream makes of an error code that is no number: it compares it with 404.
+# Upstream's error for a code that is not a number: it compares the code with 404.
 _CODE_AS_NUMBER = re.compile(r"ValueError: invalid literal for int\(\) with base 10: '([^']+)'")
 _EXCEPTION = re.compile(r"^(?:[\w]+\.)*(\w+)(?:: (.*))?$")
 _ARGPARSE = re.compile(r"^s3_media_upload(?: [\w-]+)?: error: (.*)", re.MULTILINE | re.DOTALL)
@@ -31,22 +31,22 @@ _USAGE_STATUS = 2
 
 @dataclass(frozen=True)
 class Context:
-    """What the reasons are about."""
+    """The settings that the messages name."""
 
     store: StoreSettings | None
     database: DatabaseSettings | None
 
 
 def reason_of(ended: Ended, output: Output, command: str, context: Context) -> str | None:
-    """None where everything speaks for a run that did what it was asked to."""
+    """Return None if the run succeeded."""
     if ended.exit_status < 0:
-        return f"it was killed by {_signal_name(-ended.exit_status)}. Run this again: it goes on where it stopped."
+        return f"it was killed by {_signal_name(-ended.exit_status)}. Run this again: it continues where it stopped."
     if "Traceback (most recent call last)" in ended.error_text:
         return _reason_of_traceback(ended.error_text, context)
     if ended.exit_status == _USAGE_STATUS:
         return _reason_of_usage(ended.error_text, context)
     if ended.exit_status != 0:
-        return f"it ended with exit status {ended.exit_status} and without a word about why."
+        return f"it ended with exit status {ended.exit_status} and printed no reason."
     if output.failed:
         return _reason_of_uploads(output, context)
     missing = output.missing_from_summary(command)
@@ -60,7 +60,7 @@ def _reason_of_traceback(text: str, context: Context) -> str:
     words = _last_exception(last or text)
     number = _CODE_AS_NUMBER.search(words)
     if number:
-        return _explained(_Answered(number.group(1), "HeadObject", ""), context)
+        return _explained(_ServerError(number.group(1), "HeadObject", ""), context)
     if launcher.CHANGED in words:
         return words.partition(": ")[2] + ". Run this again."
     if "psycopg2" in words or words.startswith("sqlite3."):
@@ -68,11 +68,11 @@ def _reason_of_traceback(text: str, context: Context) -> str:
     match = _EXCEPTION.match(words)
     if match and match.group(1) in ("ModuleNotFoundError", "ImportError"):
         return f"a Python library it needs is not installed ({match.group(2)}). Run the migrate role again."
-    return reason_of_words(words, context)
+    return reason_of_text(words, context)
 
 
 def _last_exception(text: str) -> str:
-    """The lines of the exception itself: from the first that is not indented behind the last call of the stack."""
+    """Return the lines of the exception: from the first line without indentation after the last call of the stack."""
     lines = text.splitlines()
     start = max((number for number, line in enumerate(lines) if line.startswith('  File "')), default=0)
     return "\n".join(dropwhile(lambda line: line.startswith(" "), lines[start:])).strip()
@@ -103,14 +103,14 @@ def _reason_of_uploads(output: Output, context: Context) -> str:
     first = next(iter(output.failed))
     count = len(output.failed)
     files = "one file was" if count == 1 else f"{count} files were"
-    return f"{files} not uploaded, first {first.path}: {reason_of_words(first.error, context)}"
+    return f"{files} not uploaded, first {first.path}: {reason_of_text(first.error, context)}"
 
 
-def reason_of_words(words: str, context: Context) -> str:
-    """From the text of an error that boto3, botocore or the operating system raised in the script."""
+def reason_of_text(words: str, context: Context) -> str:
+    """Parse the text of an error that boto3, botocore or the operating system raised in the script."""
     answered = _ANSWER.search(words)
     if answered:
-        return _explained(_Answered(*answered.groups()), context)
+        return _explained(_ServerError(*answered.groups()), context)
     refused = _OS_ERROR.search(words)
     if refused:
         return (
@@ -127,7 +127,7 @@ def reason_of_words(words: str, context: Context) -> str:
 
 
 def _botocore_error_by_words(words: str) -> str | None:
-    """Of a failed upload the script prints the message alone, without the exception's name."""
+    """For a failed upload the script prints only the message, without the exception's name."""
     for beginning, name in (
         ("Could not connect to the endpoint URL", "EndpointConnectionError"),
         ("Connect timeout on endpoint URL", "ConnectTimeoutError"),
@@ -141,7 +141,7 @@ def _botocore_error_by_words(words: str) -> str | None:
     return None
 
 
-class _Answered(Exception):
+class _ServerError(Exception):
     """A store's response, rebuilt from what the script printed of it, in the shape that explain() knows."""
 
     def __init__(self, code: str, operation: str, message: str) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every step needs to know, and the one way in which a step runs the script."""
+"""The data that every step needs, and the one function that runs the script."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Job:
         confinement: Confinement,
         is_planned: Callable[[str], bool],
     ) -> tuple[Output, Ended, str | None]:
-        """What the script printed, how it ended, and the reason why it failed if it did."""
+        """Return the script's output, how it ended, and the reason if it failed."""
         output = Output(self.root, is_planned)
         ended = run_script(self.script, arguments, confinement, output.read)
         return output, ended, reason_of(ended, output, arguments[0], Context(self.store, self.database))
 
     def run_or_fail(self, arguments: Sequence[str]) -> Output:
-        """For the commands that only keep cache.db in order."""
+        """For the commands that only update cache.db."""
         output, ended, reason = self.run(arguments, Confinement(self.root), is_planned=lambda _: False)
         if reason:
             raise StepFailedError(f"s3_media_upload {arguments[0]} failed: {reason}", reason, ended.last_lines)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs upstream's script in a child process and keeps it from what it must not do.
+"""Runs upstream's script in a child process and restricts what it may do.
 
-The parent hands this file's text over standard input, since the child may be a user who cannot read where the package
-lies. So it stands alone: it imports nothing of ours, and the parent imports its words from here.
+The parent passes this file's text on standard input, since the child may run as a user who cannot read the package. So
+it imports nothing of ours, and the parent imports its constants from here.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# What -c runs. Arguments, keys and this text come by standard input: what is in argv, every user of the host can read.
+# The program for -c. Arguments, keys and this text come on standard input, because every user of the host can read
+# argv.
 BOOTSTRAP = (
     "import json, sys; job = json.loads(sys.stdin.readline()); names = {'__name__': 'launcher'}; "
     "exec(compile(job['launcher'], 's3_media_upload launcher', 'exec'), names); names['main'](job)"
 )
 
-# States of a planned file that matter in here. The child notes what it did, so that the parent knows even if it dies.
+# States of a planned file that matter here. The child records what it did, so that the parent knows even if it dies.
 ABSENT = "absent"
 PROVEN = "proven"
 UPLOADED = "uploaded"
@@ -38,7 +39,7 @@ CHANGED = "was changed between its proof and its removal, so it was not removed"
 
 
 class Plan:
-    """The parent's list of files: a file is what was planned only while its size, time and inode are the same."""
+    """The parent's list of files: a file is the planned one only while its size, time and inode are the same."""
 
     def __init__(self, path: str, root: str) -> None:
         self._database = sqlite3.connect(path, isolation_level=None)
@@ -63,7 +64,7 @@ class Plan:
 
 
 class GuardedClient:
-    """The two calls that the script makes on its S3 client, confined to the plan."""
+    """The two calls that the script makes on its S3 client, restricted to the plan."""
 
     def __init__(self, client: Any, plan: Plan, prefix: str, deleting: bool) -> None:
         self._client = client
@@ -74,10 +75,11 @@ class GuardedClient:
     def head_object(self, **request: Any) -> Any:
         state = self._plan.state(request["Key"][len(self._prefix) :])
         if state is None or (self._deleting and state != PROVEN):
-            # "Missing" leads the script to upload_file, which refuses by name and goes on with the next file.
+            # "Missing" makes the script call upload_file, which refuses the file by name; the script continues with the
+            # next.
             raise _missing()
         if not self._deleting and state != ABSENT:
-            # The parent has just seen it in the bucket, and nothing is deleted on the strength of this answer.
+            # The parent has just seen it in the bucket, and nothing is deleted because of this response.
             return {}
         return self._client.head_object(**request)
 
@@ -113,7 +115,7 @@ def main(job: Mapping[str, Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """So that a killed run leaves no script behind that goes on uploading and deleting.
+    """A killed run must leave no script behind that continues to upload and delete.
 
     The parent keeps the other end of standard input open as long as it lives, however it ends.
     """
@@ -126,11 +128,11 @@ def _end_with_parent() -> None:
 
 
 def _keep_directories(root: str) -> None:
-    """Synapse cannot make media_store again where the parent directory is not its own, so pruning ends below it."""
+    """Synapse cannot create media_store again if it may not write to the parent directory, so removal stops there."""
 
     def removedirs(name: str) -> None:
         directory = Path(name)
-        # Neither media_store nor its first level: an empty first level still shows that this is a media store.
+        # Keep media_store and its top level: an empty top level still shows that this is a media store.
         while Path(root) in directory.parent.parents:
             directory.rmdir()
             directory = directory.parent
@@ -139,7 +141,7 @@ def _keep_directories(root: str) -> None:
 
 
 def _report_exact_sizes() -> None:
-    """The script's summary rounds (1.5M), and counts that are rounded cannot be checked or added up."""
+    """The script's summary rounds (1.5M), and rounded counts cannot be checked or added up."""
     import humanize
 
     def naturalsize(value: int, **_: Any) -> str:
@@ -160,7 +162,7 @@ def _guard_client(plan: Plan, prefix: str, deleting: bool) -> None:
 
 
 def _guard_removal(plan: Plan, root: str, deleting: bool) -> None:
-    """The last word: the script may unlink nothing in the media store that is not proven to be in the bucket."""
+    """The last check: the script may unlink no file in the media store that is not proven to be in the bucket."""
     remove = os.remove
 
     def guarded(path: str, **options: Any) -> None:

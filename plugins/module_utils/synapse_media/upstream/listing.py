@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the bucket holds at given keys, learnt from sorted listings instead of one request a key."""
+"""Look up keys in the bucket by sorted listings instead of one request a key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ except ImportError:
 class RemoteObject(NamedTuple):
     size: int
     etag: str
-    # Whether the store said that it is encrypted with the customer key that it was asked with; no listing says it.
+    # Whether the server confirmed the customer key of the request; a listing never does.
     with_customer_key: bool = False
 
 
@@ -32,10 +32,11 @@ class Found(NamedTuple):
 
 
 def find_by_listing(client: Any, bucket: str, prefix: str, keys: Iterable[str]) -> Iterator[Found]:
-    """For keys that come sorted as S3 sorts. A page answers for every key up to its last one, and the next page starts
-    just before the next key, so there are never more requests than keys nor than pages in the bucket.
+    """Look up keys that are sorted as in S3.
 
-    Only what is found is certain: a store that sorts differently could hide a key.
+    A page answers for every key up to its last one, and the next page starts just before the next key, so there are
+    never more requests than keys nor than pages in the bucket. Only the keys that are found are certain: a server that
+    sorts differently could leave a key out.
     """
     page: dict[str, RemoteObject] = {}
     answered_to: str | None = ""
@@ -56,8 +57,8 @@ def find_by_head(client: Any, bucket: str, key: str, sse: dict[str, str]) -> Rem
 
 
 def _page_from(client: Any, bucket: str, prefix: str, key: str) -> tuple[dict[str, RemoteObject], str | None]:
-    """The objects from a key on, and the last key that they answer for; None where they answer for all that follow."""
-    # StartAfter excludes itself, so it is the key less its last character, which sorts before it.
+    """Return the objects from a key on, and the last key that they answer for; None if for all later keys."""
+    # StartAfter is exclusive, so it is the key without its last character, which sorts before it.
     start_after = key[:-1]
     while True:
         answer = client.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=start_after)
@@ -66,7 +67,7 @@ def _page_from(client: Any, bucket: str, prefix: str, key: str) -> tuple[dict[st
         }
         if not answer.get("IsTruncated"):
             return objects, None
-        # A truncated page without objects would never end: it answers for the key itself and no more.
+        # A truncated page without objects would repeat without end: it answers for the key itself only.
         last = max(objects, default=key)
         if last >= key:
             return objects, last

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a directory is the media store.
+"""Checks that a directory is the media store.
 
-A wrong path, or the mount point of an absent disk, must be told apart from the healthy store of a server whose media is
-all in the bucket: to the script they all look as if everything were gone.
+A wrong path, or the mount point of an absent disk, must be distinguished from the media store of a server whose media
+is all in the bucket: to the script they all look as if every file were gone.
 
-What tells them apart is a mark: a file in the media store whose id the state directory knows. Device and inode numbers
-would not do: they change with a reboot, a restored backup or a network mount. The mark also keeps the media store from
-being empty, so that nothing that prunes empty directories takes it away.
+A mark distinguishes them: a file in the media store whose id is recorded in the state directory. Device and inode
+numbers are not suitable: they change with a reboot, a restored backup or a network mount. The mark also keeps the media
+store from being empty, so that no program that removes empty directories removes it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _MARK_TEXT = """{id}
 
 class MediaStore:
     def __init__(self, media_path: str, state_dir: Path) -> None:
-        # Resolved once: media_store_path itself may well be a link to the disk that holds the media.
+        # Resolved once: media_store_path itself may be a link to the disk with the media.
         self.root = os.path.realpath(media_path)
         self._path = media_path
         self._mark = Path(self.root) / MARK_NAME
         self._known = state_dir / STORE_ID_NAME
 
     def check(self, rows_at_stake: int) -> None:
-        """Refuses what is not the media store. Where no row can be marked by mistake, an empty directory passes."""
+        """Refuse anything but the media store. If no row could be marked by mistake, an empty directory is accepted."""
         self._check_directory()
         known, mark = _first_line(self._known), _first_line(self._mark)
         if known:
@@ -62,11 +62,11 @@ class MediaStore:
 
     @property
     def is_known(self) -> bool:
-        """Whether somebody has already vouched for it: an earlier run, or the operator with a mark of their own."""
+        """Return whether an earlier run marked it, or the operator with a mark of their own."""
         return bool(_first_line(self._known)) or self._mark.exists()
 
     def remember(self) -> None:
-        """Marks the media store at the first run that finds it in order; an existing mark is taken over."""
+        """Mark the media store in the first run that accepts it; an existing mark is taken over."""
         if _first_line(self._known) or not (self._mark.exists() or self._has_first_level()):
             return
         mark = _first_line(self._mark)
@@ -75,7 +75,7 @@ class MediaStore:
             try:
                 self._mark.write_text(_MARK_TEXT.format(id=mark), encoding="utf-8")
             except OSError:
-                # Nothing but deleting needs to write here, and deleting says so itself; the checks above still hold.
+                # Only deletion has to write here, and it reports its own errors; the checks above still apply.
                 return
         self._known.write_text(f"{mark}\n", encoding="utf-8")
 
@@ -98,7 +98,7 @@ class MediaStore:
 
 
 def _first_line(path: Path) -> str | None:
-    """None where the file is missing, empty where it is empty."""
+    """Return None if the file is missing, "" if it is empty."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

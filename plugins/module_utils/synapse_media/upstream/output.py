@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What upstream's script prints, read line by line."""
+"""The output of upstream's script, parsed line by line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from . import launcher
 from .problems import Problems
 
-# The script prints its logging pattern as it stands; the path and the reason follow behind it.
+# The script prints its logging pattern unformatted, followed by the path and the reason.
 _FAILED = "Failed to upload file %s: %s "
 _SINCE = "Syncing files that haven't been accessed since: "
 
@@ -67,7 +67,7 @@ class Output:
             self.failed.add(path, error)
 
     def _split(self, text: str) -> tuple[str, str]:
-        """A path and a reason, with nothing but a space between them, which either may hold too."""
+        """Split a path and a reason that are separated by a space, which both may contain too."""
         relative = text[len(self.root) + 1 :] if text.startswith(f"{self.root}/") else text
         words = relative.split(" ")
         for end in range(1, len(words)):
@@ -78,7 +78,7 @@ class Output:
 
 
 def _milliseconds(text: str) -> int | None:
-    """Exactly the number that the script compared with: it takes local time without a zone, and so does this."""
+    """Compute exactly the number that the script compared with: it uses local time without a zone, and so does this."""
     try:
         return int(datetime.datetime.fromisoformat(text).timestamp() * 1000)
     except ValueError:

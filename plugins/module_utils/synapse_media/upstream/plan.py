@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files of one upload, on disk rather than in memory, and where the child that runs the script can look them up."""
+"""The files of one upload, on disk instead of in memory, where the child that runs the script can look them up."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Total(NamedTuple):
 
 
 class Plan:
-    """Made anew for each run, so that what a crash left behind does not matter and nothing need be synced."""
+    """Created anew for each run, so that files left by a crash do not matter and nothing needs fsync."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,7 +81,7 @@ class Plan:
         self._database.execute("DELETE FROM files")
 
     def set_states(self, states: Iterable[tuple[str, str]]) -> None:
-        """Takes pairs of path and state."""
+        """Set the states from pairs of path and state."""
         with self._transaction():
             self._database.executemany(
                 "UPDATE files SET state = ? WHERE path = ?", ((state, path) for path, state in states)
@@ -94,7 +94,7 @@ class Plan:
         self._database.execute("COMMIT")
 
     def files(self, *states: str) -> Iterator[PlannedFile]:
-        """In the order in which S3 sorts keys: bytes of UTF-8. States may be changed while this is read."""
+        """In the order in which S3 sorts keys: bytes of UTF-8. States may be changed during the iteration."""
         last = ""
         while True:
             batch = self._database.execute(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that stand in the way, named; the first thousand are enough to go by, the rest are counted."""
+"""Files with problems: the first thousand are named, the others only counted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Problems:
         return self._count
 
     def __str__(self) -> str:
-        """For a sentence: the first few with their reasons, and how many more there are."""
+        """For a message: the first few with their reasons, and how many more there are."""
         shown = "; ".join(f"{problem.path} ({problem.error})" for problem in self._kept[:SHOWN])
         return shown if self._count <= SHOWN else f"{shown}; and {self._count - SHOWN} more"
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Proves planned files to be in the bucket with the content they have on disk, and writes the verdict into the plan."""
+"""Proves that planned files are in the bucket with the content they have on disk, and sets their states in the plan."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _KEY_NEEDED = 400
 
 
 @dataclass
-class Verdict:
-    """What speaks against deleting; the states of the files are in the plan."""
+class ProofFailures:
+    """Problems that prevent the deletion; the states of the files are in the plan."""
 
     differing: Problems = field(default_factory=Problems)
     unreadable: Problems = field(default_factory=Problems)
 
-    def extend(self, other: Verdict) -> None:
+    def extend(self, other: ProofFailures) -> None:
         self.differing.extend(other.differing)
         self.unreadable.extend(other.unreadable)
 
@@ -52,9 +52,9 @@ class Prover:
         compare: bool,
         database: DatabaseSettings | None = None,
     ) -> None:
-        """Without `compare` it is enough that an object is there: nothing will be deleted.
+        """Without `compare` it is enough that an object exists: nothing will be deleted.
 
-        The database, where it is known, helps to say which of two that differ is wrong.
+        The database, if it is known, helps to say which of two that differ is wrong.
         """
         self._settings = settings
         self._root = root
@@ -66,30 +66,30 @@ class Prover:
         self._must_ask = not settings.sse_customer_key
         self._just_stored = False
 
-    def look_up_all(self) -> Verdict:
-        """Files that were not looked for yet, by listing. What a listing does not show counts as absent for now."""
-        return self._judge(UNKNOWN)
+    def look_up_all(self) -> ProofFailures:
+        """Look up new files by listing. Files that a listing does not show count as absent for now."""
+        return self._look_up(UNKNOWN)
 
-    def look_up_uploaded(self) -> Verdict:
-        """Files that were absent and should be in the bucket by now; what no listing shows is asked for by its key."""
+    def look_up_uploaded(self) -> ProofFailures:
+        """Look up files that were absent and uploaded since; keys that no listing shows are checked by HEAD."""
         self._just_stored = True
-        verdict = self._judge(ABSENT, UPLOADED)
+        failures = self._look_up(ABSENT, UPLOADED)
         for batch in in_batches(self._plan.files(ABSENT), _BATCH):
             found = [(file, self._head(file)) for file in batch]
             self._plan.set_states(
                 [
-                    (file.path, self._state(file, response, verdict))
+                    (file.path, self._state(file, response, failures))
                     for file, response in found
                     if response.remote is not None
                 ]
             )
-        return verdict
+        return failures
 
-    def _judge(self, *states: str) -> Verdict:
-        verdict = Verdict()
+    def _look_up(self, *states: str) -> ProofFailures:
+        failures = ProofFailures()
         for batch in in_batches(self._listed(*states), _BATCH):
-            self._plan.set_states([(file.path, self._state(file, found, verdict)) for file, found in batch])
-        return verdict
+            self._plan.set_states([(file.path, self._state(file, found, failures)) for file, found in batch])
+        return failures
 
     def _listed(self, *states: str) -> Iterator[tuple[PlannedFile, Found]]:
         files, again = tee(self._plan.files(*states))
@@ -108,14 +108,14 @@ class Prover:
             raise explain(error, self._settings, f"looking for the object {key}") from error
         return Found(key, remote)
 
-    def _state(self, file: PlannedFile, found: Found, verdict: Verdict) -> str:
+    def _state(self, file: PlannedFile, found: Found, failures: ProofFailures) -> str:
         if found.remote is None:
             return ABSENT
         if not self._compare:
             return PRESENT
         refusal = self._unreadable(found)
         if refusal:
-            verdict.unreadable.add(file.path, refusal)
+            failures.unreadable.add(file.path, refusal)
             return PRESENT
         back = ReadBack(self._client, self._settings.bucket, found.key, sse_arguments(self._settings))
         try:
@@ -125,22 +125,22 @@ class Prover:
             # Deleted by Synapse itself since it was listed.
             return PRESENT
         except FileChangedError as error:
-            verdict.unreadable.add(file.path, str(error))
+            failures.unreadable.add(file.path, str(error))
             return PRESENT
         except ReadBackError as error:
             doing = f"reading back the object {found.key}"
             raise explain(cast(Exception, error.__cause__), self._settings, doing) from error
         except OSError as error:
-            verdict.unreadable.add(file.path, f"cannot be compared with its object: {error.strerror}")
+            failures.unreadable.add(file.path, f"cannot be compared with its object: {error.strerror}")
             return PRESENT
-        verdict.differing.add(file.path, self._difference(file, found.remote, verdict))
+        failures.differing.add(file.path, self._difference(file, found.remote, failures))
         return DIFFERS
 
     def _unreadable(self, found: Found) -> str | None:
-        """Why the object is no copy that Synapse could serve: a listing says nothing about the key that it needs.
+        """Return why Synapse could not read the object: a listing does not say which key it needs.
 
-        Each object is asked for with the customer key, if there is one; else the first one that is there. Raises
-        StoreError where that one needs a key.
+        With a customer key each object is checked by HEAD, without one only the first that exists. Raises StoreError if
+        that one needs a key.
         """
         key = self._settings.sse_customer_key
         if not key and not self._must_ask:
@@ -162,16 +162,16 @@ class Prover:
                 ) from error
             raise explain(error, self._settings, f"looking for the object {found.key}") from error
         if remote is None:
-            # Without a key the next one is asked for; the script asks for each again before it removes the file.
+            # Without a key the next object is checked; the script checks each again before it removes the file.
             return "its object is gone since it was listed" if key else None
         self._must_ask = False
         if key and self._just_stored and not remote.with_customer_key:
             raise not_confirmed(f"HeadObject of {found.key}")
         return None
 
-    def _difference(self, file: PlannedFile, remote: RemoteObject, verdict: Verdict) -> str:
+    def _difference(self, file: PlannedFile, remote: RemoteObject, failures: ProofFailures) -> str:
         # Only the first few are shown, and a remote media is looked up without an index.
-        database = self._database if len(verdict.differing) < SHOWN else None
+        database = self._database if len(failures.differing) < SHOWN else None
         return explain_difference(self._root, file.path, Sizes(file.size, remote.size), database)
 
     def _key(self, file: PlannedFile) -> str:

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Offers media again that the script has given up but that is on the disk again.
+"""Resets rows that the script has marked as deleted although their media is on the disk again.
 
-The script inserts rows and never updates one. Media that Synapse fetched anew, or made a thumbnail of, keeps the mark
-known_deleted; remote media that was purged and fetched again lies under a new filesystem id that the row does not have.
-Neither would leave the disk ever again.
+The script inserts rows and never updates one. Media that Synapse fetched again, or created a thumbnail of, keeps the
+mark known_deleted; remote media that was purged and fetched again has a new filesystem id, which differs from that of
+the row. Without a reset neither would ever be moved again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import ConfigurationError
 from .batches import in_batches
 from .cache import Cache
 
-# In a file of SQLite's own, so that memory stays flat however much is on the disk.
+# In a file of SQLite's own, so that memory does not grow with the number of files.
 _ON_DISK = """
     PRAGMA temp_store = FILE;
     CREATE TEMP TABLE on_disk (
@@ -31,7 +31,7 @@ _ON_DISK = """
         media_id TEXT NOT NULL, known_deleted BOOLEAN NOT NULL
     );
 """
-# CROSS JOIN is SQLite's way of saying: read the rows once, and look each of them up among what is on the disk.
+# CROSS JOIN makes SQLite read the rows once, and look each of them up among the media on disk.
 _MATCH = """
     INSERT INTO matched
     SELECT d.type, d.origin, d.filesystem_id, m.media_id, m.known_deleted FROM media AS m CROSS JOIN on_disk AS d
@@ -49,7 +49,7 @@ _OFFER = """
     AND (known_deleted OR filesystem_id != :filesystem_id)
 """
 
-# Below this many, files without a row may be leftovers of uploads that failed; above it they are another server's.
+# With fewer media, files without a row may be left from failed uploads; with more, they belong to another server.
 FEW = 10
 _SAMPLE = 1000
 
@@ -69,8 +69,8 @@ class Reoffer:
                 "Give the media store to the user this runs as (synapse_s3_synapse_user)."
             ) from error
 
-    def refuse_strange_disk(self, database: SynapseDatabase) -> None:
-        """A disk full of media of which Synapse's database knows none belongs to another server."""
+    def refuse_foreign_disk(self, database: SynapseDatabase) -> None:
+        """A disk full of media that Synapse's database does not know belongs to another server."""
         sample = [Media(*row) for row in self._query("SELECT * FROM on_disk LIMIT ?", _SAMPLE)]
         if len(sample) < FEW:
             return
@@ -87,7 +87,9 @@ class Reoffer:
         )
 
     def offer(self, database: SynapseDatabase, before: int) -> list[Media]:
-        """The media offered again; `before` is the time, in milliseconds, before which it was last used."""
+        """Return the media whose rows were reset; `before` is a time in milliseconds, and only media last used earlier
+        counts.
+        """
         self._connection.execute(_MATCH)
         offered: list[Media] = []
         for media_id in self._forgotten_local(database, before):
@@ -103,7 +105,7 @@ class Reoffer:
     def _forgotten_remote(self, database: SynapseDatabase, before: int) -> Iterator[RemoteRow]:
         for batch in in_batches((RemoteRow(*row) for row in self._query(_FORGOTTEN, REMOTE)), BATCH):
             current = set(database.remote_by_media_id([(row.origin, row.media_id) for row in batch], before))
-            # Where Synapse's row has moved on, what lies at the old id is nobody's.
+            # If Synapse's row has changed, the file at the old id belongs to no media.
             yield from (row for row in batch if row in current)
 
     def _moved_remote(self, database: SynapseDatabase, before: int) -> Iterator[RemoteRow]:

@@ -18,14 +18,14 @@ def report_of_result(result: StepResult) -> dict[str, Any]:
 
 
 def report_of_error(error: Exception) -> dict[str, Any]:
-    """What was done before the error is part of it: a failed run may have uploaded half of the files."""
+    """Include what was done before the error: a failed run may have uploaded half of the files."""
     report: dict[str, Any] = {"failed": True, "changed": False, "msg": str(error), "error": type(error).__name__}
     if isinstance(error, StepFailedError) and error.result is not None:
         report.update(changed=error.result.changed, **error.result.counts())
     if isinstance(error, ScriptError):
         report["script_lines"] = error.lines
     if not isinstance(error, MediaError):
-        # A mistake of ours: where it happened is all that helps.
+        # A programming error: only the traceback helps.
         report["msg"] = f"{type(error).__name__}: {error}"
         report["exception"] = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return report

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each step did, or in a rehearsal would do, and the error that carries as much of it as was done."""
+"""What each step did, or in a dry run would do, and the error that includes what was done before it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..reporting import Diff
 
 @dataclass
 class StepResult:
-    """`changed` is true where any of the counts that stand for a change is not zero."""
+    """`changed` is true if any of the counts that stand for a change is not zero."""
 
     counted_as_change: ClassVar[tuple[str, ...]] = ()
 
@@ -57,14 +57,14 @@ class UploadResult(StepResult):
     files_deleted: int = 0
     bytes_deleted: int = 0
     marked_deleted: int = 0
-    # Appeared or changed while the script ran; the next run takes them.
+    # Created or changed while the script ran; the next run moves them.
     left_alone: list[str] = field(default_factory=list)
     failed_files: list[dict[str, str]] = field(default_factory=list)
     differing_files: list[str] = field(default_factory=list)
 
 
 class StepFailedError(ScriptError):
-    """A step that could not do all it was asked to; `result` says what it did until then."""
+    """A step did not complete; `result` says what it did until then."""
 
     def __init__(self, message: str, reason: str, lines: Sequence[str] = (), result: StepResult | None = None) -> None:
         super().__init__(message, reason, lines)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs upstream's script as a child: its output is read, nobody sees its arguments, and it never outlives us."""
+"""Runs upstream's script as a child: its output is parsed, its arguments are hidden, and it never outlives us."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _LAST_LINES = 20
 _STDERR_KEPT = 64 * 1024
 _SECONDS_TO_STOP = 10
 _HIDDEN = "********"
-# Read while this is imported: inside Ansible the package lies in a zip file of root's, closed to the worker later.
+# Read at import: inside Ansible the package is in a zip file of root's, which the worker cannot read later.
 _LAUNCHER = (pkgutil.get_data(__package__, "launcher.py") or b"").decode()
-# Shorter ones would blot out harmless text.
+# Masking shorter ones would hide harmless text.
 _SHORTEST_SECRET = 4
 
 
 @dataclass(frozen=True)
 class Script:
-    """The script and how it is run; what differs from call to call is in the call."""
+    """The script and how it is run; arguments that differ between calls are parameters of run_script."""
 
     path: str
     workspace: Workspace
@@ -47,7 +47,7 @@ class Script:
 
 @dataclass(frozen=True)
 class Confinement:
-    """What the launcher keeps the script to. Only `upload` has a plan: the other commands touch no media."""
+    """Restrictions that the launcher applies. Only `upload` has a plan: the other commands touch no media."""
 
     root: str
     plan: Path | None = None
@@ -63,7 +63,7 @@ class Ended:
 
 
 def default_path() -> str:
-    """Where pip puts the script: beside the Python that it belongs to."""
+    """The path where pip installs the script: beside its Python."""
     return str(Path(sys.executable).parent / SCRIPT_NAME)
 
 
@@ -90,7 +90,7 @@ def run_script(
     }
     inherited = [] if script.workspace.lock_descriptor is None else [script.workspace.lock_descriptor]
     process = subprocess.Popen(
-        # -I: neither the directory it works in nor PYTHON* variables may put other modules before the script's own.
+        # -I: neither the working directory nor PYTHON* variables may put other modules before the script's own.
         [sys.executable, "-I", "-X", "utf8", "-c", launcher.BOOTSTRAP],
         cwd=script.workspace.directory,
         env=dict(script.environment),
@@ -98,7 +98,7 @@ def run_script(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         pass_fds=inherited,
-        # Ctrl-C reaches us alone, and we stop the script.
+        # Ctrl-C must reach only us; we stop the script.
         start_new_session=True,
     )
     try:
@@ -109,13 +109,13 @@ def run_script(
 
 
 def _follow(process: subprocess.Popen[bytes], job: str, script: Script, on_line: Callable[[str], None]) -> Ended:
-    # All three are pipes: run_script asks for them.
+    # All three are pipes: run_script sets them.
     stdin, stdout, stderr = (cast("IO[bytes]", pipe) for pipe in (process.stdin, process.stdout, process.stderr))
     errors = _ErrorStream(stderr, show=script.show_progress)
     errors.start()
-    # A pipe that breaks is no news: what the script said on its way out is told below.
+    # A broken pipe needs no message of its own: the script's last output is reported below.
     with suppress(BrokenPipeError):
-        # Not closed: the script ends itself when its standard input does.
+        # Not closed here: the script ends when its standard input is closed.
         stdin.write(f"{job}\n".encode())
         stdin.flush()
     lines: deque[str] = deque(maxlen=_LAST_LINES)
@@ -133,7 +133,7 @@ def _follow(process: subprocess.Popen[bytes], job: str, script: Script, on_line:
 
 
 class _ErrorStream(threading.Thread):
-    """Reads standard error to its end, keeps the end of it, and passes progress bars on to a terminal."""
+    """Read standard error to its end, keep the end of it, and pass progress bars on to a terminal."""
 
     def __init__(self, stream: IO[bytes], *, show: bool) -> None:
         super().__init__(daemon=True)
@@ -153,7 +153,7 @@ class _ErrorStream(threading.Thread):
 
     def text(self) -> str:
         lines = self._kept.decode("utf-8", "replace").split("\n")
-        # A progress bar overwrites its line; what a reader saw last is what counts.
+        # A progress bar overwrites its line; only the last state counts.
         return "\n".join(line.rpartition("\r")[2] for line in lines if line.strip())
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From settings to a job that can run: the state directory and the environment."""
+"""Turns settings into a job that can run: the state directory and the environment."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def become_worker(settings: SessionSettings, user: str | None) -> None:
 # pylint: disable=unknown-option-value,contextmanager-generator-missing-cleanup
 @contextmanager
 def open_job(settings: SessionSettings) -> Iterator[Job]:
-    """Holds the lock until the block ends, and gives this process the environment of the run, for good."""
+    """Hold the lock until the block ends, and set the environment of the run in this process, for good."""
     require_script(settings.script)
-    # Whatever is made from here on, cache.db of the script's own making included, is nobody else's to read.
+    # All files made from here on must be private, including the script's own cache.db.
     os.umask(0o077)
     with open_workspace(settings.state_dir, rehearse=settings.rehearse) as workspace:
         if settings.store:
@@ -88,7 +88,9 @@ def open_job(settings: SessionSettings) -> Iterator[Job]:
 
 
 def prepare(settings: SessionSettings) -> None:
-    """The script's own files, for running it by hand in the state directory; needs no lock, since each is put whole."""
+    """Write the script's files for running it by hand in the state directory; no lock, since each is replaced
+    atomically.
+    """
     workspace = Workspace(Path(settings.state_dir), Path(settings.state_dir), False, None)
     if settings.store:
         write_aws_config(workspace, settings.store)

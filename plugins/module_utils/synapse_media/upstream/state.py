@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The directory the script works in: owned by the user it runs as, and copied where nothing may change."""
+"""The directory in which the script works: owned by the user it runs as, and copied for a dry run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STORE_ID_NAME = "media-store-id"
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where the script runs: the state directory itself, or for a rehearsal a copy that nobody will see again."""
+    """Where the script runs: the state directory itself, or a temporary copy for a dry run."""
 
     directory: Path
     state_dir: Path
@@ -53,7 +53,7 @@ class Workspace:
 
 @contextmanager
 def open_workspace(state_dir: str, *, rehearse: bool) -> Iterator[Workspace]:
-    """One run at a time; a rehearsal waits for nobody either, and makes no file outside its own copy."""
+    """One run at a time; a dry run does not wait either, and writes only to its own copy."""
     directory = Path(state_dir)
     if not rehearse or directory.exists():
         check_ours(directory, (CACHE_NAME, f"{CACHE_NAME}-journal", DATABASE_NAME, LOCK_NAME))
@@ -67,7 +67,7 @@ def open_workspace(state_dir: str, *, rehearse: bool) -> Iterator[Workspace]:
 
 
 def write_database(workspace: Workspace, settings: DatabaseSettings) -> None:
-    """In the script's own form. The script prefers a database.yaml where it works, so a stray one must not stay."""
+    """Write it in the script's own form. The script prefers a database.yaml in its directory, so remove an old one."""
     kind = "sqlite" if settings.name == "sqlite3" else "postgres"
     write_whole(workspace.directory / DATABASE_NAME, _as_yaml({kind: settings.args}))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The two steps that keep cache.db in order: rows come from Synapse's database, and go when nothing is on disk."""
+"""The two steps that update cache.db: rows come from Synapse's database, and are marked when no file is on disk."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .state import write_database
 
 
 def update_db(job: Job, older_than: str) -> UpdateDbResult:
-    """Offers media that was last used longer ago than a duration, also such as came back to the disk."""
+    """Add media that was last used longer ago than a duration, including media that is on the disk again."""
     duration = parse_duration(older_than)
     database = _database(job)
     with open_cache(job.workspace.directory) as cache:
         job.media_store.check(cache.offered_count())
         before = cache.snapshot()
         if not job.media_store.is_known:
-            _refuse_strange_media_store(job, cache, database)
+            _refuse_foreign_media_store(job, cache, database)
     write_database(job.workspace, database)
     output = job.run_or_fail(["update-db", in_seconds(duration)])
     if output.since_ms is None:
@@ -52,13 +52,13 @@ def update_db(job: Job, older_than: str) -> UpdateDbResult:
 
 
 def check_deleted(job: Job) -> CheckDeletedResult:
-    """Takes back the offer of media that has no file on disk."""
+    """Mark rows of media that has no file on disk."""
     with open_cache(job.workspace.directory) as cache:
         job.media_store.check(cache.offered_count())
         before = cache.snapshot()
         findings = look_for_files(job.root, cache.offered())
     if findings.hidden:
-        # The script would take what it may not look at for deleted.
+        # The script would treat files that it cannot see as deleted.
         raise ConfigurationError(
             f"Of {len(findings.hidden)} media it cannot be told whether they are on disk: {findings.hidden}. "
             "Give the media store to the user this runs as (synapse_s3_synapse_user)."
@@ -84,11 +84,11 @@ def _database(job: Job) -> DatabaseSettings:
     return job.database
 
 
-def _refuse_strange_media_store(job: Job, cache: Cache, database: DatabaseSettings) -> None:
+def _refuse_foreign_media_store(job: Job, cache: Cache, database: DatabaseSettings) -> None:
     reoffer = Reoffer(cache, job.root)
     reoffer.read_disk()
     with open_database(database) as rows:
-        reoffer.refuse_strange_disk(rows)
+        reoffer.refuse_foreign_disk(rows)
 
 
 def _check_count(command: str, reported: int, counted: int) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One report of several steps, and one line of it for a journal."""
+"""One report of several steps, and its one-line summary for a journal."""
 
 from __future__ import annotations
 

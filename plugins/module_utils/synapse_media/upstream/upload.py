@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The step that uploads and, if asked to, deletes. Upstream deletes on a bare HEAD, so each file is proven before.
+"""The step that uploads and optionally deletes. Upstream deletes after any successful HEAD, so files are proven first.
 
-1. List the files of the media that cache.db offers, and look their keys up in the bucket.
-2. Let the script upload what is missing, without deleting, and look that up too.
-3. Only where every file is proven to be in the bucket, unchanged, let the script run with --delete.
+1. List the files of the media in cache.db, and look their keys up in the bucket.
+2. Let the script upload the missing ones, without deleting, and look those up too.
+3. Only if every file is proven to be in the bucket, unchanged, run the script with --delete.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .job import Job
 from .output import Output
 from .plan import ABSENT, DELETED, DIFFERS, PRESENT, PROVEN, UPLOADED, Plan, PlannedFile
 from .problems import Problems
-from .proof import Prover, Verdict
+from .proof import ProofFailures, Prover
 from .results import StepFailedError, UploadResult
 from .script import Confinement
 
@@ -34,16 +34,16 @@ _IN_BUCKET = (PRESENT, PROVEN, DIFFERS)
 def upload(job: Job, settings: StoreSettings, *, delete: bool) -> UploadResult:
     with Plan(job.workspace.plan_path) as plan:
         run = _Upload(job, settings, plan, delete)
-        findings, verdict = run.survey()
+        findings, failures = run.list_and_look_up()
         if job.workspace.rehearsal:
-            run.foresee_uploads(findings)
-            run.stop_if_in_the_way(findings.blocked, verdict)
+            run.predict_uploads(findings)
+            run.stop_if_blocked(findings.blocked, failures)
             if delete:
-                run.foresee_deletions(findings)
+                run.predict_deletions(findings)
             return run.result
         try:
-            run.upload_missing(findings, verdict)
-            run.stop_if_in_the_way(findings.blocked, verdict)
+            run.upload_missing(findings, failures)
+            run.stop_if_blocked(findings.blocked, failures)
             if delete:
                 run.delete_proven(findings)
         finally:
@@ -53,7 +53,7 @@ def upload(job: Job, settings: StoreSettings, *, delete: bool) -> UploadResult:
 
 
 @dataclass
-class _Ended:
+class _FinishedRun:
     output: Output
     reason: str | None
     lines: list[str]
@@ -69,7 +69,7 @@ class _Upload:
         self._before = Snapshot(0, 0)
         self.result = UploadResult()
 
-    def survey(self) -> tuple[Findings, Verdict]:
+    def list_and_look_up(self) -> tuple[Findings, ProofFailures]:
         with open_cache(self._job.workspace.directory) as cache:
             self._job.media_store.check(cache.offered_count())
             self._before = cache.snapshot()
@@ -80,23 +80,23 @@ class _Upload:
         _refuse("must not be touched", findings.refused, "Put them in order, or take their rows out of cache.db.")
         _refuse("cannot be looked at", findings.hidden, "Give the media store to the user this runs as.")
         self.result.media_total = findings.media
-        verdict = self._prover.look_up_all()
-        self.result.differing_files = [problem.path for problem in verdict.differing]
+        failures = self._prover.look_up_all()
+        self.result.differing_files = [problem.path for problem in failures.differing]
         self._show()
-        return findings, verdict
+        return findings, failures
 
-    def foresee_uploads(self, findings: Findings) -> None:
-        """What the script would count, on a bucket and a disk that stay as they are."""
+    def predict_uploads(self, findings: Findings) -> None:
+        """Set the counts that the script would report for a bucket and a disk that do not change."""
         self.result.media_uploaded, self.result.files_uploaded, self.result.bytes_uploaded = self._plan.total(ABSENT)
         self.result.marked_deleted = findings.media_without_files
 
-    def foresee_deletions(self, findings: Findings) -> None:
+    def predict_deletions(self, findings: Findings) -> None:
         deleted = self._plan.total(ABSENT, *_IN_BUCKET)
         self.result.media_deleted, self.result.files_deleted, self.result.bytes_deleted = deleted
         self.result.marked_deleted = findings.media
 
-    def upload_missing(self, findings: Findings, verdict: Verdict) -> None:
-        """Also for media without files, unless the second run sees to it: the script marks their rows."""
+    def upload_missing(self, findings: Findings, failures: ProofFailures) -> None:
+        """Also for media without files, unless the second run does it: the script marks their rows."""
         if not self._plan.total(ABSENT).files and (self._delete or not findings.media_without_files):
             return
         ended = self._run(deleting=False)
@@ -104,7 +104,7 @@ class _Upload:
         self._fail_if(ended.reason, ended)
         self._check_count(ended, "files_uploaded", UPLOADED)
         self._count_uploaded()
-        verdict.extend(self._prover.look_up_uploaded())
+        failures.extend(self._prover.look_up_uploaded())
         lost = [file for file in self._plan.files(UPLOADED, ABSENT) if self._is_unchanged(file)]
         if lost:
             reason = (
@@ -112,22 +112,23 @@ class _Upload:
             )
             self._fail_if(reason, ended)
 
-    def stop_if_in_the_way(self, blocked: Problems, verdict: Verdict) -> None:
-        """Nothing is deleted while one file is not proven: what differs once may be a sign of something larger."""
+    def stop_if_blocked(self, blocked: Problems, failures: ProofFailures) -> None:
+        """Delete nothing while one file is not proven: a single difference may be the sign of a larger problem."""
         if self._delete:
             for file in self._plan.files(PROVEN):
                 if not self._is_unchanged(file):
-                    verdict.unreadable.add(file.path, "changed after it was compared with the bucket")
-        self.result.differing_files = [problem.path for problem in verdict.differing]
-        in_the_way = Problems()
-        in_the_way.extend(blocked)
-        in_the_way.extend(verdict.unreadable)
-        self.result.failed_files += in_the_way.as_list()
+                    failures.unreadable.add(file.path, "changed after it was compared with the bucket")
+        self.result.differing_files = [problem.path for problem in failures.differing]
+        obstacles = Problems()
+        obstacles.extend(blocked)
+        obstacles.extend(failures.unreadable)
+        self.result.failed_files += obstacles.as_list()
         reasons = []
-        if verdict.differing:
-            reasons.append(f"{len(verdict.differing)} files differ from the objects at their keys: {verdict.differing}")
-        if in_the_way:
-            reasons.append(f"{len(in_the_way)} files stand in the way: {in_the_way}")
+        if failures.differing:
+            differing = failures.differing
+            reasons.append(f"{len(differing)} files differ from the objects at their keys: {differing}")
+        if obstacles:
+            reasons.append(f"{len(obstacles)} files cannot be deleted safely: {obstacles}")
         if reasons:
             reason = ". ".join([*reasons, "Nothing was deleted."])
             raise StepFailedError(f"s3_media_upload upload was stopped: {reason}", reason, (), self.result)
@@ -144,7 +145,7 @@ class _Upload:
             self._fail_if(f"it left {_some(kept)} on disk and does not say why.", ended)
 
     def count(self) -> None:
-        """From what the child noted file by file, so that it holds after a crash too."""
+        """Count by the child's records of each file, so that it is right after a crash too."""
         if not self.result.files_uploaded:
             self._count_uploaded()
         deleted = self._plan.total(DELETED)
@@ -156,9 +157,9 @@ class _Upload:
         uploaded = self._plan.total(UPLOADED)
         self.result.media_uploaded, self.result.files_uploaded, self.result.bytes_uploaded = uploaded
 
-    def _run(self, *, deleting: bool) -> _Ended:
+    def _run(self, *, deleting: bool) -> _FinishedRun:
         settings = self._settings
-        # With "=" and "--" no value can be taken for an option, whatever it begins with.
+        # With "=" and "--" no value can be parsed as an option.
         arguments = ["upload", f"--storage-class={settings.storage_class}", f"--prefix={settings.prefix}"]
         if settings.endpoint_url:
             arguments.append(f"--endpoint-url={settings.endpoint_url}")
@@ -170,15 +171,15 @@ class _Upload:
         arguments += ["--", self._job.root, settings.bucket]
         confinement = Confinement(self._job.root, self._plan.path, settings.prefix, deleting)
         output, ended, reason = self._job.run(arguments, confinement, self._plan.contains)
-        return _Ended(output, reason, ended.last_lines)
+        return _FinishedRun(output, reason, ended.last_lines)
 
-    def _fail_if(self, reason: str | None, ended: _Ended) -> None:
+    def _fail_if(self, reason: str | None, ended: _FinishedRun) -> None:
         if reason:
             self.result.failed_files += ended.output.failed.as_list()
             message = f"s3_media_upload upload failed: {reason}"
             raise StepFailedError(message, reason, ended.lines, self.result)
 
-    def _check_count(self, ended: _Ended, name: str, state: str) -> None:
+    def _check_count(self, ended: _FinishedRun, name: str, state: str) -> None:
         reported, counted = ended.output.counts[name], self._plan.total(state).files
         if reported != counted:
             self._fail_if(f"its counts do not add up: {name} is {reported}, and it was {counted}.", ended)
@@ -191,7 +192,7 @@ class _Upload:
         return (status.st_size, status.st_mtime_ns, str(status.st_ino)) == (file.size, file.mtime_ns, file.inode)
 
     def _show(self) -> None:
-        """The same in a rehearsal and in earnest: what the files and the bucket say now, and what they will."""
+        """Add to the diff, in a dry run as in a real run, where each file is and where it will be."""
         after = "in the bucket" if self._delete else "on disk and in the bucket"
         for states, before in ((_IN_BUCKET, "on disk and in the bucket"), ((ABSENT,), "on disk")):
             if before == after:

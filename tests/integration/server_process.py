@@ -1,4 +1,4 @@
-"""A server as a child process of the tests: started in the foreground, waited for, ended by its pid."""
+"""A server as a child process of the tests: started in the foreground, waited for, ended by its process id."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ START_TIMEOUT = 60.0
 
 
 def program(name: str, package: str) -> str:
-    """The path of a program beside pytest or on PATH; fails with the package that has it."""
+    """Return the path of a program beside pytest or on PATH; the error names the package that has it."""
     beside_python = Path(sys.executable).parent / name
     found = str(beside_python) if beside_python.exists() else shutil.which(name)
-    assert found, f"{name} is missing: install the package {package}, or run these tests with dev/stores.sh"
+    assert found, f"{name} is missing: install the package {package}, or run these tests in their container (dev/*.sh)"
     return found
 
 
 class ServerProcess:
-    """Its output is collected in `log`, and shown where it does not start."""
+    """Its output goes to the file `log`, which is shown if the server does not start."""
 
     def __init__(
         self,
@@ -31,33 +31,41 @@ class ServerProcess:
         log: Path,
         environment: Mapping[str, str] | None = None,
         stop_timeout: float = 20.0,
+        directory: Path | None = None,
     ) -> None:
-        """After `stop_timeout` seconds of its own stop() kills it."""
+        """stop() kills the server if it has not ended after `stop_timeout` seconds."""
         self.command = list(command)
         self.log = log
         self._environment = {**os.environ, **(environment or {})}
         self._stop_timeout = stop_timeout
+        self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self.command,
+                env=self._environment,
+                cwd=self._directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     def wait_until(self, ready: Callable[[], bool], what: str, timeout: float = START_TIMEOUT) -> None:
-        """Raises AssertionError with the log's end if the process ends, or is not ready in `timeout` seconds."""
+        """Raise AssertionError with the log's end if the process ends, or is not ready in `timeout` seconds."""
         deadline = time.monotonic() + timeout
+        name = self.log.stem
         while not ready():
-            assert self._process and self._process.poll() is None, f"{self._name} ended before {what}\n{self._tail()}"
-            assert time.monotonic() < deadline, f"{self._name}: not {what} after {timeout} s\n{self._tail()}"
+            assert self._process and self._process.poll() is None, f"{name} ended before {what}\n{self._tail()}"
+            assert time.monotonic() < deadline, f"{name}: not {what} after {timeout} s\n{self._tail()}"
             time.sleep(0.05)
 
     def wait_for_port(self, port: int) -> None:
         self.wait_until(lambda: listens(port), f"it listens on port {port}")
 
     def stop(self) -> None:
-        """Safe to call twice."""
+        """Stop the server; safe to call twice."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -67,10 +75,6 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-    @property
-    def _name(self) -> str:
-        return Path(self.command[0]).name
 
     def _tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
