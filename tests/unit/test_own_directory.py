@@ -58,8 +58,8 @@ def test_a_directory_of_another_program_is_refused(tmp_path: Path) -> None:
     assert all("eave synapse_s3_config_dir out" in words for words in told.values())
     assert "it holds passwords" in told["theirs"]
     assert "is no directory" in told["file"]
-    assert f"is or contains {tmp_path}/synapse/etc/" in told["configuration"]
-    assert "/opt/synapse/venv/ of Synapse" in told["virtualenv"]
+    assert f"is or contains {tmp_path}/synapse/etc, " in told["configuration"]
+    assert "/opt/synapse/venv of Synapse" in told["virtualenv"]
 
 
 def test_a_removal_keeps_a_directory_without_our_files(tmp_path: Path) -> None:
