@@ -110,7 +110,7 @@ class Engine:
         config.write_text(yaml.safe_dump(content))
         config.chmod(0o600)
         give_to_worker(config)
-        return [str(PYTHON), "-m", "synapse_media", "offload", "--config", str(config), "--json"]
+        return [str(PYTHON), "-m", "synapse_media.cli", "offload", "--config", str(config), "--json"]
 
 
 class Script:

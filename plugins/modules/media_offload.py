@@ -116,8 +116,8 @@ notes:
   - The runs are logged to the systemd journal. C(journalctl -t synapse-s3-migrate) shows those of the timer and those
     of the module.
   - A signal ends the run within seconds, and the result says what was done until then.
-  - The results are those of C(python -m synapse_media offload --json), except that C(failed) and C(skipped), which mean
-    something else in Ansible, are RV(failed_files) and RV(skipped_files).
+  - The results are those of C(python -m synapse_media.cli offload --json), except that C(failed) and C(skipped), which
+    mean something else in Ansible, are RV(failed_files) and RV(skipped_files).
 seealso:
   - module: matrix_ops.synapse_s3.s3_media_upload
 """

@@ -100,7 +100,7 @@ class Engine:
         stderr: int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
         """`before` runs in the child, between fork and exec."""
-        program = ["-c", self.code] if self.code else ["-m", "synapse_media"]
+        program = ["-c", self.code] if self.code else ["-m", "synapse_media.cli"]
         return subprocess.Popen(
             [sys.executable, *program, "offload", "--config", str(self.write()), "--json", *options],
             env={**os.environ, **_ENVIRONMENT},

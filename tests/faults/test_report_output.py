@@ -29,7 +29,7 @@ def signalled(*arguments, **options):
     os.kill(os.getpid(), {number})
 engine.write_metrics = signalled
 sys.argv[0] = "synapse_media"
-runpy.run_module("synapse_media", run_name="__main__", alter_sys=True)
+runpy.run_module("synapse_media.cli", run_name="__main__", alter_sys=True)
 """
 
 

@@ -1,4 +1,4 @@
-"""`python -m synapse_media migrate` as the host's script runs it: three steps, one line, a correct exit status."""
+"""`python -m synapse_media.cli migrate` as the host's script runs it: three steps, one line, a correct exit status."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Command:
 
     def start(self, *options: str, verb: str = "migrate") -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "synapse_media", verb, "--config", str(self.write()), *options],
+            [sys.executable, "-m", "synapse_media.cli", verb, "--config", str(self.write()), *options],
             env={
                 **os.environ,
                 "PYTHONPATH": str(PACKAGE),
@@ -181,7 +181,7 @@ def test_config_that_others_can_read(command: Command) -> None:
     config = command.write()
     config.chmod(0o640)
     process = subprocess.run(
-        [sys.executable, "-m", "synapse_media", "migrate", "--config", str(config)],
+        [sys.executable, "-m", "synapse_media.cli", "migrate", "--config", str(config)],
         env={**os.environ, "PYTHONPATH": str(PACKAGE)},
         capture_output=True,
         text=True,

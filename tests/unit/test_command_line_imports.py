@@ -26,7 +26,7 @@ def imported(statements: str) -> set[str]:
 
 
 def test_the_command_line_imports_no_engine() -> None:
-    modules = imported("import synapse_media.__main__")
+    modules = imported("import synapse_media.cli")
     assert "synapse_media.commands.arguments" in modules
     heavy = ("boto3", "botocore", "psycopg2", "yaml", "tqdm", "humanize", "s3transfer")
     assert modules.isdisjoint(heavy)
@@ -34,7 +34,7 @@ def test_the_command_line_imports_no_engine() -> None:
 
 
 def test_a_command_imports_no_other() -> None:
-    start = "sys.argv = ['synapse_media', 'offload']; import synapse_media.__main__ as m; {}"
+    start = "sys.argv = ['synapse_media', 'offload']; import synapse_media.cli as m; {}"
     modules = imported(start.format("m.main()"))
     assert "synapse_media.offload.job" in modules
     assert not any(name.startswith(("synapse_media.upstream", "synapse_media.commands.migrate")) for name in modules)

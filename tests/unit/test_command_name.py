@@ -86,8 +86,8 @@ def test_the_installed_shell_uses_its_own_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["offload", "migrate", "prepare"])
 def test_without_a_script_the_name_is_that_of_the_python_module(verb: str) -> None:
-    name = f"{Path(sys.executable).name} -m synapse_media {verb}"
-    status, output, dummy = run(sys.executable, "-m", "synapse_media", verb, "--help")
+    name = f"{Path(sys.executable).name} -m synapse_media.cli {verb}"
+    status, output, dummy = run(sys.executable, "-m", "synapse_media.cli", verb, "--help")
     assert status == 0 and output.startswith(f"usage: {name} [-h] --config FILE")
-    status, output, errors = run(sys.executable, "-m", "synapse_media", verb, "--config", "/absent")
+    status, output, errors = run(sys.executable, "-m", "synapse_media.cli", verb, "--config", "/absent")
     assert status == 2 and errors.startswith(f"{name}: /absent cannot be read")

@@ -92,7 +92,7 @@ def run(*arguments: str, closed: tuple[int, ...] = (), **streams: Any) -> subpro
             os.close(descriptor)
 
     return subprocess.run(
-        [sys.executable, "-m", "synapse_media", *arguments],
+        [sys.executable, "-m", "synapse_media.cli", *arguments],
         env={**os.environ, "PYTHONPATH": str(PACKAGE)},
         stdin=subprocess.DEVNULL,
         preexec_fn=close,

@@ -58,7 +58,7 @@ def test_the_command_refuses_them_with_one_line_and_little_memory(tmp_path: Path
     )
     config.chmod(0o600)
     done = subprocess.run(
-        [sys.executable, "-m", "synapse_media", "offload", "--config", str(config)],
+        [sys.executable, "-m", "synapse_media.cli", "offload", "--config", str(config)],
         env={**os.environ, "PYTHONPATH": str(PACKAGE)},
         capture_output=True,
         text=True,

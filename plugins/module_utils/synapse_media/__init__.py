@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the modules and the migrate command share; knows nothing of Ansible, and runs as ``python -m synapse_media``."""
+"""What modules and the migrate command share; knows nothing of Ansible, and runs as ``python -m synapse_media.cli``."""

@@ -2,4 +2,4 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands of ``python -m synapse_media``, one file each: arguments, configuration, exit status."""
+"""The commands of ``python -m synapse_media.cli``, one file each: arguments, configuration, exit status."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python -m synapse_media migrate``: all three steps of upstream's script, in their order."""
+"""``python -m synapse_media.cli migrate``: all three steps of upstream's script, in their order."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python -m synapse_media offload``: moves media to the bucket, each file proven there before it is deleted."""
+"""``python -m synapse_media.cli offload``: moves media to the bucket, each file proven there before it is deleted."""
 
 from __future__ import annotations
 

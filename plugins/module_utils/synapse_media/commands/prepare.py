@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python -m synapse_media prepare``: makes the files that running upstream's script by hand needs."""
+"""``python -m synapse_media.cli prepare``: makes the files that running upstream's script by hand needs."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python -m synapse_media VERB``: each verb is a module of the folder `commands`."""
+"""``python -m synapse_media.cli VERB``: each verb is a module of the folder `commands`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main() -> int:
     stop_on_signals()
     # Taken out: what this process starts has names of its own.
     command = os.environ.pop(COMMAND_VARIABLE, None)
-    own_name = f"{os.path.basename(sys.executable)} -m synapse_media"  # noqa: PTH119 - no path of interest
+    own_name = f"{os.path.basename(sys.executable)} -m synapse_media.cli"  # noqa: PTH119 - no path of interest
     name = command or own_name
     try:
         parser = argparse.ArgumentParser(prog=own_name, description="Keeps the media of a Synapse server in S3.")
