@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # `make demo` and `make test`, or `make quick` for part of it. Everything they need they set up themselves, and skip what is there
 # already.
 

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Shared by all figures: the number of rounds, the scale, directories, and running the contenders."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Checks the S3 server of the benchmarks: correct responses to two independent clients, and its CPU time a request."""
 
 from __future__ import annotations

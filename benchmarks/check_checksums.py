@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Checks x-amz-checksum-* in the S3 server of the benchmarks: stored, composed, combined, and refused if wrong."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The history's media, with the same names as in store/history.c, so that the database has a row for each."""
 
 from __future__ import annotations

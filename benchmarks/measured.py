@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The cost of one run of one contender: the client's time, CPU and memory, and the requests that the server counted."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A media tree for the figures: made once, copied for each run, and compared with the bucket's content."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Paths of the benchmarks' parts, and the user who runs the measured programs."""
 
 from __future__ import annotations

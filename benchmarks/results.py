@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The result of a figure: a table, its goals, and a JSON file with every single run."""
 
 from __future__ import annotations

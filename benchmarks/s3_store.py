@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The S3 server of the benchmarks as a process: its address, its counters, and its objects."""
 
 from __future__ import annotations

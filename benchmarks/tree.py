@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Makes a media store and the rows about it: tree.py DIRECTORY COUNT SHAPE. Run by the user who is to own it.
 
 Of five files one is a local original, two are its thumbnails, one is a remote original and one its thumbnail; or all

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Shows the whole job with real programs: a homeserver with media on its disk, the collection, the media in the bucket;
 # every picture is downloaded again and compared. It uses inventory.example/ unchanged, as an operator would.
 set -euo pipefail

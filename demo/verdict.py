@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Checks the demo: all media is unchanged and the disk has less of it; ends with status 1 if not.
 
 verdict.py CHECK BEFORE AFTER      (the output of media.py check, and of media.py count before and after)

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Makes the image synapse-s3-test/base:bookworm: Debian 12 with systemd as its init and Python for Ansible. It uses the
 # registry's debian:12, or debootstrap if no registry can be reached.
 set -euo pipefail

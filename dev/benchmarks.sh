@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Checks the benchmarks without measuring: their S3 server responds correctly to two independent clients at a low cost,
 # and their slow file system loses nothing.
 set -euo pipefail

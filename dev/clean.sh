@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Removes what set-up, demo and tests have made: containers, images, .venv, .cache, and a Docker engine that
 # dev/docker-engine.sh has started. Installed system packages stay.
 set -euo pipefail

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Builds the collection as for a release, and installs the archive beside the collections it needs, if a source has
 # changed. Playbooks then run the same files as a user would install, not the checkout.
 set -euo pipefail

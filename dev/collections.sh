@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Installs the collections of requirements-dev.yml in .cache/collections: from Galaxy, or from PyPI's `ansible` package
 # if Galaxy cannot be reached. Does nothing if they are current.
 set -euo pipefail

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Unpacks the collections named in requirements-dev.yml out of a wheel of the `ansible` package.
 
     collections_from_wheel.py WHEEL REQUIREMENTS DESTINATION

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # shellcheck shell=bash
 # The options of an unprivileged container with systemd as its init. Sourced by the scripts that call `docker run`;
 # molecule/*/molecule.yml has the same options in Molecule's form:

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Makes the image synapse-s3-test/homeserver from the base image: PostgreSQL, Synapse and the test tools installed,
 # nothing configured.
 set -euo pipefail

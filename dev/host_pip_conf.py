@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Prints a pip.conf for the test containers, with those of the host's pip settings that a container needs, or nothing.
 
 A machine may reach PyPI only through a mirror, a proxy, or with a private CA. Settings that name local paths other than

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # shellcheck shell=bash
 # Makes an image of the tests from another one. Sourced by dev/*-image.sh, after dev/common.sh. It uses run, exec and
 # commit instead of a build, so that it works with the simplest engine and can use the host's private CA.

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # The integration and the fault tests, in a container of the homeserver image with everything provisioned: the real
 # script, PostgreSQL, Synapse and S3 servers, all on the container's own loopback. Arguments go to pytest.
 set -euo pipefail

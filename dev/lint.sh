@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # All static checks. Each one runs, so that one call shows all problems.
 set -euo pipefail
 # shellcheck source=dev/common.sh

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Every molecule scenario but for quick, or those named as arguments, with the collection as it is built and installed.
 set -euo pipefail
 # shellcheck source=dev/common.sh

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Runs mypy on all Python files, each folder with the import path that its files use.
 set -euo pipefail
 # shellcheck source=dev/common.sh

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Makes the virtualenv of the tools: .venv from requirements-dev.txt, or $TOOLS_VENV from the file that is named; instant where
 # neither that file, nor what it includes, nor the Python has changed since.
 #

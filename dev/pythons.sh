@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # The unit tests with each Python from 3.9 to 3.13 that is on this machine (in PATH, or below ~/.pyenv), and ansible-test's compile
 # and import tests, which import each module and module_utils file without third-party packages. Pythons that are not there are named.
 #

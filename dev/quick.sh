@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # What a developer runs before each commit, in under five minutes on two cores: unit tests, then the linters beside one short
 # molecule scenario. The unit tests run alone, because some of them measure time.
 set -euo pipefail

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # ansible-test sanity and antsibull-docs on a copy of the collection in the folder they want. Arguments go to ansible-test.
 # With $SANITY_PYTHON (3.9) ansible-test alone, for modules and module_utils on that Python.
 set -euo pipefail

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Copies the project's files to .cache/tree/ansible_collections/matrix_ops/synapse_s3 if one has changed. Python imports
 # the collection by that path, and ansible-test requires a real folder there, not a link.
 set -euo pipefail

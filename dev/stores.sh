@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Tests the engine with real S3 servers other than rclone, in a container of the stores image, all on its own loopback.
 # FAULT_SEED repeats the random numbers of an earlier run. Arguments go to pytest.
 set -euo pipefail

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Installs with apt the packages that the other scripts need; with the argument "benchmarks" also those for the figures.
 # It looks for programs, not packages, so that a Docker engine or a Python from elsewhere counts, and so that a second
 # call is fast.

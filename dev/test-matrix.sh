@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Unit tests, sanity tests and one molecule scenario with each release of ansible-core in dev/matrix/, or with $ANSIBLE_CORE alone.
 # Each release has a virtualenv in .cache/matrix. All of them run, also after one that failed. $MATRIX_STEPS chooses some of
 # "unit sanity molecule"; what was not run, and why, is in the summary.

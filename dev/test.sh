@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Runs all checks and tests, the quick ones first; stops at the first that fails, and prints how long each took. The
 # integration tests and those of other S3 servers use containers of their own and run one after the other, in parallel
 # to molecule and the demo, because two cores can run two of them.

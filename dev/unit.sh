@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # The unit tests, from the source tree in which Python finds the collection by its name, one process a core. Arguments go to
 # pytest, which then runs in one process, so that its output and its debugger are there.
 set -euo pipefail

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """store: cost and limits of the S3 server. peer-flags: the fastest flags of the peers."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A tree that is moved into an empty bucket: the engine beside s5cmd mv and rclone move."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """nightly: few new files, a large history. memory: the growth of the process with the number of files."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """first-offload and tls: the bucket is empty. already-there: the bucket has every file."""
 
 from __future__ import annotations

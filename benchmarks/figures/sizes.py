@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """videos: files of 20 MiB. mixed: small and large files, as in real media stores. few-files: a short run."""
 
 from __future__ import annotations

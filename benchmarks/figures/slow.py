@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """slow-opens: a file system on which opening a file or a directory takes 5 ms."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // The limit of a file system: files DIRECTORY THREADS opens, reads and unlinks every file below the directory, with as
 // many threads, and prints one JSON object. Directories stay.
 #define _GNU_SOURCE

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // Load on the S3 server from a client with almost no cost of its own: the server's cost a request, and the minimum time
 // of any client. load PORT BUCKET KIND CONNECTIONS REQUESTS SIZE; prints one JSON object.
 #define _GNU_SOURCE

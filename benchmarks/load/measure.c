@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // Runs a command and reports its cost: measure REPORT SECONDS COMMAND... writes {"status", "seconds", "cpu_seconds",
 // "peak_rss_kib"} to REPORT. Times and memory are those of the command and all descendants that were waited for; the
 // memory is that of the largest process. This parent is small, because Linux counts a parent's size into the child's

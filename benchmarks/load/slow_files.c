@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // A file system that shows a directory unchanged, but delays each open of a file or a directory, like a network file
 // system: slow-files DIRECTORY MOUNTPOINT OPEN_MS OPENDIR_MS THREADS. Attributes and names are cached as NFS does by
 // default. Prints "mounted", and unmounts on SIGTERM.

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // Receives a request's body: decodes its framing, keeps it if it is short enough, hashes it, and compares it with the
 // client's digests.
 #pragma once

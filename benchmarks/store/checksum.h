@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // The checksums that S3 verifies and stores with an object: x-amz-checksum-crc32, -crc32c, -crc64nvme, -sha256.
 #pragma once
 #include <stdbool.h>

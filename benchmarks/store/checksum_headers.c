@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // Checksums in S3's headers, trailers and documents.
 #define _GNU_SOURCE
 #include <string.h>

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // Chunked bodies: HTTP's own, and the aws-chunked ones inside, with signatures or trailers. Both have the same grammar.
 #pragma once
 #include <stdbool.h>

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // One client's connection: requests are read, delayed and answered, one after the other.
 #pragma once
 #include <stdbool.h>

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // Requests of the benchmarks beside S3, in a bucket named "-": counters, and emptying the bucket.
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // One request and its response, between the connection (server.c) and S3's operations (s3.c).
 #pragma once
 #include <stdbool.h>

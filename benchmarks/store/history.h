@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // Media that a server has moved before: any number, spread evenly over Synapse's keys, computed from their index.
 // history.py computes the same names for the rows in the database.
 #pragma once

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // MD5 (RFC 1321), so that the server needs no library.
 #pragma once
 #include <stddef.h>

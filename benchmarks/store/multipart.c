@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // Multipart uploads: the parts' sizes, digests, checksums and, if kept, bytes, until they become one object.
 #define _GNU_SOURCE
 #include "multipart.h"

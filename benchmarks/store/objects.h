@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // The bucket's contents: objects in the byte order of their keys, and a history that needs no memory.
 #pragma once
 #include <stdbool.h>

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // S3's operations on one bucket. Signatures are not checked.
 #define _GNU_SOURCE
 #include <stdlib.h>

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // An S3 server for benchmarks: one bucket in memory, one thread, every response delayed by a fixed time.
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // SHA-256 (FIPS 180-4), so that the server needs no library.
 #pragma once
 #include <stddef.h>

@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // Growing buffers, and the encodings of S3: percent, XML, hex, base64.
 #pragma once
 #include <stdbool.h>

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Fixtures of the fault tests. They need PostgreSQL's programs, rclone, and a user other than root to run as."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Checks what every test here is about: is each media whole on disk, or whole in the bucket?"""
 
 from __future__ import annotations

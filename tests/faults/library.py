@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A media store as Synapse writes it, with its rows, from one seeded random generator."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The engine as the host's script runs it: a process of its own, one configuration file, one JSON object."""
 
 from __future__ import annotations

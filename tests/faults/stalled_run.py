@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A run against a server that sends nothing for a minute, started beside all other tests because it takes so long."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Disk errors: full, read-only, files that cannot be read or removed, and special files."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Killed at any instant, the engine leaves each media whole on disk or whole in the bucket, and a later run finishes.
 
 FAULT_KILLS sets the number of kills (20), FAULT_SEED repeats a run: it is printed, and pytest shows it when a test

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Synapse writes while the engine runs: files are replaced, appended to, removed and created."""
 
 from __future__ import annotations

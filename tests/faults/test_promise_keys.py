@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Any name that a federated server can send is stored under its own key, in S3's order."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Promise 1: no file is unlinked that is not proven to be in the bucket, and a good file repairs a bad object."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Shards are disjoint, complete and stable, so that several hosts can move one library side by side."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """However a run ends and whoever reads its output, the files come first, and the report is complete and correct."""
 
 from __future__ import annotations

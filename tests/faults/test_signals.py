@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Stopped by a signal, or refused by the lock: the state is consistent, and no unfinished upload is left."""
 
 from __future__ import annotations

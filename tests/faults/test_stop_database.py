@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A stop takes effect within seconds while the database does not respond, in any phase of the run."""
 
 from __future__ import annotations

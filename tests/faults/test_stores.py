@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Servers unlike that of the other tests: with TLS, with customer keys, with multipart ETags."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Upstream's script and the engine on the same library: the same bucket and the same disk, file by file.
 
 Where they differ, the difference is named here with its reason, and there is no other difference.

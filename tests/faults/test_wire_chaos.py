@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """All faults at once, chosen by a seeded random generator: nothing is lost, and the report is correct."""
 
 from __future__ import annotations

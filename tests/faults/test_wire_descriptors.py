@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """With a low limit of open files the engine uses fewer connections, and no file fails."""
 
 from __future__ import annotations

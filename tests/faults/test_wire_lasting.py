@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Lasting faults: failed files are named and all others are moved; an error for everything ends the run at once."""
 
 from __future__ import annotations

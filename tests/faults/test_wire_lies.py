@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Servers that do not do what they report, and wrong listings: no file is unlinked because of them."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Temporary faults: the engine retries, and the run ends as if there had been none."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """How long the engine waits: long for a server that throttles, no longer than necessary for one that always fails."""
 
 from __future__ import annotations

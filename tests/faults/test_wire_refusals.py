@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Lasting refusals: one object's refusal fails it alone, refusals of all objects end the run after a limited number."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Upstream's own script, used as its manual says: update-db, check-deleted, upload --delete."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Faults between the engine and an S3 server, each as an act for a Fault of wire_proxy.py."""
 
 from __future__ import annotations

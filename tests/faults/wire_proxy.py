@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A proxy between the engine and a real S3 server that can break connections: resets, stalls, truncated responses.
 
 Requests without a matching fault pass through unchanged, signature included.

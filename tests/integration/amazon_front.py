@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Amazon's own address for an S3 server on loopback: an HTTP proxy with TLS under the requested host name."""
 
 from __future__ import annotations

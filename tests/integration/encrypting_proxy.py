@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Makes the S3 server behind it support SSE-C: rclone and moto accept the headers but store everything unencrypted."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Injects faults between a client and a real S3 server; requests without a matching rule pass through unchanged."""
 
 from __future__ import annotations

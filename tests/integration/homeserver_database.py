@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Synapse's media tables in either kind of database, with Synapse's own columns."""
 
 from __future__ import annotations

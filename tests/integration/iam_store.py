@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """moto as an S3 server with users and policies: it checks signature and permissions of each request, as AWS does."""
 
 from __future__ import annotations

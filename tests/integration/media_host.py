@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A host with a media store and Synapse's media tables, on which the module works as a user other than root."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Refuses single operations, which no real S3 server does on demand; all others go to the real server behind it."""
 
 from __future__ import annotations

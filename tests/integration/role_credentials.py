@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The services from which a host in AWS gets its role's keys: instance metadata and container credentials."""
 
 from __future__ import annotations

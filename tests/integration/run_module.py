@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Runs a module of the collection as Ansible does, but without the seconds that a playbook takes."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A real S3 server for tests: rclone on a free loopback port, serving a directory of its own."""
 
 from __future__ import annotations

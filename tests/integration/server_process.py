@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A server as a child process of the tests: started in the foreground, waited for, ended by its process id."""
 
 from __future__ import annotations

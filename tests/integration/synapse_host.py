@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The real Synapse of the test host: its facts, copies of its files, its Python with and without the provider."""
 
 from __future__ import annotations

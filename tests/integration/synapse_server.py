@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A real Synapse with the storage provider, on SQLite and a free loopback port, for tests of its media API."""
 
 from __future__ import annotations

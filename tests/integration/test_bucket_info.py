@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The bucket check against a real S3 server: what works, what is reported as wrong, and that no object is left."""
 
 from __future__ import annotations

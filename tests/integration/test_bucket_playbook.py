@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Both modules in a playbook: packed by Ansible, connection options given once, output with -vvv --diff."""
 
 from __future__ import annotations

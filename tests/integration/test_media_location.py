@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The module media_location: what it records, what it refuses, and that the customer key shows nowhere."""
 
 from __future__ import annotations

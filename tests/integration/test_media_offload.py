@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The module media_offload with a real S3 server and a real database: its report equals what it does."""
 
 from __future__ import annotations

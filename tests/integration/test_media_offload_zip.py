@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """media_offload from Ansible's zip file, which only root can read, with the work done as another user."""
 
 from __future__ import annotations

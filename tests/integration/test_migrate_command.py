@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """`python -m synapse_media.cli migrate` as the host's script runs it: three steps, one line, a correct exit status."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """No module or command deletes what Synapse could not read from S3, by its configuration at the start of the run."""
 
 from __future__ import annotations

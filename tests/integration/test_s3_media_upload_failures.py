@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """When the script fails, often with exit status 0, the module fails, says why, and loses nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What is refused before anything is changed, and what must survive: the media store, and everything outside of it."""
 
 from __future__ import annotations

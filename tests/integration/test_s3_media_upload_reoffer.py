@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Media that is on the disk again is moved again; the script alone never lists it a second time."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Concurrent runs, killed runs, and what other users of the host can see of a run."""
 
 from __future__ import annotations

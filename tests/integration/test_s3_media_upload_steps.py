@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The three commands in order on both databases, each four times: check mode, real, check mode, real."""
 
 from __future__ import annotations

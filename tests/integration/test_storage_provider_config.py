@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The module with the real Synapse: what it accepts, what it refuses, and which files it leaves."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The host's real Synapse is found, and every way of starting it with systemd is parsed."""
 
 from __future__ import annotations

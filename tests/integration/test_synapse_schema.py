@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The media tables of these tests equal those of the real Synapse on the provisioned host."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Custody for a bucket of any S3 server, whose objects are read through the server, with a customer key if needed."""
 
 from __future__ import annotations

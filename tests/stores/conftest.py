@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Fixtures of the tests against S3 servers other than rclone. Each server starts when it is first needed, once a
 session.
 """

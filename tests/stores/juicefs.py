@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """JuiceFS's S3 gateway, which is MinIO's code on JuiceFS's metadata: no ETags unless the option is set."""
 
 from __future__ import annotations

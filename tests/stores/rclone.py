@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The rclone server of the other tests, as one of these servers. It accepts a customer key and stores unencrypted."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Ceph's RGW with one OSD in memory: SSE-C over TLS only, policies, versions and storage classes, all enforced."""
 
 from __future__ import annotations

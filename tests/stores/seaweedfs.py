@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """SeaweedFS: lists by directories, not in the order of keys; enforces SSE-C and bucket policies."""
 
 from __future__ import annotations

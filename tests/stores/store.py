@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """What tests need from every S3 server: start, stop, a bucket, the engine's settings for it, an independent client."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """An object in an archive class cannot be read before it is restored, so it is no copy that Synapse could serve."""
 
 from __future__ import annotations

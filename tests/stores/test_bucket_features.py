@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A bucket as operators set it up on Ceph: versioned, with a policy that permits little or denies some of it."""
 
 from __future__ import annotations

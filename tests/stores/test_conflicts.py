@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Where file and object differ, only what the row proves wrong is replaced; otherwise both stay and are named."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """An object is a copy only if the configured customer key reads it; a server that ignores the key is refused."""
 
 from __future__ import annotations

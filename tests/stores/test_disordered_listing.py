@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """SeaweedFS lists by directories: pages that look sorted leave keys out. A key that a page leaves out is not missing.
 
 Among keys `example.com.au/` sorts before `example.com/`, among directories after it; together they exceed a page.

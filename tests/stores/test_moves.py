@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """On every server a whole library is moved: equal content afterwards, nothing sent twice, nothing lost by a kill."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A refusal of every file alike means a wrong setting: it is named after a few requests."""
 
 from __future__ import annotations

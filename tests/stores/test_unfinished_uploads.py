@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The unfinished uploads of a killed run are aborted by a run a day later; younger ones and those of others stay."""
 
 from __future__ import annotations

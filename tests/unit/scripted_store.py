@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """An S3 server on loopback that responds, stalls and disconnects exactly as the test says."""
 
 from __future__ import annotations

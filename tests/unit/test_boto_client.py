@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Our own boto3 client and that of a child process must send requests in the same way."""
 
 from __future__ import annotations

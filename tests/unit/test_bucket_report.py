@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The report of the bucket check; the check itself is tested against real servers in tests/integration."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Each command uses the name that the user typed, in its help, usage errors and messages."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The configuration file of the migrate command: what it accepts, its permissions, and secrets from the environment."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Connections: framing, files, TLS, proxies, the bandwidth limit, and a stop during a transfer."""
 
 from __future__ import annotations

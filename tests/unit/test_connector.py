@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Name resolution, addresses and descriptors: everything before the first byte."""
 
 from __future__ import annotations

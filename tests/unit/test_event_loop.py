@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The event loop: tasks, threads, timers, and all ways of stopping it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Lines for systemd's journal: sent whole, and dropped where there is no journal."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Paths of media equal Synapse's own, and the walk finds the files at these paths only."""
 
 from __future__ import annotations

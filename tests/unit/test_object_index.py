@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The results of look-ups and their number of requests, for any bucket and any keys on disk."""
 
 from __future__ import annotations

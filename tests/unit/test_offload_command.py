@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The command `offload`: one object or line on standard output, failures on standard error, a correct exit status."""
 
 from __future__ import annotations

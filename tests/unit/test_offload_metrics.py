@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The metrics file: readable by Prometheus, and complete at every moment."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Wrong settings are refused before any change, each with its cause and remedy."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Progress: correct figures, and clean output on a terminal and in a journal."""
 
 from __future__ import annotations

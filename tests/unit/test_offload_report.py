@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The report of a run: every file is in one category, and any number of failures takes bounded memory."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """No reader of the output ends a run, and each gets all of it, unless it reads nothing while the process is to stop."""
 
 from __future__ import annotations

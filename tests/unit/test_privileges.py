@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Root runs the work only where it owns the media, and only with the engine that keeps no list of files."""
 
 from __future__ import annotations

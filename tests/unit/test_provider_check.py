@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Whether Synapse's configuration has a provider for the location of a run, and the message for each difference."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The address of requests, for each form of the settings and for each kind of proxy."""
 
 from __future__ import annotations

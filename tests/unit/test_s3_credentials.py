@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Keys of a role: found by boto3's chain, cached, and looked up once more when the server refuses them."""
 
 from __future__ import annotations

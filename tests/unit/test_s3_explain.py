@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Every error of an S3 server becomes a message with its cause and the setting to change."""
 
 from __future__ import annotations

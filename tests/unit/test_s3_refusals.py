@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A refusal of one object fails that object only; a refusal of every object ends the run soon, with a message."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A server that throttles gets fewer requests and more time; a server that fails gets few at a time."""
 
 from __future__ import annotations

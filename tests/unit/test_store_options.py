@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The connection options are written twice, as documentation and as argument spec: both must be equal."""
 
 from __future__ import annotations

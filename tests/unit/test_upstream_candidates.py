@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The files of a media are those that the script would find, without any that must not be touched."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Files are compared by digest if the ETag is one, else by their bytes; a file that changed never counts as equal."""
 
 from __future__ import annotations

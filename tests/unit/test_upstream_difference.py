@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The message for a file that differs from its object depends on what Synapse's row proves."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Looking keys up by sorted listings finds the same as one request a key, with fewer requests than keys or objects."""
 
 from __future__ import annotations

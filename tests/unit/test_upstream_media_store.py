@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A mark file identifies the media store; the first run has to rely on other signs."""
 
 from __future__ import annotations

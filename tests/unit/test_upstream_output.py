@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The script's output is parsed, and the cause of its failure becomes a message for operators."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The plan keeps files, their order and states, and the launcher's guard reads them from it."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Synapse's configuration supplies settings that are not given, and the state directory is private."""
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
 #!/usr/bin/env python
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Prints as JSON all files that matter to an operator: path -> [mode, owner, group, sha256 or link target].
 
 Left out: files that the servers write themselves (media, databases, journals, compiled Python) and the tests' own

@@ -1,4 +1,7 @@
 #!/usr/bin/env python
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Runs a command and prints every different command line of any process on the host meanwhile.
 
 Usage: watch_processes.py COMMAND [ARGUMENT ...]; exits with the command's status.

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Runs inside a container of the base image and installs everything for a homeserver, without configuring it. The
 # configuration differs between tests and is made by tests/homeserver/provision.yml.
 set -euo pipefail

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A Matrix client with the few calls that tests need, using only the standard library."""
 
 from __future__ import annotations

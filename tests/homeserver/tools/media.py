@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Uploads pictures to a homeserver, and checks later that each of them can still be downloaded.
 
     media.py upload LIST --count 5 --remote 3 [--age-days 30]

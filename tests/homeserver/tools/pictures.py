@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """PNG pictures with only the standard library: one seed always gives the same picture, two seeds never do."""
 
 from __future__ import annotations

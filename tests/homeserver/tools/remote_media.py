@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Adds remote media to a homeserver as if Synapse had fetched it.
 
 There is no second homeserver in these tests, so nothing can be fetched over federation: the rows of remote_media_cache

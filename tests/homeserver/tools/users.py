@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Registers users through Synapse's shared-secret endpoint, logs them in, and writes a file for the tests.
 
 Reads the facts as JSON on standard input, adds user ids and access tokens, writes them to the file named as argument

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # Runs inside a container of the homeserver image and installs the S3 servers of tests/stores; each test session starts
 # them itself.
 set -euo pipefail
