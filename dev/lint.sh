@@ -19,6 +19,8 @@ mapfile -d '' scripts < <(source_files | grep --null-data --invert-match '\.j2$'
   xargs -0 grep --files-with-matches --null --max-count 1 --extended-regexp '^(#!.*\b(ba)?sh\b|# shellcheck shell=)' --)
 
 check yamllint --strict .
+# It installs this collection only where no copy of this release is there yet.
+rm -rf "$ANSIBLE_HOME/collections/ansible_collections/matrix_ops"
 check ansible-lint --strict --nocolor
 check ruff check .
 check shellcheck --external-sources "${scripts[@]}"

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "roles").glob("*/README.md"))]
 # Beginnings of names: the metrics.
 PREFIXES = ("synapse_s3_offload_",)
-EMPTY = ("", [], {})
+EMPTY: tuple[Any, ...] = ("", [], {})
 ROW = re.compile(r"(?m)^\| `(synapse_s3_\w+)` \| (`[^`]*`|\w+) \|")
 
 
