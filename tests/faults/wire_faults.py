@@ -100,6 +100,20 @@ class Pause:
             exchange.reply(exchange.forward())
 
 
+class HoldResponse:
+    """Holds the response to one request, which the server has carried out, until it is released."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, exchange: Exchange) -> None:
+        response = exchange.forward()
+        self.reached.set()
+        self.go_on.wait(60)
+        exchange.reply(response)
+
+
 def meanwhile(do: Callable[[], None]) -> Act:
     """Do something on the host while a request is in flight."""
 

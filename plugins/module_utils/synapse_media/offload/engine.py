@@ -223,7 +223,7 @@ async def _show(loop: Loop, observe: Observer, report: Report) -> None:
 
 def _abort(context: Context) -> None:
     """Aborts the multipart uploads that a stopped run left: their parts cost money and nobody sees them."""
-    if not context.uploads.unfinished:
+    if not context.uploads.leaves_unfinished:
         return
     requests = Counter(context.report.requests)
     # The old connections were in the middle of requests, so new ones are opened.

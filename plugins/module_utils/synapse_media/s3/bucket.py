@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from ..errors import RequestFailed, StoreError
 from ..settings.store import StoreSettings
 from .client import Client
 from .documents import (
     Page,
+    UnfinishedUpload,
     UploadsPage,
     completion_document,
     ordered,
@@ -252,6 +253,18 @@ class Bucket:
             return UploadsPage([], "", "")
         self._refuse_all_but_success(response, LIST_UPLOADS, "")
         return pages[-1]
+
+    async def unfinished_uploads(self) -> AsyncIterator[UnfinishedUpload]:
+        """All that list_uploads() gives, page by page. Raises as every operation."""
+        after_key = after_id = ""
+        while True:
+            page = await self.list_uploads(after_key, after_id)
+            for upload in page.uploads:
+                yield upload
+            # A store that repeats its page must not keep the run.
+            if not page.next_key or (page.next_key, page.next_id) <= (after_key, after_id):
+                return
+            after_key, after_id = page.next_key, page.next_id
 
     def _refuse_all_but_success(self, response: Response, operation: Operation, key: str) -> None:
         if not 200 <= response.status < 300:

@@ -83,16 +83,9 @@ async def abort_leftovers(bucket: Bucket, now: float) -> None:
     keys list them, is left alone: nothing depends on it.
     """
     with contextlib.suppress(MediaError):
-        after_key = after_id = ""
-        while True:
-            page = await bucket.list_uploads(after_key, after_id)
-            for upload in page.uploads:
-                if upload.initiated < now - _OLD and _is_media(upload.key, bucket.prefix):
-                    await bucket.abort_multipart(upload.key, upload.upload_id)
-            # A store that repeats its page must not keep the run.
-            if not page.next_key or (page.next_key, page.next_id) <= (after_key, after_id):
-                return
-            after_key, after_id = page.next_key, page.next_id
+        async for upload in bucket.unfinished_uploads():
+            if upload.initiated < now - _OLD and _is_media(upload.key, bucket.prefix):
+                await bucket.abort_multipart(upload.key, upload.upload_id)
 
 
 def _is_media(key: str, prefix: str) -> bool:

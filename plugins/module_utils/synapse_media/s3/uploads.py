@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple
@@ -27,6 +28,8 @@ from .transport.connection import FilePart
 
 # Seconds that the abort of uploads of a stopped run waits for parts that are still on their way.
 _ABORT_AGAIN_AFTER = 1.0
+# Seconds by which the clocks of the store and this host may differ: S3 refuses signatures beyond that.
+_CLOCK_SKEW = 15 * 60.0
 # Names that Synapse never uses.
 _ENCRYPTION = ".synapse-s3-encryption-check"
 _CHECKSUM = ".synapse-s3-checksum-check"
@@ -56,6 +59,8 @@ class Uploads:
         self.parts = Semaphore(files.loop, concurrency)
         #: Multipart uploads that are neither completed nor aborted, by key; and those to abort again at the end.
         self.unfinished: set[tuple[str, MultipartUpload]] = set()
+        #: Keys for which the store was asked to begin one, with the time in seconds; its response is still to come.
+        self._beginning: dict[str, float] = {}
         self._abort_again: list[tuple[str, MultipartUpload]] = []
         #: Uploads whose response is still to come; if the run ends early, they may have arrived.
         self.unanswered = 0
@@ -117,7 +122,13 @@ class Uploads:
 
     async def begin(self, key: str, checksum: str) -> MultipartUpload:
         """Begins a multipart upload; `checksum` as in Bucket.create_multipart()."""
-        upload = await self.bucket.create_multipart(key, checksum)
+        self._beginning[key] = time.time()
+        try:
+            upload = await self.bucket.create_multipart(key, checksum)
+        except MediaError:
+            del self._beginning[key]
+            raise
+        del self._beginning[key]
         self.unfinished.add((key, upload))
         return upload
 
@@ -135,16 +146,32 @@ class Uploads:
             return
         self.unfinished.discard((key, upload))
 
+    @property
+    def leaves_unfinished(self) -> bool:
+        """Whether a stopped run may have left multipart uploads in the bucket."""
+        return bool(self.unfinished or self._beginning)
+
     async def abort_unfinished(self) -> None:
         """Aborts what a stopped run had begun to upload, as far as the store allows it."""
+        await self._find_begun()
         uploads = list(self.unfinished)
         for key, upload in uploads:
             await self.abort(key, upload)
-        if uploads:
-            # Parts that were on their way when the connections were closed may have arrived meanwhile.
-            await self.loop.sleep(_ABORT_AGAIN_AFTER)
-            for key, upload in uploads:
-                await self.abort(key, upload)
+        # What was on its way when the connections were closed may have arrived meanwhile.
+        await self.loop.sleep(_ABORT_AGAIN_AFTER)
+        await self._find_begun()
+        for key, upload in {*uploads, *self.unfinished}:
+            await self.abort(key, upload)
+
+    async def _find_begun(self) -> None:
+        """Adds to `unfinished` what the store has begun for this run in a response that never came."""
+        if not self._beginning:
+            return
+        with suppress(MediaError):
+            async for upload in self.bucket.unfinished_uploads():
+                asked_at = self._beginning.get(upload.key)
+                if asked_at is not None and upload.initiated >= asked_at - _CLOCK_SKEW:
+                    self.unfinished.add((upload.key, MultipartUpload(upload.upload_id, False, "")))
 
     async def abort_late_parts(self) -> None:
         """Aborts again those uploads whose parts may have arrived late; for the end of a run that was not stopped."""
