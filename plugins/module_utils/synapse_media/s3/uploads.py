@@ -167,11 +167,14 @@ class Uploads:
         """Adds to `unfinished` what the store has begun for this run in a response that never came."""
         if not self._beginning:
             return
-        with suppress(MediaError):
+        try:
             async for upload in self.bucket.unfinished_uploads():
                 asked_at = self._beginning.get(upload.key)
                 if asked_at is not None and upload.initiated >= asked_at - _CLOCK_SKEW:
                     self.unfinished.add((upload.key, MultipartUpload(upload.upload_id, False, "")))
+        except MediaError:
+            # Not asked again; a later run aborts what is left.
+            self._beginning.clear()
 
     async def abort_late_parts(self) -> None:
         """Aborts again those uploads whose parts may have arrived late; for the end of a run that was not stopped."""
