@@ -204,7 +204,9 @@ def test_the_look_at_the_host_reads_the_configuration_and_names_directories_of_o
         "writable": [found["home"], "/root"],
         "times": [{"kind": "calendar", "value": "nightly"}, {"kind": "timespan", "value": "30m"}],
     }
-    told = run_module("synapse_preflight_info", options, check=True, python=found["python"])
+    told = run_module(
+        "synapse_preflight_info", options, check=True, python=found["python"], environment=module_environment()
+    )
     assert told["changed"] is False
     assert told["media_path"] == told["homeserver"]["media_store_path"]
     assert told["paths"][told["media_path"]]["is_directory"]
