@@ -64,8 +64,8 @@ def test_a_directory_of_somebody_else_is_refused(cases: Cases, tmp_path: Path) -
     assert all("synapse_s3_config_dir" in words for words in told.values())
     assert "it holds passwords" in told["theirs"]
     assert "is no directory" in told["file"]
-    assert f"is or contains {tmp_path}/synapse/etc/" in told["configuration"]
-    assert "/opt/synapse/venv/ of Synapse" in told["virtualenv"]
+    assert f"is or contains {tmp_path}/synapse/etc, " in told["configuration"]
+    assert "/opt/synapse/venv of Synapse" in told["virtualenv"]
 
 
 def test_a_removal_leaves_a_directory_that_holds_nothing_of_ours(cases: Cases, tmp_path: Path) -> None:
