@@ -10,8 +10,8 @@ from custody import Custody, unfinished_uploads
 from library import MIB, Library
 from offload_engine import Engine, finish
 from s3_server import S3Server
-from wire_faults import Pause
-from wire_proxy import COMPLETE, PART, PUT, WireProxy
+from wire_faults import HoldAnswer, Pause
+from wire_proxy import COMPLETE, CREATE, PART, PUT, WireProxy
 
 
 @pytest.fixture
@@ -47,6 +47,25 @@ def test_stops_cleanly(
     wire.faults.clear()
     assert engine.run().status == 0
     custody.assert_all_moved()
+
+
+def test_an_upload_whose_begin_was_not_answered_is_aborted(
+    library: Library, engine: Engine, wire: WireProxy, custody: Custody, s3: S3Server, bucket: str
+) -> None:
+    """The store has begun it, and the run is stopped before it learns the upload's id."""
+    (item,) = library.add([33 * MIB], thumbnails=0)
+    custody.take_stock()
+    hold = HoldAnswer()
+    wire.add(CREATE, hold, key=item.original, times=1)
+    process = engine.start()
+    assert hold.reached.wait(30)
+    assert item.original in unfinished_uploads(s3, bucket)
+    process.send_signal(signal.SIGTERM)
+    outcome = finish(process)
+    hold.go_on.set()
+    assert outcome.status == 128 + signal.SIGTERM, outcome.errors
+    assert unfinished_uploads(s3, bucket) == []
+    assert custody.on_disk() == custody.known
 
 
 @pytest.mark.usefixtures("filled")

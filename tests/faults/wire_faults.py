@@ -97,6 +97,20 @@ class Pause:
             exchange.reply(exchange.forward())
 
 
+class HoldAnswer:
+    """Holds the answer to one request, which the server has carried out, until it is released."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, exchange: Exchange) -> None:
+        answer = exchange.forward()
+        self.reached.set()
+        self.go_on.wait(60)
+        exchange.reply(answer)
+
+
 def meanwhile(do: Callable[[], None]) -> Act:
     """Does something on the host while a request is on its way."""
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from .transport.loop import Loop, Semaphore, Task
 
 # Files that are read ahead of the connections, of a fast file system.
 _READ_AHEAD = 64
+# Seconds by which the clocks of the store and this host may differ: S3 refuses signatures beyond that.
+_CLOCK_SKEW = 15 * 60.0
 
 
 @dataclass
@@ -50,6 +53,8 @@ class Context:
     most_threads: int = 4
     # Multipart uploads that are neither completed nor aborted, by key; and those to be aborted again at the end.
     unfinished: set[tuple[str, MultipartUpload]] = field(default_factory=set)
+    # Keys for which the store was asked to begin one, with the time in seconds; its answer is still to come.
+    beginning: dict[str, float] = field(default_factory=dict)
     abort_again: list[tuple[str, MultipartUpload]] = field(default_factory=list)
     #: Uploads whose answer is still to come; those of a run that ends early may have arrived.
     unanswered: int = 0
@@ -134,6 +139,31 @@ class Context:
             self.unanswered -= 1
             raise
         self.unanswered -= 1
+
+    async def begin_upload(self, key: str, checksum: str) -> MultipartUpload:
+        """Begins a multipart upload; `checksum` as in S3.create_multipart()."""
+        self.beginning[key] = time.time()
+        try:
+            upload = await self.s3.create_multipart(key, checksum)
+        except MediaError:
+            del self.beginning[key]
+            raise
+        del self.beginning[key]
+        self.unfinished.add((key, upload))
+        return upload
+
+    async def find_begun(self) -> None:
+        """Adds to `unfinished` what the store has begun for this run in an answer that never came."""
+        if not self.beginning:
+            return
+        try:
+            async for upload in self.s3.unfinished_uploads():
+                asked_at = self.beginning.get(upload.key)
+                if asked_at is not None and upload.initiated >= asked_at - _CLOCK_SKEW:
+                    self.unfinished.add((upload.key, MultipartUpload(upload.upload_id, False, "")))
+        except MediaError:
+            # Not asked again; a later run aborts what is left.
+            self.beginning.clear()
 
     async def abort(self, key: str, upload: MultipartUpload) -> None:
         """Takes back an upload in parts, as far as the store lets it."""

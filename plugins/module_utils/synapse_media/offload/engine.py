@@ -221,7 +221,7 @@ async def _show(loop: Loop, observe: Observer, report: Report) -> None:
 
 def _abort(context: Context) -> None:
     """Parts of an upload that is never completed cost money and are seen by nobody."""
-    if not context.unfinished:
+    if not (context.unfinished or context.beginning):
         return
     requests = Counter(context.report.requests)
     # What was under way on the connections until now is lost.

@@ -23,16 +23,9 @@ async def abort_leftovers(context: Context) -> None:
     on it.
     """
     with contextlib.suppress(MediaError):
-        after_key = after_id = ""
-        while True:
-            page = await context.s3.list_uploads(after_key, after_id)
-            for upload in page.uploads:
-                if upload.initiated < context.now - _OLD and _is_ours(upload.key, context.store.prefix):
-                    await context.s3.abort_multipart(upload.key, upload.upload_id)
-            # A store that repeats its page must not keep the run.
-            if not page.next_key or (page.next_key, page.next_id) <= (after_key, after_id):
-                return
-            after_key, after_id = page.next_key, page.next_id
+        async for upload in context.s3.unfinished_uploads():
+            if upload.initiated < context.now - _OLD and _is_ours(upload.key, context.store.prefix):
+                await context.s3.abort_multipart(upload.key, upload.upload_id)
 
 
 def _is_ours(key: str, prefix: str) -> bool:

@@ -70,14 +70,15 @@ async def upload_parts(context: Context, file: LocalFile, row: Row, *, repaired:
 
 async def abort_unfinished(context: Context) -> None:
     """Takes back what a stopped run had begun to upload, as far as the store lets it."""
+    await context.find_begun()
     uploads = list(context.unfinished)
     for key, upload in uploads:
         await context.abort(key, upload)
-    if uploads:
-        # Parts that were on their way when the connections were closed may have arrived meanwhile.
-        await context.loop.sleep(_ABORT_AGAIN_AFTER)
-        for key, upload in uploads:
-            await context.abort(key, upload)
+    # What was on its way when the connections were closed may have arrived meanwhile.
+    await context.loop.sleep(_ABORT_AGAIN_AFTER)
+    await context.find_begun()
+    for key, upload in {*uploads, *context.unfinished}:
+        await context.abort(key, upload)
 
 
 async def abort_again(context: Context) -> None:
@@ -90,9 +91,7 @@ async def _begin(context: Context, key: str, size: int) -> MultipartUpload:
     """A new upload, with a checksum for its parts where this store is known to verify that."""
     if size >= LARGEST_WHOLE:
         await context.checks.begin_checksum()
-    upload = await context.s3.create_multipart(key, context.checks.checksum)
-    context.unfinished.add((key, upload))
-    return upload
+    return await context.begin_upload(key, context.checks.checksum)
 
 
 class _FileUpload:

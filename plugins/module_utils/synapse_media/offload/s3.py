@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
 from ..errors import StoreError
@@ -16,6 +16,7 @@ from ..store import StoreSettings
 from .s3_xml import (
     Listed,
     Page,
+    UnfinishedUpload,
     UploadsPage,
     completion_document,
     parse_completed,
@@ -266,6 +267,18 @@ class S3:
             return UploadsPage([], "", "")
         self._refuse_all_but_success(answer, "list_uploads", "")
         return pages[-1]
+
+    async def unfinished_uploads(self) -> AsyncIterator[UnfinishedUpload]:
+        """All that list_uploads() gives, page by page. Raises as every operation."""
+        after_key = after_id = ""
+        while True:
+            page = await self.list_uploads(after_key, after_id)
+            for upload in page.uploads:
+                yield upload
+            # A store that repeats its page must not keep the run.
+            if not page.next_key or (page.next_key, page.next_id) <= (after_key, after_id):
+                return
+            after_key, after_id = page.next_key, page.next_id
 
     def _refuse_all_but_success(self, answer: Answer, kind: str, key: str) -> None:
         if not 200 <= answer.status < 300:

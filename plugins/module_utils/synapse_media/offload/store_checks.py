@@ -88,8 +88,7 @@ class StoreChecks:
         """An upload that is aborted afterwards, while nobody waits for that."""
         context = self._context
         key = context.store.prefix + name
-        upload = await context.s3.create_multipart(key, checksum)
-        context.unfinished.add((key, upload))
+        upload = await context.begin_upload(key, checksum)
         try:
             yield key, upload
         finally:
