@@ -183,10 +183,12 @@ def test_a_signal_ends_it_with_its_report(sqlite_host: MediaHost, s3: S3Server, 
         output, errors = process.communicate(timeout=60)
         assert time.monotonic() - began < 20
         standstill.go_on.set()
-    result = result_of(output, errors)
-    assert result["exit_status"] == 143 and result["error"].startswith("Stopped by SIGTERM"), result
-    assert "Traceback" not in output + errors
-    assert offload(host, static)["exit_status"] == 0 and host.on_disk() == {}
+        result = result_of(output, errors)
+        assert result["exit_status"] == 143 and result["error"].startswith("Stopped by SIGTERM"), result
+        assert "Traceback" not in output + errors
+        # At the same endpoint: another one would be refused where some of the uploads had arrived already.
+        second = offload(host, static, endpoint_url=proxy.endpoint_url)
+        assert second["exit_status"] == 0 and host.on_disk() == {}, second
 
 
 def pids_of_module() -> list[int]:
