@@ -28,6 +28,8 @@ check dev/mypy.sh
 check antsibull-changelog lint
 # On a copy, which has neither .venv nor .cache.
 dev/source-tree.sh
+# Left there by earlier tests.
+find "$TREE" -name __pycache__ -prune -exec rm -rf {} +
 check reuse --root "$TREE" lint --lines
 
 [[ ${#failed[@]} -eq 0 ]] || fail "lint: these checks failed: ${failed[*]}"
