@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from ..errors import MediaError
 from .checksums import Checksum
 from .directories import OpenDirectories
-from .local_file import Identity, LocalFile, identity_of
+from .local_file import Identity, LocalFile
 from .own_unlinks import OwnUnlinks
 from .pace import FileSystemPace
 
@@ -37,7 +37,6 @@ __all__ = [
     "digest_in_order",
     "digest_part",
     "digest_sha256",
-    "identity_of",
     "open_file",
     "read_batch",
 ]
@@ -168,7 +167,7 @@ class _Files:
         raise _changed(file)
 
     def is_same(self, identity: Identity, status: os.stat_result) -> bool:
-        return identity.is_of(status) or self._unlinks.is_same(identity, identity_of(status))
+        return self._unlinks.is_same_file(identity, status)
 
 
 def _read(

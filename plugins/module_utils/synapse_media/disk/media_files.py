@@ -13,7 +13,7 @@ from typing import Any
 from ..event_loop.loop import Loop
 from ..event_loop.semaphore import Semaphore
 from .content import CHANGED, Content, ContentProblem, open_file, read_batch
-from .local_file import LocalFile, identity_of
+from .local_file import LocalFile
 from .own_unlinks import OwnUnlinks
 from .pace import FileSystemPace
 
@@ -67,5 +67,5 @@ class MediaFiles:
 
     def check_unchanged(self, file: LocalFile, descriptor: int) -> None:
         """Raises ContentProblem if an open file is no longer the one that the walk saw."""
-        if not self.unlinks.is_same(file.identity, identity_of(os.fstat(descriptor))):
+        if not self.unlinks.is_same_file(file.identity, os.fstat(descriptor)):
             raise ContentProblem("The file changed while it was read. The next run looks at it again.", CHANGED)

@@ -46,6 +46,10 @@ class OwnUnlinks:
         with part.lock:
             return part.is_same(seen, now)
 
+    def is_same_file(self, seen: Identity, status: os.stat_result) -> bool:
+        """As is_same() of what stat() gives, without a second Identity for a file that is as it was seen."""
+        return seen.is_of(status) or self.is_same(seen, identity_of(status))
+
     @contextmanager
     def changing(self, seen: Identity) -> Iterator[Unlink]:
         """Around the last look at a file with several names and its unlink: nothing else here unlinks or judges it."""

@@ -232,7 +232,7 @@ class _Remover:
         finally:
             # Closed before the unlink: NFS renames an open file and removes it later, and its directory stays.
             _close(descriptor)
-        if not self._own_unlinks.is_same(identity, identity_of(status)):
+        if not self._own_unlinks.is_same_file(identity, status):
             return CHANGED
         return self._unlink(path, name, directory, identity_of(status))
 
