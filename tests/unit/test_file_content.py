@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +25,14 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.local_file import LocalFile
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.conflict import disagreement
+from file_changes import (
+    append,
+    put_back_another_content_with_the_old_times,
+    replace_with_a_new_file,
+    swap_for_a_directory,
+    swap_for_a_fifo,
+    swap_for_a_link,
+)
 from local_tree import KEYS, LOCAL_KEY, file_at, open_descriptors, put, store_of_an_ordinary_user, walk_all
 
 SIZES = [0, 1, 19_000, SMALL - 1, SMALL, SMALL + 1, 3 * SMALL + 7]
@@ -94,40 +101,6 @@ def test_the_media_store_may_be_a_link(tmp_path: Path) -> None:
     assert isinstance(read(tmp_path / "media_store", file_at(tmp_path / "disk", LOCAL_KEY)), Content)
 
 
-def replace(path: Path) -> None:
-    new = path.with_name("new")
-    new.write_bytes(b"CONTENT")
-    new.replace(path)
-
-
-def append(path: Path) -> None:
-    with path.open("ab") as file:
-        file.write(b"more")
-
-
-def restore(path: Path) -> None:
-    status = path.stat()
-    # Only the change time (ctime) differs, and some file systems' clocks tick 100 times a second.
-    time.sleep(0.02)
-    path.write_bytes(b"CONTENT")
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def swap_for_a_link(path: Path) -> None:
-    path.rename(path.with_name("aside"))
-    path.symlink_to("aside")
-
-
-def swap_for_a_directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def swap_for_a_fifo(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
 def swap_the_directory_for_a_link(path: Path) -> None:
     elsewhere = path.parents[3] / "elsewhere"
     path.parent.rename(elsewhere)
@@ -143,9 +116,9 @@ def swap_the_first_level_for_a_link(path: Path) -> None:
 @pytest.mark.parametrize(
     "meddle",
     [
-        replace,
+        replace_with_a_new_file,
         append,
-        restore,
+        put_back_another_content_with_the_old_times,
         swap_for_a_link,
         swap_for_a_directory,
         swap_for_a_fifo,

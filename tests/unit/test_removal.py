@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk import removal
+from file_changes import (
+    append,
+    put_back_another_content_with_the_old_times,
+    replace_with_a_new_file,
+    swap_for_a_directory,
+    swap_for_a_fifo,
+    swap_for_a_link,
+)
 from local_tree import (
     KEYS,
     LOCAL_KEY,
@@ -80,48 +87,12 @@ def test_the_media_store_may_be_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "media_store").is_symlink()
 
 
-def replace_with_a_new_file(path: Path) -> None:
-    new = path.with_name("new")
-    new.write_bytes(b"CONTENT")
-    new.replace(path)
-
-
 def rewrite(path: Path) -> None:
     path.write_bytes(b"CONTENT")
 
 
-def append(path: Path) -> None:
-    with path.open("ab") as file:
-        file.write(b"more")
-
-
 def truncate(path: Path) -> None:
     os.truncate(path, 0)
-
-
-def put_back_another_content_with_the_old_times(path: Path) -> None:
-    """Like a restore that writes in place: same inode, same size, same modification time."""
-    status = path.stat()
-    # Only the change time (ctime) differs, and some file systems' clocks tick 100 times a second.
-    time.sleep(0.02)
-    path.write_bytes(b"CONTENT")
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def swap_for_a_link(path: Path) -> None:
-    aside = path.with_name("aside")
-    path.rename(aside)
-    path.symlink_to(aside)
-
-
-def swap_for_a_directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def swap_for_a_fifo(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
 
 
 @pytest.mark.parametrize(
