@@ -100,12 +100,8 @@ class Pause:
             exchange.reply(exchange.forward())
 
 
-class HoldResponse:
+class HoldResponse(Pause):
     """Holds the response to one request, which the server has carried out, until it is released."""
-
-    def __init__(self) -> None:
-        self.reached = threading.Event()
-        self.go_on = threading.Event()
 
     def __call__(self, exchange: Exchange) -> None:
         response = exchange.forward()
