@@ -303,6 +303,28 @@ def test_patience_counts_from_the_first_error_after_a_success(loop: Loop, monkey
     assert judge("a") is judge("b") is Decision.RETRY
 
 
+def test_the_only_object_that_is_throttled_is_given_up_earlier(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    retries = Retries(loop, (PUT,), patience=600)
+    put = retries.history(PUT)
+
+    def judge(errors: RequestErrors, key: str) -> Decision:
+        return retries.judge(throttled(), errors, PUT, key)
+
+    put.successes += 50  # before this request began, and so no evidence that it alone is refused
+    first = RequestErrors(put)
+    assert judge(first, "a") is Decision.RETRY
+    clock.now += 119
+    assert judge(first, "a") is Decision.RETRY
+    clock.now += 1
+    assert judge(first, "a") is Decision.FAIL_REQUEST
+    put.successes += 1
+    first, second = RequestErrors(put), RequestErrors(put)
+    assert judge(first, "a") is judge(second, "b") is Decision.RETRY
+    clock.now += 599
+    assert judge(first, "a") is judge(second, "b") is Decision.RETRY
+
+
 def test_a_server_that_was_reached_before_is_waited_for(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     retries = Retries(loop, (PUT, LIST), patience=600)

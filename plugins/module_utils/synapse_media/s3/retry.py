@@ -22,6 +22,9 @@ FIRST_DELAY = 0.1
 LONGEST_DELAY = 20.0
 # Seconds without one success of an operation after which the run ends.
 PATIENCE = 600.0
+# Seconds without one success of an operation after which the only object that is left to be tried has failed: no other
+# one can show whether the store throttles or refuses this object.
+PATIENCE_WITH_ONE_OBJECT = 120.0
 # Seconds that a store may ask to be left alone for; one that asks for more is asked again after these.
 LONGEST_RETRY_AFTER = 60.0
 # Objects in a row that an operation fails for, with no success of it in between, that are their own failures. With
@@ -173,6 +176,8 @@ class Retries:
         if not failure.throttled:
             return errors.attempts >= failure.attempts
         if now - errors.began >= self._patience:
+            return True
+        if len(history.failing) == 1 and now - history.since >= PATIENCE_WITH_ONE_OBJECT:
             return True
         # A store that serves all others refuses this object, whatever it calls that.
         served = history.successes - errors.successes
