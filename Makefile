@@ -16,7 +16,7 @@ help:
 	@echo 'make test         lint, sanity, unit, integration, stores, molecule, a check of the benchmarks, and the demo'
 	@echo 'make test-matrix  unit, sanity and one molecule scenario with ansible-core 2.16 to 2.19, or ANSIBLE_CORE=2.17 alone'
 	@echo 'make pythons      what runs on hosts, with each Python from 3.9 to 3.13 that is there'
-	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, mypy'
+	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, zizmor, mypy'
 	@echo 'make sanity       ansible-test sanity, antsibull-docs'
 	@echo 'make unit         unit tests'
 	@echo 'make integration  modules and engine against real servers, faults and kills included, in a container'
