@@ -257,11 +257,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     Command,
     perform,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.report import report_of_error
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.script import default_path
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.session import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.job import (
     SessionSettings,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.report import report_of_error
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.script import default_path
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **CONNECTION_ARGUMENTS,

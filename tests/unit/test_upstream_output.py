@@ -13,11 +13,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream import launcher
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.failures import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.output import (
     Context,
+    Output,
     reason_of,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.output import Output
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.script import Ended
 
 ROOT = "/srv/media store"

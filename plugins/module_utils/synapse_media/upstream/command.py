@@ -14,11 +14,9 @@ from ..errors import ConfigurationError
 from ..process.forked import call_as
 from ..process.privileges import worker
 from ..settings.provider_check import check_provider
-from .job import Job
-from .report import report_of_error, report_of_result
-from .results import StepResult
-from .session import SessionSettings, open_job
-from .steps import check_deleted, update_db
+from .cache_update import check_deleted, update_db
+from .job import Job, SessionSettings, open_job
+from .report import StepResult, report_of_error, report_of_result
 from .upload import upload
 
 COMMANDS = ("update-db", "check-deleted", "upload")

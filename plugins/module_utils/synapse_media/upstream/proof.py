@@ -11,18 +11,17 @@ from dataclasses import dataclass, field
 from itertools import tee
 from typing import cast
 
+from ..database.lookups import in_batches
 from ..errors import StoreError
 from ..s3.boto.client import make_client
 from ..s3.boto.trial_objects import not_confirmed
 from ..s3.explain import error_code, error_status, explain
 from ..settings.homeserver import DatabaseSettings
 from ..settings.store import StoreSettings, sse_arguments
-from .batches import in_batches
-from .content import FileChangedError, ReadBack, ReadBackError, equal
-from .difference import Sizes, explain_difference
-from .listing import STORE_ERRORS, Found, RemoteObject, find_by_head, find_by_listing
+from .comparison import FileChangedError, Sizes, equal, explain_difference
+from .objects import STORE_ERRORS, Found, ReadBack, ReadBackError, RemoteObject, find_by_head, find_by_listing
 from .plan import ABSENT, DIFFERS, PRESENT, PROVEN, UNKNOWN, UPLOADED, Plan, PlannedFile
-from .problems import SHOWN, Problems
+from .report import SHOWN, Problems
 
 _BATCH = 500
 # What a store responses to a HEAD with another customer key than the object's, and to one without a key.

@@ -21,7 +21,7 @@ from typing import IO, cast
 
 from ..errors import ConfigurationError
 from . import launcher
-from .state import Workspace
+from .workspace import Workspace
 
 SCRIPT_NAME = "s3_media_upload"
 _LAST_LINES = 20

@@ -18,15 +18,14 @@ from itertools import islice
 from ..errors import ConfigurationError
 from ..reporting import SHOWN
 from ..settings.store import StoreSettings
-from .cache import Snapshot, open_cache
 from .candidates import Findings, list_candidates, wait_until_settled
 from .job import Job
 from .output import Output
 from .plan import ABSENT, DELETED, DIFFERS, PRESENT, PROVEN, UPLOADED, Plan, PlannedFile
-from .problems import Problems
 from .proof import ProofFailures, Prover
-from .results import StepFailedError, UploadResult
+from .report import Problems, StepFailedError, UploadResult
 from .script import Confinement
+from .workspace import Snapshot, open_cache
 
 _IN_BUCKET = (PRESENT, PROVEN, DIFFERS)
 

@@ -2,12 +2,15 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Look up keys in the bucket by sorted listings instead of one request a key."""
+"""The objects in the bucket: looked up by sorted listings instead of one request a key, by HEAD, and read back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
+
+_CHUNK = 1024 * 1024
 
 STORE_ERRORS: tuple[type[Exception], ...] = ()
 try:
@@ -24,6 +27,10 @@ class RemoteObject(NamedTuple):
     etag: str
     # Whether the server confirmed the customer key of the request; a listing never does.
     with_customer_key: bool = False
+
+
+class ReadBackError(Exception):
+    """The object could not be read; the cause is chained."""
 
 
 class Found(NamedTuple):
@@ -54,6 +61,22 @@ def find_by_head(client: Any, bucket: str, key: str, sse: dict[str, str]) -> Rem
             return None
         raise
     return RemoteObject(answer["ContentLength"], answer["ETag"].strip('"'), "SSECustomerAlgorithm" in answer)
+
+
+class ReadBack:
+    """The object's bytes, requested only if its ETag is not enough: SSE-C, SSE-KMS, unknown part sizes."""
+
+    def __init__(self, client: Any, bucket: str, key: str, sse: dict[str, str]) -> None:
+        self._client = client
+        self._request = {"Bucket": bucket, "Key": key, **sse}
+
+    def chunks(self) -> Iterator[bytes]:
+        # Some of botocore's errors are OSErrors and would be taken for errors of the file.
+        try:
+            with closing(self._client.get_object(**self._request)["Body"]) as body:
+                yield from body.iter_chunks(_CHUNK)
+        except Exception as error:
+            raise ReadBackError from error
 
 
 def _page_from(client: Any, bucket: str, prefix: str, key: str) -> tuple[dict[str, RemoteObject], str | None]:

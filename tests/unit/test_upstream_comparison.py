@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.content import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.comparison import (
     FileChangedError,
-    ReadBack,
     equal,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.listing import RemoteObject
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.objects import (
+    ReadBack,
+    RemoteObject,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.plan import PlannedFile
 
 MIB = 1024 * 1024
