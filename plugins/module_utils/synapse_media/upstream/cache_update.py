@@ -43,7 +43,7 @@ _MATCH = """
     SELECT d.type, d.origin, d.filesystem_id, m.media_id, m.known_deleted FROM media AS m CROSS JOIN on_disk AS d
     WHERE d.type = m.type AND d.origin = m.origin AND d.filesystem_id = m.filesystem_id
 """
-_FORGOTTEN = "SELECT origin, media_id, filesystem_id FROM matched WHERE known_deleted AND type = ?"
+_MARKED = "SELECT origin, media_id, filesystem_id FROM matched WHERE known_deleted AND type = ?"
 _UNMATCHED = """
     SELECT origin, filesystem_id FROM (
         SELECT type, origin, filesystem_id FROM on_disk EXCEPT SELECT type, origin, filesystem_id FROM matched
@@ -142,6 +142,8 @@ def _unknown_release(command: str, missing: str) -> StepFailedError:
 
 
 class Reoffer:
+    """Resets rows that the script has marked as deleted although their media is on the disk again."""
+
     def __init__(self, cache: Cache, root: str) -> None:
         self._connection = cache.connection
         self._root = root
@@ -179,23 +181,23 @@ class Reoffer:
         """
         self._connection.execute(_MATCH)
         offered: list[Media] = []
-        for media_id in self._forgotten_local(database, before):
+        for media_id in self._marked_local(database, before):
             offered += self._update(Media(LOCAL, "", media_id), media_id)
-        for row in (*self._forgotten_remote(database, before), *self._moved_remote(database, before)):
+        for row in (*self._marked_remote(database, before), *self._fetched_again(database, before)):
             offered += self._update(Media(REMOTE, row.origin, row.filesystem_id), row.media_id)
         return offered
 
-    def _forgotten_local(self, database: SynapseDatabase, before: int) -> Iterator[str]:
-        for batch in in_batches((row[1] for row in self._query(_FORGOTTEN, LOCAL)), BATCH):
+    def _marked_local(self, database: SynapseDatabase, before: int) -> Iterator[str]:
+        for batch in in_batches((row[1] for row in self._query(_MARKED, LOCAL)), BATCH):
             yield from sorted(database.local_ids(batch, before))
 
-    def _forgotten_remote(self, database: SynapseDatabase, before: int) -> Iterator[RemoteRow]:
-        for batch in in_batches((RemoteRow(*row) for row in self._query(_FORGOTTEN, REMOTE)), BATCH):
+    def _marked_remote(self, database: SynapseDatabase, before: int) -> Iterator[RemoteRow]:
+        for batch in in_batches((RemoteRow(*row) for row in self._query(_MARKED, REMOTE)), BATCH):
             current = set(database.remote_by_media_id([(row.origin, row.media_id) for row in batch], before))
             # If Synapse's row has changed, the file at the old id belongs to no media.
             yield from (row for row in batch if row in current)
 
-    def _moved_remote(self, database: SynapseDatabase, before: int) -> Iterator[RemoteRow]:
+    def _fetched_again(self, database: SynapseDatabase, before: int) -> Iterator[RemoteRow]:
         for batch in in_batches(self._query(_UNMATCHED, REMOTE), BATCH):
             yield from sorted(database.remote_by_filesystem_id(batch, before))
 

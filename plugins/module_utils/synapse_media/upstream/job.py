@@ -23,7 +23,7 @@ from ..settings.store import StoreSettings
 from .media_store import MediaStore
 from .output import Context, Output, reason_of
 from .report import StepFailedError
-from .script import Confinement, Ended, Script, default_path, require_script, run_script
+from .script import CompletedScript, Restrictions, Script, default_path, require_script, run_script
 from .workspace import Workspace, open_workspace, write_aws_config, write_database
 
 _KEYS = ("older_than", "delete_local", "provider_check", "state_dir", "script")
@@ -47,17 +47,17 @@ class Job:
     def run(
         self,
         arguments: Sequence[str],
-        confinement: Confinement,
+        restrictions: Restrictions,
         is_planned: Callable[[str], bool],
-    ) -> tuple[Output, Ended, str | None]:
+    ) -> tuple[Output, CompletedScript, str | None]:
         """Return the script's output, how it ended, and the reason if it failed."""
         output = Output(self.root, is_planned)
-        ended = run_script(self.script, arguments, confinement, output.read)
+        ended = run_script(self.script, arguments, restrictions, output.read)
         return output, ended, reason_of(ended, output, arguments[0], Context(self.store, self.database))
 
     def run_or_fail(self, arguments: Sequence[str]) -> Output:
         """For the commands that only update cache.db."""
-        output, ended, reason = self.run(arguments, Confinement(self.root), is_planned=lambda _: False)
+        output, ended, reason = self.run(arguments, Restrictions(self.root), is_planned=lambda _: False)
         if reason:
             raise StepFailedError(f"s3_media_upload {arguments[0]} failed: {reason}", reason, ended.last_lines)
         return output
@@ -68,7 +68,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class SessionSettings:
+class JobSettings:
     source: Source
     store: StoreSettings | None
     state_dir: str
@@ -79,14 +79,14 @@ class SessionSettings:
 
 def settings_of(
     config: ConfigFile, *, deletes: bool = False, rehearse: bool = False, show_progress: bool = False
-) -> SessionSettings:
+) -> JobSettings:
     """The settings of a run that `deletes` or not, from the configuration file. Raises ConfigurationError."""
     where = f"migrate in {config.path}"
     refuse_unknown(config.migrate, _KEYS, where)
     state_dir = text(config.migrate, "state_dir", where)
     if state_dir is None or not state_dir.startswith("/"):
         raise ConfigurationError(f"state_dir of {where} is {state_dir!r}. Write the directory in full.")
-    return SessionSettings(
+    return JobSettings(
         source=resolve(config.source, with_processes=deletes),
         store=config.store,
         state_dir=state_dir,
@@ -96,7 +96,7 @@ def settings_of(
     )
 
 
-def become_worker(settings: SessionSettings, user: str | None) -> None:
+def become_worker(settings: JobSettings, user: str | None) -> None:
     """Makes the state directory, then this process continues as the user whom the media belongs to."""
     account = worker(user, settings.source.media_path)
     if not settings.rehearse:
@@ -109,7 +109,7 @@ def become_worker(settings: SessionSettings, user: str | None) -> None:
 # 2.16 does not know that message yet.
 # pylint: disable=unknown-option-value,contextmanager-generator-missing-cleanup
 @contextmanager
-def open_job(settings: SessionSettings) -> Iterator[Job]:
+def open_job(settings: JobSettings) -> Iterator[Job]:
     """Hold the lock until the block ends, and set the environment of the run in this process, for good."""
     require_script(settings.script)
     # All files made from here on must be private, including the script's own cache.db.
@@ -127,7 +127,7 @@ def open_job(settings: SessionSettings) -> Iterator[Job]:
         )
 
 
-def prepare(settings: SessionSettings) -> None:
+def prepare(settings: JobSettings) -> None:
     """Write the script's files for running it by hand in the state directory; no lock, since each is replaced
     atomically.
     """
@@ -138,7 +138,7 @@ def prepare(settings: SessionSettings) -> None:
         write_database(workspace, settings.source.database)
 
 
-def _secrets(settings: SessionSettings) -> tuple[str, ...]:
+def _secrets(settings: JobSettings) -> tuple[str, ...]:
     secrets: list[object] = []
     if settings.store:
         secrets += [settings.store.secret_access_key, settings.store.session_token, settings.store.sse_customer_key]

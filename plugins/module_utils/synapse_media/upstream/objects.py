@@ -41,26 +41,26 @@ class Found(NamedTuple):
 def find_by_listing(client: Any, bucket: str, prefix: str, keys: Iterable[str]) -> Iterator[Found]:
     """Look up keys that are sorted as in S3.
 
-    A page answers for every key up to its last one, and the next page starts just before the next key, so there are
+    A page covers every key up to its last one, and the next page starts just before the next key, so there are
     never more requests than keys nor than pages in the bucket. Only the keys that are found are certain: a server that
     sorts differently could leave a key out.
     """
     page: dict[str, RemoteObject] = {}
-    answered_to: str | None = ""
+    covered_to: str | None = ""
     for key in keys:
-        if answered_to is not None and key > answered_to:
-            page, answered_to = _page_from(client, bucket, prefix, key)
+        if covered_to is not None and key > covered_to:
+            page, covered_to = _page_from(client, bucket, prefix, key)
         yield Found(key, page.get(key))
 
 
 def find_by_head(client: Any, bucket: str, key: str, sse: dict[str, str]) -> RemoteObject | None:
     try:
-        answer = client.head_object(Bucket=bucket, Key=key, **sse)
+        response = client.head_object(Bucket=bucket, Key=key, **sse)
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
             return None
         raise
-    return RemoteObject(answer["ContentLength"], answer["ETag"].strip('"'), "SSECustomerAlgorithm" in answer)
+    return RemoteObject(response["ContentLength"], response["ETag"].strip('"'), "SSECustomerAlgorithm" in response)
 
 
 class ReadBack:
@@ -80,17 +80,17 @@ class ReadBack:
 
 
 def _page_from(client: Any, bucket: str, prefix: str, key: str) -> tuple[dict[str, RemoteObject], str | None]:
-    """Return the objects from a key on, and the last key that they answer for; None if for all later keys."""
+    """Return the objects from a key on, and the last key that they cover; None if they cover all later keys."""
     # StartAfter is exclusive, so it is the key without its last character, which sorts before it.
     start_after = key[:-1]
     while True:
-        answer = client.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=start_after)
+        response = client.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=start_after)
         objects = {
-            item["Key"]: RemoteObject(item["Size"], item["ETag"].strip('"')) for item in answer.get("Contents", [])
+            item["Key"]: RemoteObject(item["Size"], item["ETag"].strip('"')) for item in response.get("Contents", [])
         }
-        if not answer.get("IsTruncated"):
+        if not response.get("IsTruncated"):
             return objects, None
-        # A truncated page without objects would repeat without end: it answers for the key itself only.
+        # A truncated page without objects would repeat without end: it covers the key itself only.
         last = max(objects, default=key)
         if last >= key:
             return objects, last

@@ -22,7 +22,7 @@ from ..settings.homeserver import DatabaseSettings
 from ..settings.store import StoreSettings
 from . import launcher
 from .report import Problems
-from .script import Ended
+from .script import CompletedScript
 
 # The script prints its logging pattern unformatted, followed by the path and the reason.
 _FAILED = "Failed to upload file %s: %s "
@@ -45,7 +45,7 @@ SUMMARY = {
     "upload": tuple(name for name in _COUNTS if name not in ("rows_synced", "marked_deleted")),
 }
 
-_ANSWER = re.compile(r"An error occurred \(([^)]+)\) when calling the (\w+) operation(?:[^:]*): (.*)", re.DOTALL)
+_CLIENT_ERROR = re.compile(r"An error occurred \(([^)]+)\) when calling the (\w+) operation(?:[^:]*): (.*)", re.DOTALL)
 # Upstream's error for a code that is not a number: it compares the code with 404.
 _CODE_AS_NUMBER = re.compile(r"ValueError: invalid literal for int\(\) with base 10: '([^']+)'")
 _EXCEPTION = re.compile(r"^(?:[\w]+\.)*(\w+)(?:: (.*))?$")
@@ -112,7 +112,7 @@ class Context:
     database: DatabaseSettings | None
 
 
-def reason_of(ended: Ended, output: Output, command: str, context: Context) -> str | None:
+def reason_of(ended: CompletedScript, output: Output, command: str, context: Context) -> str | None:
     """Return None if the run succeeded."""
     if ended.exit_status < 0:
         return f"it was killed by {_signal_name(-ended.exit_status)}. Run this again: it continues where it stopped."
@@ -126,7 +126,7 @@ def reason_of(ended: Ended, output: Output, command: str, context: Context) -> s
         return _reason_of_uploads(output, context)
     missing = output.missing_from_summary(command)
     if missing:
-        return f"its summary lacks {', '.join(missing)}, so it did not get to its end or is a release unknown to us."
+        return f"its summary lacks {', '.join(missing)}, so it did not get to its end or is an unknown release."
     return None
 
 
@@ -163,10 +163,10 @@ def _reason_of_usage(text: str, context: Context) -> str:
 
 
 def _reason_of_database(words: str, context: Context) -> str:
-    said = words.partition(": ")[2] if words.startswith(("psycopg2.", "sqlite3.")) else words
+    message = words.partition(": ")[2] if words.startswith(("psycopg2.", "sqlite3.")) else words
     if context.database is None:
-        return said
-    return explain_database_words(f"{_short_name(words)}{said}", context.database)
+        return message
+    return explain_database_words(f"{_short_name(words)}{message}", context.database)
 
 
 def _short_name(words: str) -> str:
@@ -183,25 +183,25 @@ def _reason_of_uploads(output: Output, context: Context) -> str:
 
 def reason_of_text(words: str, context: Context) -> str:
     """Parse the text of an error that boto3, botocore or the operating system raised in the script."""
-    answered = _ANSWER.search(words)
-    if answered:
-        return _explained(_ServerError(*answered.groups()), context)
-    refused = _OS_ERROR.search(words)
-    if refused:
+    response = _CLIENT_ERROR.search(words)
+    if response:
+        return _explained(_ServerError(*response.groups()), context)
+    os_error = _OS_ERROR.search(words)
+    if os_error:
         return (
-            f"{refused.group(2)}: {refused.group(1)}. Give the media store to the user this runs as "
+            f"{os_error.group(2)}: {os_error.group(1)}. Give the media store to the user this runs as "
             "(synapse_s3_synapse_user), and see that its disk is mounted for writing."
         )
     exception = _EXCEPTION.match(words.splitlines()[0]) if words else None
     if exception and exception.group(1).endswith("Error") and "botocore" in words.split(":")[0]:
         return _explained(type(exception.group(1), (Exception,), {})(exception.group(2) or ""), context)
-    named = _botocore_error_by_words(words)
+    named = _botocore_error_by_message(words)
     if named:
         return _explained(type(named, (Exception,), {})(words), context)
     return words or "it gave no reason."
 
 
-def _botocore_error_by_words(words: str) -> str | None:
+def _botocore_error_by_message(words: str) -> str | None:
     """For a failed upload the script prints only the message, without the exception's name."""
     for beginning, name in (
         ("Could not connect to the endpoint URL", "EndpointConnectionError"),
