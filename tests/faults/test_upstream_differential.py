@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from custody import Custody
 from library import MIB, Item, Library
+from media_inventory import MediaInventory
 from offload_engine import Engine, Outcome
 from s3_server import S3Server
 from upstream_script import find_script, run_upstream
@@ -28,7 +28,7 @@ class Side:
     """One of two identical libraries, and its bucket."""
 
     library: Library
-    custody: Custody
+    inventory: MediaInventory
     s3: S3Server
     bucket: str
 
@@ -51,8 +51,8 @@ class Pair:
         """Run both, one after the other; return the engine's report."""
         upstream, engine = self.upstream, self.engine
         for side in (upstream, engine):
-            side.custody.take_stock()
-        assert upstream.custody.known == engine.custody.known
+            side.inventory.record_files()
+        assert upstream.inventory.known == engine.inventory.known
         run_upstream(upstream.library, upstream.s3, upstream.bucket, PREFIX, OLDER_THAN)
         ours = Engine(engine.library, {**engine.s3.connection(engine.bucket), "prefix": PREFIX})
         ours.offload.update(older_than=OLDER_THAN, **options)
@@ -61,8 +61,8 @@ class Pair:
     def differences(self) -> tuple[set[str], set[str]]:
         """Return the paths at which the two buckets, or the two disks, differ."""
         return (
-            _differing(self.upstream.custody.in_bucket(), self.engine.custody.in_bucket()),
-            _differing(self.upstream.custody.on_disk(), self.engine.custody.on_disk()),
+            _differing(self.upstream.inventory.in_bucket(), self.engine.inventory.in_bucket()),
+            _differing(self.upstream.inventory.on_disk(), self.engine.inventory.on_disk()),
         )
 
 
@@ -82,7 +82,7 @@ def pair(
         library = make_library(request.param, name)
         # Otherwise upstream removes the media store itself with its last file.
         library.put(".synapse-s3", b"")
-        sides.append(Side(library, Custody(library.media_path, s3.buckets / own, PREFIX), s3, own))
+        sides.append(Side(library, MediaInventory(library.media_path, s3.buckets / own, PREFIX), s3, own))
     pair = Pair(*sides)
     pair.both(fill)
     yield pair
@@ -121,9 +121,9 @@ def test_the_same_result(pair: Pair) -> None:
     assert pair.differences() == (set(), set())
     assert outcome.files("deleted") > 150 and outcome.files("verified") == 10
     # The files that both leave: recently used, previews, orphans, unknown files.
-    assert len(pair.engine.custody.on_disk()) == outcome.files("scanned") - outcome.files("deleted") + 2
-    pair.engine.custody.assert_nothing_lost()
-    pair.upstream.custody.assert_nothing_lost()
+    assert len(pair.engine.inventory.on_disk()) == outcome.files("scanned") - outcome.files("deleted") + 2
+    pair.engine.inventory.assert_nothing_lost()
+    pair.upstream.inventory.assert_nothing_lost()
 
     pair.both(lambda side: side.library.add([700] * 5, thumbnails=2))
     assert pair.run().status == 0
@@ -157,11 +157,11 @@ def test_named_differences(pair: Pair) -> None:
     outcome = pair.run(grace="1h")
     assert (outcome.status, outcome.failed_paths, outcome.files("repaired")) == (1, [damaged], 1), outcome.errors
     assert pair.differences() == ({repaired, damaged, linked, young}, {damaged, young})
-    assert (pair.engine.custody.bucket / PREFIX / repaired).read_bytes() == good
+    assert (pair.engine.inventory.bucket / PREFIX / repaired).read_bytes() == good
     assert not (pair.upstream.library.media_path / linked).is_symlink()
     assert (pair.engine.library.media_path / linked).is_symlink()
-    assert pair.upstream.custody.lost() == [repaired]
-    pair.engine.custody.assert_nothing_lost()
+    assert pair.upstream.inventory.lost() == [repaired]
+    pair.engine.inventory.assert_nothing_lost()
 
 
 def test_media_that_is_local_again(pair: Pair) -> None:
@@ -174,4 +174,4 @@ def test_media_that_is_local_again(pair: Pair) -> None:
     assert pair.run().status == 0
     assert pair.differences() == ({again}, {again})
     assert Path(pair.upstream.library.media_path / again).exists()
-    pair.engine.custody.assert_nothing_lost()
+    pair.engine.inventory.assert_nothing_lost()
