@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from certificates import make_certificate
+from ansible_collections.matrix_ops.synapse_s3.tests.shared.certificates import make_certificate
 from iam_store import IamStore
 from library import MIB, Library
 from media_host import shared_directory

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from certificates import make_certificate
+from ansible_collections.matrix_ops.synapse_s3.tests.shared.certificates import make_certificate
 
 # The host name that boto3 computes for us-east-1.
 HOST = "s3.amazonaws.com"

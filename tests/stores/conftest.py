@@ -19,8 +19,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 
+from ansible_collections.matrix_ops.synapse_s3.tests.shared.certificates import Certificate, make_certificate
 from bucket_inventory import BucketInventory
-from certificates import Certificate, make_certificate
 from homeserver_database import SqliteDatabase
 from juicefs import JuiceFS, JuiceFSWithETags
 from library import MIB, Library
