@@ -41,7 +41,7 @@ def rounds() -> list[tuple[int, int]]:
     return list(enumerate([KILLS_A_ROUND] * whole + ([rest] if rest else [])))
 
 
-class Round:
+class KilledRuns:
     """One library, whose files are moved and added, while the engine is killed repeatedly."""
 
     def __init__(self, library: Library, engine: Engine, inventory: MediaInventory, dice: random.Random) -> None:
@@ -106,7 +106,7 @@ def test_killed_again_and_again(
         engine = Engine(library, {**s3.connection(bucket), "prefix": prefix, "endpoint_url": wire.endpoint_url})
         engine.offload.update(concurrency=dice.choice((4, 64)), grace="0s")
         inventory = MediaInventory(library.media_path, s3.buckets / bucket, prefix)
-        scene = Round(library, engine, inventory, dice)
+        scene = KilledRuns(library, engine, inventory, dice)
         scene.fill()
         scene.measure()
         inventory.assert_all_moved()

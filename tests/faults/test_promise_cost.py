@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Promise 4: list requests are at most as many as local files, and at most one for every 1,000 objects and one more.
+"""List requests are at most as many as local files, and at most one for every 1,000 objects and one more.
 
 A first run, which fills a bucket, may ask for one page more, in write of a HEAD for each of its last uploads.
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.checksums import Checksum
-from fault_proxy import Answer
+from fault_proxy import Response
 from library import Library
 from media_inventory import MediaInventory
 from offload_engine import Engine
@@ -309,14 +309,14 @@ def test_unfinished_uploads_of_a_killed_run_are_aborted_by_a_later_one(
             for key, number, then in uploads
         )
         body = f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{entries}</ListMultipartUploadsResult>"
-        exchange.reply(Answer(200, {"Content-Type": "application/xml"}, body.encode()))
+        exchange.reply(Response(200, {"Content-Type": "application/xml"}, body.encode()))
 
     wire.add(UPLOADS, tell)
     aborted: list[str] = []
 
     def note(exchange: Exchange) -> None:
         aborted.append(exchange.key)
-        exchange.reply(Answer(204, {}, b""))
+        exchange.reply(Response(204, {}, b""))
 
     wire.add("AbortMultipartUpload", note)
     outcome = engine.run()
@@ -402,7 +402,7 @@ def test_a_checksum_replaces_the_md5_only_where_the_server_verifies_it(
             if checksum.base64() != exchange.header(f"x-amz-checksum-{name}"):
                 refused.append(exchange.path)
                 text = b"<Error><Code>BadDigest</Code><Message>not the announced one</Message></Error>"
-                exchange.reply(Answer(400, {"Content-Type": "application/xml"}, text))
+                exchange.reply(Response(400, {"Content-Type": "application/xml"}, text))
                 return
         if len(body) > 1:
             with_md5.append(exchange.header("content-md5") is not None)
@@ -433,7 +433,7 @@ def test_an_upload_whose_checksum_the_server_does_not_return_is_compared_in_othe
     def part(exchange: Exchange) -> None:
         exchange.body()
         text = b"<Error><Code>BadDigest</Code><Message>not the announced one</Message></Error>"
-        exchange.reply(Answer(400, {"Content-Type": "application/xml"}, text))
+        exchange.reply(Response(400, {"Content-Type": "application/xml"}, text))
 
     def put(exchange: Exchange) -> None:
         with_md5.append(exchange.header("content-md5") is not None)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Promise 1: no file is unlinked that is not proven to be in the bucket, and a good file repairs a bad object."""
+"""No file is unlinked that is not proven to be in the bucket, and a good file repairs a bad object."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
-from fault_proxy import Answer
+from fault_proxy import Response
 from library import MIB, Library
 from media_inventory import MediaInventory, unfinished_uploads
 from offload_engine import Engine
@@ -202,7 +202,7 @@ def with_checksum(sha256: bytes) -> Callable[[Exchange], None]:
             "x-amz-checksum-sha256": base64.b64encode(sha256).decode(),
             "x-amz-checksum-type": "FULL_OBJECT",
         }
-        exchange.reply(Answer(answer.status, headers, answer.body))
+        exchange.reply(Response(answer.status, headers, answer.body))
 
     return act
 

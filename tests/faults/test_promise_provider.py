@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Promise: no file is deleted that Synapse could not read from S3. Every run reads Synapse's configuration anew."""
+"""No file is deleted that Synapse could not read from S3. Every run reads Synapse's configuration anew."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Promises 7 and 8: a wrong setting is refused with its cause and remedy, and the report says what happened."""
+"""A wrong setting is refused with its cause and remedy, and the report says what happened."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Promise 6: what is moved and what is left alone: previews, orphans, recent media, new files, unknown files."""
+"""What is moved and what is left alone: previews, orphans, recent media, new files, unknown files."""
 
 from __future__ import annotations
 

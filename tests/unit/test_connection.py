@@ -414,7 +414,7 @@ def test_after_a_signal_the_client_can_still_clean_up(after: float) -> None:
         loop.close()
 
 
-class Tunnel:
+class ConnectProxy:
     """An HTTP proxy that supports CONNECT, and responds to plain requests itself."""
 
     def __init__(self, reply: bytes, target: tuple[str, int] | None = None) -> None:
@@ -460,7 +460,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 def test_tls_uses_a_tunnel_through_the_proxy(
     context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tunnel = Tunnel(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    tunnel = ConnectProxy(b"HTTP/1.1 200 Connection established\r\n\r\n")
     monkeypatch.setenv("HTTPS_PROXY", tunnel.url)
     with scripted_store(done("x"), context=context) as store:
         assert put(store.settings(ca_bundle=str(certificate))) == "x"
@@ -474,7 +474,7 @@ def test_an_ipv6_address_has_brackets_in_the_tunnel_request(
     context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with scripted_store(done("x"), context=context) as store:
-        tunnel = Tunnel(b"HTTP/1.1 200 Connection established\r\n\r\n", ("127.0.0.1", store.port))
+        tunnel = ConnectProxy(b"HTTP/1.1 200 Connection established\r\n\r\n", ("127.0.0.1", store.port))
         monkeypatch.setenv("HTTPS_PROXY", tunnel.url)
         # The certificate is for 127.0.0.1; only the request to the proxy matters here.
         with pytest.raises(StoreError, match="for another name"):

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from fault_proxy import Answer
+from fault_proxy import Response
 from library import MIB, Library
 from media_inventory import MediaInventory
 from offload_engine import Engine
@@ -46,7 +46,7 @@ def test_every_put_fails_while_every_list_works(engine: Engine, wire: WireProxy,
 class Throttle:
     """Refuses requests for this many seconds after the first one."""
 
-    def __init__(self, seconds: float, refusal: Answer) -> None:
+    def __init__(self, seconds: float, refusal: Response) -> None:
         self._seconds = seconds
         self._refusal = refusal
         self._lock = threading.Lock()
@@ -64,9 +64,9 @@ class Throttle:
         exchange.reply(self._refusal)
 
 
-def refusal(status: int, code: str, **headers: str) -> Answer:
+def refusal(status: int, code: str, **headers: str) -> Response:
     body = f"<Error><Code>{code}</Code><Message>injected</Message></Error>" if code else ""
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body.encode())
+    return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, body.encode())
 
 
 @pytest.mark.usefixtures("filled")
@@ -76,7 +76,7 @@ def refusal(status: int, code: str, **headers: str) -> Answer:
     ids=["SlowDownWrite", "429", "ThrottlingException"],
 )
 def test_throttling_that_lasts_longer_than_all_attempts(
-    engine: Engine, wire: WireProxy, inventory: MediaInventory, answer: Answer
+    engine: Engine, wire: WireProxy, inventory: MediaInventory, answer: Response
 ) -> None:
     throttle = Throttle(25, answer)
     wire.add(PUT, throttle)
