@@ -14,7 +14,7 @@ help:
 	@echo 'make demo-stop    removes the demo'
 	@echo 'make quick        lint, unit tests and one short molecule scenario: under 5 minutes once set up'
 	@echo 'make test         lint, sanity, unit, integration, stores, molecule, a check of the benchmarks, and the demo'
-	@echo 'make test-matrix  unit, sanity and one molecule scenario with ansible-core 2.16 to 2.19, or ANSIBLE_CORE=2.17 alone'
+	@echo 'make test-matrix  unit, sanity and one molecule scenario with ansible-core 2.16 to 2.21, or ANSIBLE_CORE=2.17 alone'
 	@echo 'make pythons      what runs on hosts, with each Python from 3.9 to 3.13 that is there'
 	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, zizmor, mypy'
 	@echo 'make sanity       ansible-test sanity, antsibull-docs'
