@@ -6,14 +6,14 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-TARGETS := setup lint sanity unit integration stores molecule demo demo-stop test quick test-matrix pythons faults benchmark clean
+TARGETS := setup lint sanity unit integration stores provider molecule demo demo-stop test quick test-matrix pythons faults benchmark clean
 .PHONY: help $(TARGETS)
 
 help:
 	@echo 'make demo         a homeserver in a container; its media moves to S3; every picture is compared (about 5 minutes at first)'
 	@echo 'make demo-stop    removes the demo'
 	@echo 'make quick        lint, unit tests and one short molecule scenario: under 5 minutes once set up'
-	@echo 'make test         lint, sanity, unit, integration, stores, molecule, a check of the benchmarks, and the demo'
+	@echo 'make test         lint, sanity, unit, integration, stores, molecule, provider, a check of the benchmarks, and the demo'
 	@echo 'make test-matrix  unit, sanity and one molecule scenario with ansible-core 2.16 to 2.19, or ANSIBLE_CORE=2.17 alone'
 	@echo 'make pythons      what runs on hosts, with each Python from 3.9 to 3.13 that is there'
 	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, mypy'
@@ -22,6 +22,7 @@ help:
 	@echo 'make integration  modules and engine against real servers, faults and kills included, in a container'
 	@echo 'make docs         the documentation as a site in .cache/docs/html, with its links checked'
 	@echo "make galaxy-importer  Galaxy's own checks of the built collection"
+	@echo 'make provider     the resilient storage provider in the oldest and the newest Synapse, in a container'
 	@echo "make stores       the engine against Ceph's RGW, SeaweedFS and JuiceFS's gateway, in a container"
 	@echo 'make molecule     roles and playbooks against a real homeserver, in containers'
 	@echo 'make faults       the fault tests at length: 200 kills, or FAULT_KILLS=1000 (make integration has 20)'
@@ -83,6 +84,9 @@ integration: containers
 
 stores: stores-image
 	@dev/stores.sh
+
+provider: containers
+	@dev/provider.sh
 
 faults: containers
 	@FAULT_KILLS=$(or $(FAULT_KILLS),200) dev/faults.sh

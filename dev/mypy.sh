@@ -32,6 +32,11 @@ cd "$TREE/tests/faults"
 MYPYPATH=$CACHE/tree:$TREE/tests/integration check "${tests[@]}" .
 cd "$TREE/tests/stores"
 MYPYPATH=$CACHE/tree:$TREE/tests/integration:$TREE/tests/faults check "${tests[@]}" .
+cd "$TREE/tests/provider"
+MYPYPATH=$CACHE/tree:$TREE/tests/integration check "${tests[@]}" .
+# Synapse and Twisted are not there when it is checked, so what comes from them has no type.
+cd "$TREE/roles/storage_provider/files"
+check .
 for folder in tests/integration molecule; do
   cd "$TREE/$folder"
   check "${tests[@]}" .

@@ -40,6 +40,7 @@ trap 'kill "$beside" 2>/dev/null || :' EXIT
 step dev/molecule.sh
 step demo/demo.sh
 "$ROOT/demo/stop.sh"
+step dev/provider.sh
 status=0
 wait "$beside" || status=$?
 trap - EXIT

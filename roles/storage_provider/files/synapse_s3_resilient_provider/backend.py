@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jsonschema import ValidationError
 from s3_storage_provider import Responder, S3StorageProviderBackend
-from synapse.config._base import ConfigError
 from synapse.logging.context import make_deferred_yieldable
 from twisted.internet import defer, threads
 from twisted.python.threadpool import ThreadPool
@@ -55,11 +55,12 @@ class ResilientS3StorageProviderBackend(S3StorageProviderBackend):  # type: igno
 
     @staticmethod
     def parse_config(config: Mapping[str, Any]) -> dict[str, Any]:
-        """See upstream's. Raises ConfigError, which stops Synapse and names what is wrong."""
+        """See upstream's. Raises an error that stops Synapse and names what is wrong."""
         try:
             settings = read_settings(config)
         except SettingsError as error:
-            raise ConfigError(f"S3 storage provider: {error}") from None
+            # Of any other error `python -m synapse.config` does not show the text.
+            raise ValidationError(f"S3 storage provider: {error}") from None
         found: dict[str, Any] = {
             "bucket": settings.bucket,
             "prefix": settings.prefix,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,11 +25,12 @@ from .metrics import FETCHED_BYTES, FETCHES, SECONDS
 logger = logging.getLogger("synapse.s3")
 
 # The official provider reads 16 KiB at a time; each read costs two changes of thread, so few large ones are cheaper.
-CHUNK = 256 * 1024
+CHUNK = 1024 * 1024
 # Less at first, so that a slow store delivers its first byte in time.
 FIRST_CHUNK = 64 * 1024
 # Chunks that are read before the client has taken the one before: with it, a download holds three at most.
 READ_AHEAD = 2
+STALLED = "S3 delivered less than a chunk in"
 # Seconds after which a client that takes nothing is given up, as in the official provider.
 CLIENT_TIMEOUT = 90.0
 
@@ -36,7 +38,7 @@ CLIENT_TIMEOUT = 90.0
 class Download(Responder):  # type: ignore[misc]
     """Streams the body of a response of S3 to a consumer of Synapse. All but _read() runs in the reactor's thread.
 
-    Takes a thread for one read at a time, so that slow clients hold none.
+    It takes a thread only while its client is as fast as the store, so that slow clients hold none.
     """
 
     def __init__(
@@ -50,8 +52,12 @@ class Download(Responder):  # type: ignore[misc]
         self._length = length
         self._stall_timeout = stall_timeout
         self._ready: deque[bytes] = deque([first] if first else [])
+        # Guards the next three, which threads of the pool change too.
+        self._lock = threading.Lock()
         self._received = len(first)
+        self._held = len(self._ready)
         self._reading = False
+        self._delivered = 0
         self._paused = False
         self._delivering = False
         self._ended = False
@@ -63,6 +69,7 @@ class Download(Responder):  # type: ignore[misc]
     def write_to_consumer(self, consumer: Any) -> defer.Deferred[None]:
         """See Responder. Fires after the last byte; fails where the download broke."""
         self._consumer = consumer
+        _send_more_at_once(consumer)
         try:
             consumer.registerProducer(self, True)
         except Exception as error:
@@ -104,51 +111,63 @@ class Download(Responder):  # type: ignore[misc]
             return
         self._delivering = True
         try:
-            while not self._ended and self._consumer is not None:
-                self._read_on()
-                if self._paused or not self._ready:
-                    break
-                self._consumer.write(self._ready.popleft())
+            while self._ready and not self._paused and not self._ended:
+                chunk = self._ready.popleft()
+                self._delivered += len(chunk)
+                self._read_on(taken=1)
+                self._consumer.write(chunk)
+            self._read_on(taken=0)
         except Exception as error:
             self._end(error)
         finally:
             self._delivering = False
-        if not self._ended and self._received >= self._length and not self._ready and not self._reading:
+        if self._delivered >= self._length:
             self._end(None)
 
-    def _read_on(self) -> None:
-        if self._received >= self._length or self._reading or len(self._ready) >= READ_AHEAD:
-            return
-        self._reading = True
-        self._start_timer("read", self._stall_timeout, "S3 delivered less than a chunk in")
-        self._pool.callInThread(self._read, min(CHUNK, self._length - self._received))
+    def _read_on(self, taken: int) -> None:
+        """Read more, unless a thread does or enough is there; `taken`: chunks that go to the client now."""
+        with self._lock:
+            self._held -= taken
+            if self._ended or self._reading or self._held >= READ_AHEAD or self._received >= self._length:
+                return
+            self._reading = True
+        self._start_timer("read", self._stall_timeout, STALLED)
+        self._pool.callInThread(self._read)
 
-    def _read(self, size: int) -> None:
-        """In a thread of the pool."""
-        error: Exception | None = None
-        chunk = b""
-        try:
-            chunk = self._body.read(size)
-            if self._received + len(chunk) >= self._length:
-                # The checksum, where one was asked for, is compared at the end of the body.
-                self._body.read(1)
-        except Exception as caught:
-            error = caught
-        self._reactor.callFromThread(self._arrived, chunk, error)
+    def _read(self) -> None:
+        """In a thread of the pool: read until enough is there."""
+        goes_on = True
+        while goes_on:
+            error: Exception | None = None
+            chunk = b""
+            try:
+                chunk = self._body.read(min(CHUNK, self._length - self._received))
+                if not chunk:
+                    error = BrokenDownload(f"{self._received} of {self._length} bytes arrived")
+                elif self._received + len(chunk) >= self._length:
+                    # The checksum, where one was asked for, is compared at the end of the body.
+                    self._body.read(1)
+            except Exception as caught:
+                error = caught
+            with self._lock:
+                self._received += len(chunk)
+                self._held += 1
+                goes_on = not (error or self._ended or self._held >= READ_AHEAD or self._received >= self._length)
+                self._reading = goes_on
+            self._reactor.callFromThread(self._arrived, chunk, error)
 
     def _arrived(self, chunk: bytes, error: Exception | None) -> None:
-        self._reading = False
         if self._ended:
-            self._close()
+            if not self._reading:
+                self._close()
             return
         self._stop_timer("read")
-        FETCHED_BYTES.inc(len(chunk))
-        self._received += len(chunk)
-        if error is None and not chunk:
-            error = BrokenDownload(f"{self._received} of {self._length} bytes of {self._key} arrived")
         if error is not None:
             self._end(error)
             return
+        FETCHED_BYTES.inc(len(chunk))
+        if self._reading:
+            self._start_timer("read", self._stall_timeout, STALLED)
         self._ready.append(chunk)
         self._deliver()
 
@@ -173,7 +192,14 @@ class Download(Responder):  # type: ignore[misc]
         self._release()
         announced = None if error else _announced_length(consumer)
         if announced not in (None, self._length):
-            error = BrokenDownload(f"{self._key} has {self._length} bytes in S3, and {announced} by Synapse's database")
+            logger.error(
+                "%s has %d bytes in S3 and %d by Synapse's database: the connection is closed after it",
+                self._key,
+                self._length,
+                announced,
+            )
+            # The client would wait for the rest, or take what is too much for the next response.
+            consumer.transport.loseConnection()
         FETCHES.labels("broken" if error else "found").inc()
         SECONDS.labels("download").observe(time.monotonic() - self._began)
         if error:
@@ -193,11 +219,13 @@ class Download(Responder):  # type: ignore[misc]
                 self._finished.errback(error)
 
     def _release(self) -> None:
-        self._ended = True
+        with self._lock:
+            self._ended = True
+            reading = self._reading
         for name in list(self._timers):
             self._stop_timer(name)
         self._ready.clear()
-        if self._reading:
+        if reading:
             # The thread that reads wakes up, and what it hands over closes the body.
             interrupt(self._body)
         else:
@@ -223,6 +251,13 @@ def interrupt(body: Any) -> None:
     with contextlib.suppress(Exception):
         if sock is not None:
             sock.shutdown(2)
+
+
+def _send_more_at_once(consumer: Any) -> None:
+    """Let Twisted give the kernel a whole chunk in one call; by itself it sends 128 KiB in each turn of the reactor."""
+    transport = getattr(getattr(consumer, "wrapped_consumer", consumer), "transport", None)
+    if getattr(transport, "SEND_LIMIT", CHUNK) < CHUNK:
+        transport.SEND_LIMIT = CHUNK
 
 
 def _announced_length(consumer: Any) -> int | None:
