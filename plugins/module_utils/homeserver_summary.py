@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .homeserver_edit.entry import KEY, PROVIDER_MODULE
+from .homeserver_edit.entry import KEY, PROVIDER_MODULES
 from .homeserver_edit.flow_entry import unmarked
 from .homeserver_edit.managed_entry import find_managed_entry
 from .synapse_media.settings.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
@@ -124,7 +124,7 @@ def storage_providers(paths: Sequence[str]) -> list[dict[str, Any]]:
 
 def _provider(entry: Any, path: str, managed: Mapping[str, Any] | None) -> dict[str, Any]:
     entry = unmarked(entry) if isinstance(entry, dict) else {}
-    is_s3 = entry.get("module") == PROVIDER_MODULE
+    is_s3 = entry.get("module") in PROVIDER_MODULES
     config = entry.get("config")
     config = config if isinstance(config, dict) and is_s3 else {}
     return {

@@ -86,6 +86,22 @@ options:
     description: Whether an upload waits for its copy in S3, and fails if that fails.
     type: bool
     default: true
+  provider:
+    description:
+      - Which storage provider the entry names.
+      - V(official) is upstream's, V(resilient) the one that the role C(storage_provider) installs beside it.
+    type: str
+    choices: [official, resilient]
+    default: official
+    version_added: 1.2.0
+  provider_options:
+    description:
+      - More settings of the resilient storage provider, such as C(threadpool_size) and C(fetch_timeout), as the README
+        of the role C(storage_provider) lists them.
+      - Not allowed with O(provider=official), which ignores them.
+    type: dict
+    default: {}
+    version_added: 1.2.0
   confirm_location:
     description:
       - Name of the new location of the media, as in the error message, such as V(https://s3.example.org/bucket/prefix/).
@@ -105,9 +121,9 @@ options:
     type: str
     required: false
   addressing_style:
-    description: Not used. It is accepted so that all modules have the same options; the provider has no such setting.
+    description: Written into the entry with O(provider=resilient); the official provider has no such setting.
   ca_bundle:
-    description: Not used. It is accepted so that all modules have the same options; the provider has no such setting.
+    description: Written into the entry with O(provider=resilient); the official provider has no such setting.
 notes:
   - Needs PyYAML. Synapse's own Python has it, so set C(ansible_python_interpreter) to that.
   - Needs to run as root, or as the user that Synapse runs as.
@@ -187,7 +203,10 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_e
     reader_of,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.diff import diffs_of
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import ProviderEntry
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import (
+    PROVIDERS,
+    ProviderEntry,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import (
     Layout,
     plan_entry,
@@ -219,7 +238,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     entry = None
     if params["state"] == "present":
         switches = {name: params[name] for name in ("store_local", "store_remote", "store_synchronous")}
-        entry = ProviderEntry(settings_from(params), **switches)
+        module_name, options = PROVIDERS[params["provider"]], params["provider_options"]
+        entry = ProviderEntry(settings_from(params), **switches, module=module_name, options=options)
     plan = plan_entry(layout, entry, params["confirm_location"]) if entry else plan_removal(layout)
     access = planned_access(plan, reader, holds_secret=bool(entry and entry.holds_secret()))
     tightens = bool(access and access.before not in (None, access.after))
@@ -270,6 +290,8 @@ def main() -> None:
             "store_local": {"type": "bool", "default": True},
             "store_remote": {"type": "bool", "default": True},
             "store_synchronous": {"type": "bool", "default": True},
+            "provider": {"type": "str", "choices": ["official", "resilient"], "default": "official"},
+            "provider_options": {"type": "dict", "default": {}},
             "confirm_location": {"type": "str", "default": ""},
             "validate": {"type": "bool", "default": True},
         },

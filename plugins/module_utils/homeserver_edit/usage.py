@@ -17,11 +17,11 @@ from ..synapse_media.errors import ConfigurationError
 from ..synapse_media.settings.homeserver import YAML_IMPORT_ERROR, config_files, read_text
 from ..synapse_service import SynapseCommand, synapse_processes
 from ..systemd_unit import Run
-from .entry import PROVIDER_MODULE
+from .entry import PROVIDER_MODULES
 from .managed_block import BEGIN
 from .managed_entry import without_managed_entry
 
-_MODULE = PROVIDER_MODULE.partition(".")[0]
+_MODULES = tuple(module.partition(".")[0] for module in PROVIDER_MODULES)
 _COMMENT = re.compile(r"(^|\s)#.*$", re.MULTILINE)
 
 
@@ -103,4 +103,5 @@ def _has_managed_entry(path: str) -> bool:
 
 
 def _names_provider(text: str) -> bool:
-    return _MODULE in _COMMENT.sub("", text)
+    settings = _COMMENT.sub("", text)
+    return any(module in settings for module in _MODULES)
