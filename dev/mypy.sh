@@ -27,7 +27,7 @@ for folder in dev demo tests/homeserver/tools; do
 done
 # The figures use the database of the integration tests; the tests in faults and stores use their servers too.
 cd "$TREE/benchmarks"
-MYPYPATH=$CACHE/tree:$TREE/tests/integration check .
+MYPYPATH=$CACHE/tree:$TREE/tests/integration:$TREE/tests/provider check .
 cd "$TREE/tests/faults"
 MYPYPATH=$CACHE/tree:$TREE/tests/integration check "${tests[@]}" .
 cd "$TREE/tests/stores"

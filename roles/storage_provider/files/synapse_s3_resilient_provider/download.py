@@ -26,6 +26,12 @@ logger = logging.getLogger("synapse.s3")
 
 # The official provider reads 16 KiB at a time; each read costs two changes of thread, so few large ones are cheaper.
 CHUNK = 1024 * 1024
+# A download that is alone may read this much at a time; all together about so much, and a slow one less.
+LARGEST_CHUNK = 8 * CHUNK
+ALL_CHUNKS = 32 * CHUNK
+SMALLEST_CHUNK = 64 * 1024
+# Seconds: after a faster read a larger one follows, after a slower one a smaller, so that a client need not wait long.
+FAST, SLOW = 0.02, 0.2
 # Less at first, so that a slow store delivers its first byte in time.
 FIRST_CHUNK = 64 * 1024
 # Chunks that are read before the client has taken the one before: with it, a download holds three at most.
@@ -40,6 +46,9 @@ class Download(Responder):  # type: ignore[misc]
 
     It takes a thread only while its client is as fast as the store, so that slow clients hold none.
     """
+
+    # How many are on their way to a client. Changed in the reactor's thread alone.
+    active = 0
 
     def __init__(
         self, reactor: Any, pool: ThreadPool, key: str, body: Any, first: bytes, length: int, stall_timeout: float
@@ -58,6 +67,8 @@ class Download(Responder):  # type: ignore[misc]
         self._held = len(self._ready)
         self._reading = False
         self._delivered = 0
+        self._chunk = CHUNK
+        self._counted = False
         self._paused = False
         self._delivering = False
         self._ended = False
@@ -69,6 +80,8 @@ class Download(Responder):  # type: ignore[misc]
     def write_to_consumer(self, consumer: Any) -> defer.Deferred[None]:
         """See Responder. Fires after the last byte; fails where the download broke."""
         self._consumer = consumer
+        Download.active += 1
+        self._counted = True
         _send_more_at_once(consumer)
         try:
             consumer.registerProducer(self, True)
@@ -140,8 +153,9 @@ class Download(Responder):  # type: ignore[misc]
         while goes_on:
             error: Exception | None = None
             chunk = b""
+            began = time.monotonic()
             try:
-                chunk = self._body.read(min(CHUNK, self._length - self._received))
+                chunk = self._body.read(min(self._chunk, self._length - self._received))
                 if not chunk:
                     error = BrokenDownload(f"{self._received} of {self._length} bytes arrived")
                 elif self._received + len(chunk) >= self._length:
@@ -149,12 +163,20 @@ class Download(Responder):  # type: ignore[misc]
                     self._body.read(1)
             except Exception as caught:
                 error = caught
+            self._choose_chunk(time.monotonic() - began)
             with self._lock:
                 self._received += len(chunk)
                 self._held += 1
                 goes_on = not (error or self._ended or self._held >= READ_AHEAD or self._received >= self._length)
                 self._reading = goes_on
             self._reactor.callFromThread(self._arrived, chunk, error)
+
+    def _choose_chunk(self, seconds: float) -> None:
+        if seconds > SLOW:
+            self._chunk = max(self._chunk // 2, SMALLEST_CHUNK)
+        elif seconds < FAST:
+            share = max(ALL_CHUNKS // max(Download.active, 1), CHUNK)
+            self._chunk = min(self._chunk * 2, LARGEST_CHUNK, share)
 
     def _arrived(self, chunk: bytes, error: Exception | None) -> None:
         if self._ended:
@@ -221,6 +243,8 @@ class Download(Responder):  # type: ignore[misc]
     def _release(self) -> None:
         with self._lock:
             self._ended = True
+            Download.active -= int(self._counted)
+            self._counted = False
             reading = self._reading
         for name in list(self._timers):
             self._stop_timer(name)
@@ -256,8 +280,8 @@ def interrupt(body: Any) -> None:
 def _send_more_at_once(consumer: Any) -> None:
     """Let Twisted give the kernel a whole chunk in one call; by itself it sends 128 KiB in each turn of the reactor."""
     transport = getattr(getattr(consumer, "wrapped_consumer", consumer), "transport", None)
-    if getattr(transport, "SEND_LIMIT", CHUNK) < CHUNK:
-        transport.SEND_LIMIT = CHUNK
+    if getattr(transport, "SEND_LIMIT", LARGEST_CHUNK) < LARGEST_CHUNK:
+        transport.SEND_LIMIT = LARGEST_CHUNK
 
 
 def _announced_length(consumer: Any) -> int | None:

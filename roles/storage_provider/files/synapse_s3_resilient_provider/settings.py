@@ -60,7 +60,7 @@ class Settings:
     # Of a whole download until its first byte, waiting for a thread included.
     fetch_timeout: float = 8.0
     # Of one read in the middle of a download.
-    stall_timeout: float = 20.0
+    stall_timeout: float = 60.0
     # A store may take long to answer an upload, which it has to write first.
     store_read_timeout: float = 60.0
     store_max_attempts: int = 3
