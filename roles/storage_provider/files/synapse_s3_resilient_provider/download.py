@@ -169,7 +169,8 @@ class Download(Responder):  # type: ignore[misc]
                 self._held += 1
                 goes_on = not (error or self._ended or self._held >= READ_AHEAD or self._received >= self._length)
                 self._reading = goes_on
-            self._reactor.callFromThread(self._arrived, chunk, error)
+                # Before another thread can begin to read, or its chunk could arrive first.
+                self._reactor.callFromThread(self._arrived, chunk, error)
 
     def _choose_chunk(self, seconds: float) -> None:
         if seconds > SLOW:
@@ -279,7 +280,7 @@ def interrupt(body: Any) -> None:
 
 def _send_more_at_once(consumer: Any) -> None:
     """Let Twisted give the kernel a whole chunk in one call; by itself it sends 128 KiB in each turn of the reactor."""
-    transport = getattr(getattr(consumer, "wrapped_consumer", consumer), "transport", None)
+    transport: Any = getattr(getattr(consumer, "wrapped_consumer", consumer), "transport", None)
     if getattr(transport, "SEND_LIMIT", LARGEST_CHUNK) < LARGEST_CHUNK:
         transport.SEND_LIMIT = LARGEST_CHUNK
 
