@@ -103,6 +103,14 @@ synapse:
       type: str
       version_added: 1.1.0
       sample: virtualenv
+    pip_wheel:
+      description:
+        - Wheel of pip on the host, from which pip can be run with that Python although it has none. The Python's own
+          ensurepip or the distribution brings it.
+        - None if that Python has pip, or if there is no such wheel.
+      type: str
+      version_added: 1.2.0
+      sample: /usr/share/python-wheels/pip-23.0.1-py3-none-any.whl
     pip_remedy:
       description: A sentence that says how to install pip for that Python; none if it has pip.
       type: str
