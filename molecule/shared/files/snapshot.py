@@ -21,6 +21,8 @@ LEFT_OUT = (
     "/opt/test-tools",
     "/var/lib/postgresql",
     "/var/lib/s3-server",
+    "/var/lib/matrix-synapse/homeserver.db",
+    "/var/lib/matrix-synapse/media",
     "/var/lib/synapse/media_store",
     "/var/lib/synapse/homeserver.pid",
     "/var/lib/systemd",
