@@ -79,9 +79,9 @@ class Virtualenv:
 def as_owner(homeserver, command: str) -> str:
     """In a shell with uv and pipx, and with the package index and the certificates that pip has on this host."""
     settings = (
-        f'pip() {{ {TOOLS}/bin/pip config get "$1" 2>/dev/null; }}; '
-        'cert=$(pip global.cert) && export SSL_CERT_FILE="$cert"; '
-        'index=$(pip global.index-url) && export UV_DEFAULT_INDEX="$index"; '
+        f"""pip() {{ {TOOLS}/bin/pip config list 2>/dev/null | sed -n "s/^global[.]$1='\\(.*\\)'$/\\1/p"; }}; """
+        'cert=$(pip cert); [ -z "$cert" ] || export SSL_CERT_FILE="$cert"; '
+        'index=$(pip index-url); [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"; '
         f"export PATH={TOOLS}/bin:$PATH HOME=/srv/owner PIPX_HOME=/srv/pipx PIPX_BIN_DIR=/srv/owner/bin; "
     )
     return homeserver.run("runuser", "-u", OWNER, "--", "sh", "-ec", settings + command)
