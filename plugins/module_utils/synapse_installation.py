@@ -17,12 +17,14 @@ from typing import Any
 
 from .synapse_media.errors import ConfigurationError
 from .synapse_media.settings.homeserver import absolute, config_files
+from .synapse_processes import Process, main_of, processes, workers_alone
 from .synapse_service import (
     USUAL_UNITS,
     SynapseCommand,
     SynapseNotFoundError,
     command_of,
     find_unit,
+    is_worker,
     refuse_container,
     runs_in_container,
 )
@@ -81,9 +83,13 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the operator has set; what is empty is searched for."""
+    """What the operator has set; what is empty is searched for.
+
+    `services`: every process by its service; `service` is the same for one, and comes first.
+    """
 
     service: str = ""
+    services: Sequence[str] = ()
     python: str = ""
     config_paths: Sequence[str] = ()
     user: str = ""
@@ -106,22 +112,49 @@ def installation(run: Run, wanted: Wanted) -> dict[str, Any]:
 
     Raises SynapseNotFoundError if there is no Synapse, and ConfigurationError, which names the setting to correct.
     """
-    unit = find_unit(run, wanted.service)
+    units = _units(run, wanted)
+    unit = main_of(units) if units else None
     command = _command(run, unit, wanted)
     account = _account(unit, wanted)
     working_directory = _working_directory(unit, account)
     python = absolute(wanted.python or command.python, working_directory)
     config_paths = _existing(wanted.config_paths or command.config_paths, working_directory)
+    main = Process(
+        service=unit.name if unit else None,
+        worker=bool(unit and is_worker(unit)),
+        active=bool(unit and unit.active),
+        stopped=bool(unit and unit.stopped),
+        named=bool(wanted.service or wanted.services),
+        python=python,
+        config_paths=config_paths,
+        working_directory=working_directory,
+        keys_directory=_keys_directory(command, config_paths, working_directory),
+        user=account.user,
+        group=account.group,
+    )
     return {
-        "service": unit.name if unit else None,
-        "active": bool(unit and unit.active),
+        "service": main.service,
+        "active": main.active,
         "python": python,
         **_with_remedy(_probe(run, python), python),
         "config_paths": config_paths,
         "working_directory": working_directory,
-        "keys_directory": _keys_directory(command, config_paths, working_directory),
+        "keys_directory": main.keys_directory,
         **asdict(account),
+        "processes": processes(run, main, [other for other in units if other is not unit]),
     }
+
+
+def _units(run: Run, wanted: Wanted) -> list[Unit]:
+    """The services that were named, else the one that was found, else none."""
+    names = list(dict.fromkeys(filter(None, [wanted.service, *wanted.services])))
+    found = [find_unit(run, name) for name in names]
+    if not names:
+        found = [find_unit(run, None)]
+        if found == [None] and not (wanted.python and wanted.config_paths) and not Path(PACKAGED.python).exists():
+            found = [workers_alone(run)]
+    # One service under two names, such as with and without its ending.
+    return list({unit.name: unit for unit in found if unit is not None}.values())
 
 
 def _command(run: Run, unit: Unit | None, wanted: Wanted) -> SynapseCommand:

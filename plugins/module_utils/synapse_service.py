@@ -23,6 +23,7 @@ MAIN_MODULE = "synapse.app.homeserver"
 _ANY_MODULE = "synapse.app."
 _WORKER_SCRIPT = "synapse_worker"
 _MENTIONS_SYNAPSE = re.compile(r"synapse\.app\.homeserver|synapse_homeserver|matrix_synapse")
+_STARTS_MAIN = re.compile(r"synapse\.app\.homeserver|synapse_homeserver")
 _IS_WORKER = re.compile(r"synapse\.app\.(?!homeserver)|synapse_worker|synctl start (?:-w|--worker)")
 _CONTAINER_PROGRAMS = {"docker", "docker-compose", "podman", "podman-compose", "nerdctl", "systemd-nspawn"}
 _SCRIPTS = ("synapse_homeserver", "synctl")
@@ -84,8 +85,8 @@ def find_unit(run: Run, name: str | None) -> Unit | None:
     return unit_named(run, found[0]) if found else None
 
 
-def synapse_processes(run: Run) -> list[SynapseCommand]:
-    """The commands by which the loaded services start Synapse and its workers; unknown commands are left out."""
+def synapse_services(run: Run) -> list[tuple[Unit, SynapseCommand]]:
+    """The loaded services that start Synapse or a worker, each with its command; unknown commands are left out."""
     found = []
     for service, exec_start in sorted(loaded_services(run).items()):
         if not _MENTIONS_SYNAPSE.search(exec_start) and not _IS_WORKER.search(exec_start):
@@ -98,8 +99,19 @@ def synapse_processes(run: Run) -> list[SynapseCommand]:
             for command in unit.commands:
                 started = parse_command(expand(command, environment), environment, workers=True)
                 if started is not None:
-                    found.append(_absolute(started, unit.working_directory or "/"))
+                    found.append((unit, _absolute(started, unit.working_directory or "/")))
     return found
+
+
+def synapse_processes(run: Run) -> list[SynapseCommand]:
+    """The commands by which the loaded services start Synapse and its workers."""
+    return [command for _unit, command in synapse_services(run)]
+
+
+def is_worker(unit: Unit) -> bool:
+    """Whether the service starts a worker and no main process."""
+    text = " ".join(word for command in unit.commands for word in command)
+    return bool(_IS_WORKER.search(text)) and not _STARTS_MAIN.search(text)
 
 
 def _absolute(command: SynapseCommand, working_directory: str) -> SynapseCommand:
@@ -127,10 +139,10 @@ def refuse_container(unit: Unit) -> NoReturn:
 
 
 def command_of(unit: Unit) -> SynapseCommand:
-    """The command in the ExecStart of the service. Raises ConfigurationError, which does not quote the command."""
+    """The command in the ExecStart of the service, which may be that of a worker. Raises ConfigurationError, which does not quote the command."""
     environment = full_environment(unit)
     for command in unit.commands:
-        found = parse_command(expand(command, environment), environment)
+        found = parse_command(expand(command, environment), environment, workers=True)
         if found is not None:
             return found
     raise ConfigurationError(

@@ -74,6 +74,37 @@ options:
       - Directory of the keys for which Synapse's configuration has no path.
       - By default the directory of the last configuration file, as in Synapse.
     type: path
+  processes:
+    description:
+      - Further processes of the same Synapse, such as its workers. O(config_paths) is then that of a process that serves
+        media.
+      - An entry is written into each file that one of them needs, and each is left with all other storage providers that
+        it has. Synapse parses the new configuration of each process that reads a changed file.
+    type: list
+    elements: dict
+    default: []
+    version_added: 1.2.0
+    suboptions:
+      name:
+        description: What errors call it, such as the name of its service.
+        type: str
+        required: true
+      config_paths:
+        description: As O(config_paths), for this process.
+        type: list
+        elements: path
+        required: true
+      working_directory:
+        description: As O(working_directory), for this process.
+        type: path
+        required: true
+      keys_directory:
+        description: As O(keys_directory), for this process.
+        type: path
+      serves_media:
+        description: Whether it needs the entry. Any other process must only start with the changed files.
+        type: bool
+        default: true
   store_local:
     description: Whether media of this server's users is copied to S3.
     type: bool
@@ -149,6 +180,12 @@ file:
   returned: success
   type: str
   sample: /etc/matrix-synapse/conf.d/synapse-s3.yaml
+files:
+  description: All files that contain the entry, or contained it; more than one only with O(processes).
+  returned: success
+  type: list
+  elements: str
+  version_added: 1.2.0
 action:
   description:
     - What was done, or would be done in check mode.
@@ -183,22 +220,26 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import (
+    Reader,
     planned_access,
     reader_of,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.diff import diffs_of
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import ProviderEntry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import (
-    Layout,
-    plan_entry,
-    plan_removal,
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import Layout, Plan
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.several_processes import (
+    ProcessLayout,
+    plan_entries,
+    plan_of,
+    plan_removals,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.validation import (
     Validator,
     validate_plan,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import apply_plan
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import apply_plans
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
+    ConfigurationError,
     MediaError,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
@@ -207,25 +248,37 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 
 
-def run(module: AnsibleModule) -> dict[str, Any]:
-    params = module.params
+def process_layouts(params: dict[str, Any]) -> list[ProcessLayout]:
+    """The process of the module's own options first."""
     directory = params["working_directory"]
-    reader = reader_of(params["user"], params["group"])
-    layout = Layout(
-        paths=[absolute(path, directory) for path in params["config_paths"]],
-        drop_in_directory=absolute(params["drop_in_directory"], directory) if params["drop_in_directory"] else None,
-        keys_directory=absolute(params["keys_directory"], directory) if params["keys_directory"] else None,
-    )
-    entry = None
-    if params["state"] == "present":
-        switches = {name: params[name] for name in ("store_local", "store_remote", "store_synchronous")}
-        entry = ProviderEntry(settings_from(params), **switches)
-    plan = plan_entry(layout, entry, params["confirm_location"]) if entry else plan_removal(layout)
-    access = planned_access(plan, reader, holds_secret=bool(entry and entry.holds_secret()))
-    tightens = bool(access and access.before not in (None, access.after))
+    drop_in = params["drop_in_directory"]
+    first = {**params, "name": "Synapse", "serves_media": True}
+    return [
+        ProcessLayout(
+            process["name"],
+            Layout(
+                paths=[absolute(path, process["working_directory"]) for path in process["config_paths"]],
+                drop_in_directory=absolute(drop_in, directory) if drop_in and process is first else None,
+                keys_directory=absolute(process["keys_directory"], process["working_directory"])
+                if process["keys_directory"]
+                else None,
+            ),
+            process["serves_media"],
+        )
+        for process in [first, *params["processes"]]
+    ]
 
-    skipped: str | None = "Nothing changes."
-    if plan.changes:
+
+def validate(module: AnsibleModule, layouts: list[ProcessLayout], plans: list[Plan], reader: Reader) -> str | None:
+    """Lets Synapse parse the configuration of every process that reads a changed file; why it was not, or None."""
+    params = module.params
+    if not params["validate"]:
+        return "Not validated, because validate is false."
+    directories = [params["working_directory"], *(process["working_directory"] for process in params["processes"])]
+    for process, directory in zip(layouts, directories):
+        plan = plan_of(process, plans)
+        if not plan.changes:
+            continue
         validator = Validator(
             python=params["python"] or sys.executable,
             uid=reader.uid,
@@ -233,24 +286,47 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             groups=list(reader.groups),
             home=pwd.getpwnam(params["user"]).pw_dir,
             working_directory=directory,
-            keys_directory=layout.keys_directory,
+            keys_directory=process.layout.keys_directory,
         )
-        if params["validate"]:
+        try:
             skipped = validate_plan(plan, validator, module.check_mode)
-        else:
-            skipped = "Not validated, because validate is false."
-    for warning in plan.warnings:
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{process.name}: {error}" if len(layouts) > 1 else str(error)) from error
+        if skipped:
+            return skipped
+    return None
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    reader = reader_of(params["user"], params["group"])
+    layouts = process_layouts(params)
+    entry = None
+    if params["state"] == "present":
+        switches = {name: params[name] for name in ("store_local", "store_remote", "store_synchronous")}
+        entry = ProviderEntry(settings_from(params), **switches)
+    plans = plan_entries(layouts, entry, params["confirm_location"]) if entry else plan_removals(layouts)
+    holds_secret = bool(entry and entry.holds_secret())
+    accesses = [planned_access(plan, reader, holds_secret) for plan in plans]
+    tightened = [access for access in accesses if access and access.before not in (None, access.after)]
+    changes = any(plan.changes for plan in plans)
+    files = [plan.file for plan in plans if plan.file]
+    action = next((plan.action for plan in plans if plan.action != "none"), "none")
+
+    skipped = validate(module, layouts, plans, reader) if changes else "Nothing changes."
+    for warning in dict.fromkeys(warning for plan in plans for warning in plan.warnings):
         module.warn(warning)
     if not module.check_mode:
-        apply_plan(plan, access)
+        apply_plans(list(zip(plans, accesses)))
     return {
-        "changed": bool(plan.changes) or tightens,
-        "file": plan.file,
-        "action": "updated" if tightens and plan.action == "none" else plan.action,
+        "changed": changes or bool(tightened),
+        "file": next(iter(files), None),
+        "files": files,
+        "action": "updated" if tightened and action == "none" else action,
         "validated": skipped is None,
         "validation_skipped": skipped,
-        "mode_changes": [str(access)] if access and tightens else [],
-        "diff": diffs_of(plan, access),
+        "mode_changes": [str(access) for access in tightened],
+        "diff": [part for plan, access in zip(plans, accesses) for part in diffs_of(plan, access)],
     }
 
 
@@ -267,6 +343,18 @@ def main() -> None:
             "group": {"type": "str"},
             "working_directory": {"type": "path", "required": True},
             "keys_directory": {"type": "path", "no_log": False},
+            "processes": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "config_paths": {"type": "list", "elements": "path", "required": True},
+                    "working_directory": {"type": "path", "required": True},
+                    "keys_directory": {"type": "path", "no_log": False},
+                    "serves_media": {"type": "bool", "default": True},
+                },
+            },
             "store_local": {"type": "bool", "default": True},
             "store_remote": {"type": "bool", "default": True},
             "store_synchronous": {"type": "bool", "default": True},

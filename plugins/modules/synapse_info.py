@@ -25,6 +25,15 @@ options:
       - Name of the systemd service that runs Synapse's main process.
       - By default C(matrix-synapse.service), else C(synapse.service), else the loaded service that starts Synapse.
     type: str
+  services:
+    description:
+      - Names of all systemd services of one Synapse, those of its workers among them, such as
+        V(matrix-synapse-worker@media.service). The first that is no worker is the main process.
+      - Workers that read a file of one of these are found without being named.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.2.0
   python:
     description: Path of the Python that runs Synapse.
     type: path
@@ -59,6 +68,10 @@ EXAMPLES = r"""
 - name: Find Synapse
   matrix_ops.synapse_s3.synapse_info:
   register: found
+
+- name: Find a Synapse whose media worker has files of its own
+  matrix_ops.synapse_s3.synapse_info:
+    services: [matrix-synapse, matrix-synapse-worker@media]
 
 - name: Find a Synapse that systemd does not start
   matrix_ops.synapse_s3.synapse_info:
@@ -145,6 +158,16 @@ synapse:
     boto3_version:
       description: Version of boto3 in that Python, or none.
       type: str
+    processes:
+      description:
+        - Every process of this Synapse, the main process first. The others are the services that were named, and the
+          workers that read one of their files.
+        - Each has its C(service), whether it is a C(worker), whether it is C(active) or was C(stopped) on purpose, whether
+          it was C(named), and its C(python), C(config_paths), C(working_directory), C(keys_directory), C(user) and
+          C(group).
+      type: list
+      elements: dict
+      version_added: 1.2.0
 host_python:
   description: Path of the Python that has run this module.
   returned: success
@@ -173,13 +196,14 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit import command_runner
 
-OPTIONS = ("service", "python", "config_paths", "user", "group")
+OPTIONS = ("service", "services", "python", "config_paths", "user", "group")
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "service": {"type": "str"},
+            "services": {"type": "list", "elements": "str", "default": []},
             "python": {"type": "path"},
             "config_paths": {"type": "list", "elements": "path", "default": []},
             "user": {"type": "str"},

@@ -29,6 +29,12 @@ options:
     description: Directory from which Synapse takes relative paths.
     type: path
     default: /
+  processes:
+    description: Processes of Synapse, as M(matrix_ops.synapse_s3.synapse_info) returns them. Reading their files needs PyYAML.
+    type: list
+    elements: dict
+    default: []
+    version_added: 1.2.0
   media_path:
     description: Folder of Synapse's media. Empty takes C(media_store_path) of the configuration.
     type: str
@@ -167,6 +173,21 @@ homeserver:
     - Empty without O(config_paths).
   returned: success
   type: dict
+processes:
+  description:
+    - Each of O(processes) with its C(worker_name) (none for the main process), whether it C(serves_media), its
+      C(media_store_path), C(enable_local_media_storage), C(config_files) and C(storage_providers) as
+      M(matrix_ops.synapse_s3.homeserver_config_info) returns them, and the C(url) at which it answers.
+  returned: success
+  type: list
+  elements: dict
+  version_added: 1.2.0
+process_problems:
+  description: In words, why the media of these processes cannot be put on S3, each with the remedy; for more than one.
+  returned: success
+  type: list
+  elements: str
+  version_added: 1.2.0
 media_path:
   description: Folder of Synapse's media; empty where nothing names it.
   returned: success
@@ -242,6 +263,10 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_s
     summary,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.own_directory import OwnDirectory, problem
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.process_settings import (
+    process_problems,
+    process_settings,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
     YAML_IMPORT_ERROR,
@@ -257,8 +282,11 @@ def host(params: dict[str, Any], run: Run) -> dict[str, Any]:
     synapse_paths = [*params["synapse_paths"], *params["config_paths"], *map(os.path.dirname, files)]
     directories = [OwnDirectory(**directory) for directory in params["directories"]]
     problems = [problem(directory, [*synapse_paths, *filter(None, [media_path])]) for directory in directories]
+    processes = [process_settings(process) for process in params["processes"]]
     return {
         "homeserver": homeserver,
+        "processes": processes,
+        "process_problems": process_problems(processes),
         "media_path": media_path,
         "problems": [text for text in problems if text],
         "paths": {path: host_facts.path_facts(path) for path in filter(None, [*params["paths"], media_path])},
@@ -291,6 +319,7 @@ def main() -> None:
         argument_spec={
             "config_paths": paths,
             "working_directory": {"type": "path", "default": "/"},
+            "processes": {"type": "list", "elements": "dict", "default": []},
             "media_path": {"type": "str", "default": ""},
             "paths": names,
             "checksums": names,
@@ -327,7 +356,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if module.params["config_paths"] and YAML_IMPORT_ERROR:
+    if (module.params["config_paths"] or module.params["processes"]) and YAML_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_IMPORT_ERROR)
 
     def run(command: Sequence[str]) -> tuple[int, str, str]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from ..synapse_installation import PACKAGED
 from ..synapse_media.errors import ConfigurationError
 from ..synapse_media.settings.homeserver import YAML_IMPORT_ERROR, config_files, read_text
+from ..synapse_processes import same_python
 from ..synapse_service import SynapseCommand, synapse_processes
 from ..systemd_unit import Run
 from .entry import PROVIDER_MODULE
@@ -79,8 +79,7 @@ def _files(paths: Sequence[str]) -> list[str]:
 
 
 def _same_python(process: SynapseCommand, python: str) -> bool:
-    # Their directories are compared, because the Pythons of all virtualenvs are links to the same file.
-    return bool(python) and os.path.realpath(Path(process.python).parent) == os.path.realpath(Path(python).parent)
+    return bool(python) and same_python(process.python, python)
 
 
 def _text(path: str) -> str:
