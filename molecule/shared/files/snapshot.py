@@ -20,6 +20,7 @@ ROOTS = ["/etc", "/opt", "/usr/local", "/var/lib", "/srv", "/root", "/home"]
 LEFT_OUT = (
     "/opt/test-tools",
     "/var/lib/postgresql",
+    "/var/lib/redis",
     "/var/lib/s3-server",
     "/var/lib/synapse/media_store",
     "/var/lib/synapse/homeserver.pid",
