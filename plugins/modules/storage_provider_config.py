@@ -76,35 +76,15 @@ options:
     type: path
   processes:
     description:
-      - Further processes of the same Synapse, such as its workers. O(config_paths) is then that of a process that serves
-        media.
-      - An entry is written into each file that one of them needs, and each is left with all other storage providers that
-        it has. Synapse parses the new configuration of each process that reads a changed file.
+      - All processes of the same Synapse, such as its workers, as M(matrix_ops.synapse_s3.synapse_preflight_info) returns
+        them. Of each its C(service), C(config_paths), C(working_directory), C(keys_directory) and C(serves_media) are read.
+        O(config_paths) is then that of a process that serves media.
+      - An entry is written into each file that a process that serves media needs, and each keeps all other storage
+        providers that it has. Synapse parses the new configuration of each process that reads a changed file.
     type: list
     elements: dict
     default: []
     version_added: 1.2.0
-    suboptions:
-      name:
-        description: What errors call it, such as the name of its service.
-        type: str
-        required: true
-      config_paths:
-        description: As O(config_paths), for this process.
-        type: list
-        elements: path
-        required: true
-      working_directory:
-        description: As O(working_directory), for this process.
-        type: path
-        required: true
-      keys_directory:
-        description: As O(keys_directory), for this process.
-        type: path
-      serves_media:
-        description: Whether it needs the entry. Any other process must only start with the changed files.
-        type: bool
-        default: true
   store_local:
     description: Whether media of this server's users is copied to S3.
     type: bool
@@ -212,6 +192,7 @@ mode_changes:
 
 import pwd
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -248,35 +229,48 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 
 
-def process_layouts(params: dict[str, Any]) -> list[ProcessLayout]:
-    """The process of the module's own options first."""
+@dataclass(frozen=True)
+class Process:
+    """A process whose configuration is edited, or only parsed, and the directory from which it takes relative paths."""
+
+    edited: ProcessLayout
+    working_directory: str
+
+
+def processes_of(params: dict[str, Any]) -> list[Process]:
+    """The process of the module's own options first. Raises ConfigurationError."""
     directory = params["working_directory"]
     drop_in = params["drop_in_directory"]
-    first = {**params, "name": "Synapse", "serves_media": True}
-    return [
-        ProcessLayout(
-            process["name"],
-            Layout(
-                paths=[absolute(path, process["working_directory"]) for path in process["config_paths"]],
-                drop_in_directory=absolute(drop_in, directory) if drop_in and process is first else None,
-                keys_directory=absolute(process["keys_directory"], process["working_directory"])
-                if process["keys_directory"]
-                else None,
-            ),
-            process["serves_media"],
-        )
-        for process in [first, *params["processes"]]
-    ]
+    layout = Layout(
+        paths=[absolute(path, directory) for path in params["config_paths"]],
+        drop_in_directory=absolute(drop_in, directory) if drop_in else None,
+        keys_directory=absolute(params["keys_directory"], directory) if params["keys_directory"] else None,
+    )
+    found = [Process(ProcessLayout("Synapse", layout), directory)]
+    for given in params["processes"]:
+        try:
+            name, directory = str(given["service"]), str(given["working_directory"])
+            paths = [absolute(str(path), directory) for path in given["config_paths"]]
+            keys_directory, serves_media = given["keys_directory"], bool(given["serves_media"])
+        except (KeyError, TypeError) as error:
+            raise ConfigurationError(
+                f"An element of processes lacks {error}. Give each as the module synapse_preflight_info returns it."
+            ) from error
+        if paths == list(layout.paths):
+            found[0] = Process(ProcessLayout(name, layout), found[0].working_directory)
+            continue
+        own = Layout(paths, keys_directory=absolute(str(keys_directory), directory) if keys_directory else None)
+        found.append(Process(ProcessLayout(name, own, serves_media), directory))
+    return found
 
 
-def validate(module: AnsibleModule, layouts: list[ProcessLayout], plans: list[Plan], reader: Reader) -> str | None:
-    """Lets Synapse parse the configuration of every process that reads a changed file; why it was not, or None."""
+def validate(module: AnsibleModule, processes: list[Process], plans: list[Plan], reader: Reader) -> str | None:
+    """Lets Synapse parse the configuration of every process that reads a changed file; why it did not, or None."""
     params = module.params
     if not params["validate"]:
         return "Not validated, because validate is false."
-    directories = [params["working_directory"], *(process["working_directory"] for process in params["processes"])]
-    for process, directory in zip(layouts, directories):
-        plan = plan_of(process, plans)
+    for process in processes:
+        plan = plan_of(process.edited, plans)
         if not plan.changes:
             continue
         validator = Validator(
@@ -285,13 +279,13 @@ def validate(module: AnsibleModule, layouts: list[ProcessLayout], plans: list[Pl
             gid=reader.gid,
             groups=list(reader.groups),
             home=pwd.getpwnam(params["user"]).pw_dir,
-            working_directory=directory,
-            keys_directory=process.layout.keys_directory,
+            working_directory=process.working_directory,
+            keys_directory=process.edited.layout.keys_directory,
         )
         try:
             skipped = validate_plan(plan, validator, module.check_mode)
         except ConfigurationError as error:
-            raise ConfigurationError(f"{process.name}: {error}" if len(layouts) > 1 else str(error)) from error
+            raise ConfigurationError(f"{process.edited.name}: {error}" if len(processes) > 1 else str(error)) from error
         if skipped:
             return skipped
     return None
@@ -300,7 +294,8 @@ def validate(module: AnsibleModule, layouts: list[ProcessLayout], plans: list[Pl
 def run(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     reader = reader_of(params["user"], params["group"])
-    layouts = process_layouts(params)
+    processes = processes_of(params)
+    layouts = [process.edited for process in processes]
     entry = None
     if params["state"] == "present":
         switches = {name: params[name] for name in ("store_local", "store_remote", "store_synchronous")}
@@ -313,7 +308,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     files = [plan.file for plan in plans if plan.file]
     action = next((plan.action for plan in plans if plan.action != "none"), "none")
 
-    skipped = validate(module, layouts, plans, reader) if changes else "Nothing changes."
+    skipped = validate(module, processes, plans, reader) if changes else "Nothing changes."
     for warning in dict.fromkeys(warning for plan in plans for warning in plan.warnings):
         module.warn(warning)
     if not module.check_mode:
@@ -343,18 +338,7 @@ def main() -> None:
             "group": {"type": "str"},
             "working_directory": {"type": "path", "required": True},
             "keys_directory": {"type": "path", "no_log": False},
-            "processes": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "config_paths": {"type": "list", "elements": "path", "required": True},
-                    "working_directory": {"type": "path", "required": True},
-                    "keys_directory": {"type": "path", "no_log": False},
-                    "serves_media": {"type": "bool", "default": True},
-                },
-            },
+            "processes": {"type": "list", "elements": "dict", "default": []},
             "store_local": {"type": "bool", "default": True},
             "store_remote": {"type": "bool", "default": True},
             "store_synchronous": {"type": "bool", "default": True},

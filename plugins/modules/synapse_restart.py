@@ -27,22 +27,17 @@ attributes:
     details: It restarts whatever it is given.
 options:
   services:
-    description: The services, in the order in which they are restarted.
+    description: Names of the services, in the order in which they are restarted.
     type: list
-    elements: dict
+    elements: str
     required: true
-    suboptions:
-      name:
-        description: Name of the service.
-        type: str
-        required: true
-      url:
-        description:
-          - URL of a listener of its process, or C(unix:) and the path of a socket. C(/health) there has to answer C(OK), or
-            C(/_matrix/client/versions) has to list the versions.
-          - Without it, the service only has to run.
-        type: str
-        default: ""
+  urls:
+    description:
+      - For each service a URL of a listener of its process, or C(unix:) and the path of a socket. C(/health) there has to
+        answer C(OK), or C(/_matrix/client/versions) has to list the versions.
+      - A service without one only has to run.
+    type: dict
+    default: {}
   timeout:
     description: Seconds that each process has to answer.
     type: int
@@ -50,17 +45,16 @@ options:
   validate_certs:
     description: Whether the certificate of a listener with TLS has to be valid for its address.
     type: bool
-    default: false
+    default: true
 """
 
 EXAMPLES = r"""
 - name: Restart two media workers, so that one of them serves media at any time
   matrix_ops.synapse_s3.synapse_restart:
-    services:
-      - name: matrix-synapse-worker@media1.service
-        url: http://127.0.0.1:8085
-      - name: matrix-synapse-worker@media2.service
-        url: http://127.0.0.1:8086
+    services: [matrix-synapse-worker@media1.service, matrix-synapse-worker@media2.service]
+    urls:
+      matrix-synapse-worker@media1.service: http://127.0.0.1:8085
+      matrix-synapse-worker@media2.service: http://127.0.0.1:8086
 """
 
 RETURN = r"""
@@ -83,21 +77,15 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "services": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "url": {"type": "str", "default": ""},
-                },
-            },
+            "services": {"type": "list", "elements": "str", "required": True},
+            "urls": {"type": "dict", "default": {}},
             "timeout": {"type": "int", "default": 120},
-            "validate_certs": {"type": "bool", "default": False},
+            "validate_certs": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
-    services = [Service(**service) for service in module.params["services"]]
+    urls = module.params["urls"]
+    services = [Service(name, urls.get(name) or "") for name in module.params["services"]]
     if module.check_mode:
         module.exit_json(changed=True, restarted=[service.name for service in services], failed_service=None)
     fetch = http_fetch(module.params["validate_certs"])
