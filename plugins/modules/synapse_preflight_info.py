@@ -277,12 +277,13 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit
 def host(params: dict[str, Any], run: Run) -> dict[str, Any]:
     """All that does not depend on Synapse's user."""
     homeserver = summary(params["config_paths"], params["working_directory"]) if params["config_paths"] else {}
-    media_path = params["media_path"] or homeserver.get("media_store_path", "")
+    processes = [process_settings(process) for process in params["processes"]]
+    stores = [process["media_store_path"] for process in processes if process["serves_media"]]
+    media_path = params["media_path"] or next(iter(stores), homeserver.get("media_store_path", ""))
     files = homeserver.get("config_files", [])
     synapse_paths = [*params["synapse_paths"], *params["config_paths"], *map(os.path.dirname, files)]
     directories = [OwnDirectory(**directory) for directory in params["directories"]]
     problems = [problem(directory, [*synapse_paths, *filter(None, [media_path])]) for directory in directories]
-    processes = [process_settings(process) for process in params["processes"]]
     return {
         "homeserver": homeserver,
         "processes": processes,
