@@ -41,7 +41,11 @@ PACKAGED_USER = "matrix-synapse"
 # The result is the last line, because importing Synapse may print warnings before it.
 _PROBE = """
 import importlib.metadata, importlib.util, json, os, sys, sysconfig
-import synapse
+try:
+    import synapse
+    import_error = None
+except ImportError as error:
+    synapse, import_error = None, "%s: %s" % (type(error).__name__, error)
 def version(name):
     try:
         return importlib.metadata.version(name)
@@ -69,9 +73,10 @@ else:
     kind = "distribution" if marked else "system"
 print()
 print(json.dumps({
+    "import_error": import_error,
     "python_kind": kind,
     "ensurepip": importlib.util.find_spec("ensurepip") is not None,
-    "version": version("matrix-synapse") or getattr(synapse, "__version__", None),
+    "version": (version("matrix-synapse") or getattr(synapse, "__version__", None)) if synapse else None,
     "python_version": "%d.%d.%d" % sys.version_info[:3],
     "pip": has_pip,
     "provider_version": version("synapse-s3-storage-provider"),
@@ -86,6 +91,7 @@ class Wanted:
     """What the operator has set; what is empty is searched for.
 
     `services`: every process by its service; `service` is the same for one, and comes first.
+    `container_ok`: whether Synapse may run in a container that is left alone, with any Python of the host in `python`.
     """
 
     service: str = ""
@@ -94,6 +100,7 @@ class Wanted:
     config_paths: Sequence[str] = ()
     user: str = ""
     group: str = ""
+    container_ok: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,7 @@ def installation(run: Run, wanted: Wanted) -> dict[str, Any]:
     """
     units = _units(run, wanted)
     unit = main_of(units) if units else None
+    boxed = unit is not None and runs_in_container(unit)
     command = _command(run, unit, wanted)
     account = _account(unit, wanted)
     working_directory = _working_directory(unit, account)
@@ -136,7 +144,7 @@ def installation(run: Run, wanted: Wanted) -> dict[str, Any]:
         "service": main.service,
         "active": main.active,
         "python": python,
-        **_with_remedy(_probe(run, python), python),
+        **_with_remedy(_probe(run, python, needs_synapse=not (boxed and wanted.container_ok)), python),
         "config_paths": config_paths,
         "working_directory": working_directory,
         "keys_directory": main.keys_directory,
@@ -249,8 +257,8 @@ def _keys_directory(command: SynapseCommand, config_paths: Sequence[str], workin
     return str(Path(files[-1]).parent)
 
 
-def _probe(run: Run, python: str) -> dict[str, Any]:
-    """The versions of packages in this Python. Raises ConfigurationError if it does not run Synapse."""
+def _probe(run: Run, python: str, *, needs_synapse: bool) -> dict[str, Any]:
+    """The versions of packages in this Python. Raises ConfigurationError if it does not run Synapse and has to."""
     if not os.access(python, os.X_OK):
         error_class = ConfigurationError if os.path.lexists(python) else SynapseNotFoundError
         raise error_class(
@@ -262,8 +270,9 @@ def _probe(run: Run, python: str) -> dict[str, Any]:
         facts = json.loads(output.strip().rpartition("\n")[2]) if status == 0 else None
     except ValueError:
         facts = None
-    if not isinstance(facts, dict) or not facts.get("version"):
-        last_line = error.strip().rpartition("\n")[2] or f"exit status {status}"
+    import_error = facts.pop("import_error", None) if isinstance(facts, dict) else None
+    if not isinstance(facts, dict) or (needs_synapse and not facts.get("version")):
+        last_line = import_error or error.strip().rpartition("\n")[2] or f"exit status {status}"
         raise ConfigurationError(
             f"{python} does not run Synapse ({last_line}). "
             "Set synapse_s3_synapse_python to the Python of Synapse's virtualenv."

@@ -17,7 +17,8 @@ from ansible.module_utils.urls import open_url
 
 from .systemd_unit import Run, unit_named
 
-# Requests a path of a process, given by its URL; returns the status and the body. Raises OSError, HTTPException and ValueError.
+# Requests a path of a process, given by its URL; returns the status and the body. Raises OSError, HTTPException and
+# ValueError.
 Fetch = Callable[[str, str], "tuple[int, bytes]"]
 
 PAUSE = 0.5  # seconds between two questions

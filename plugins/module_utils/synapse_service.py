@@ -139,7 +139,10 @@ def refuse_container(unit: Unit) -> NoReturn:
 
 
 def command_of(unit: Unit) -> SynapseCommand:
-    """The command in the ExecStart of the service, which may be that of a worker. Raises ConfigurationError, which does not quote the command."""
+    """The command in the ExecStart of the service, which may be that of a worker.
+
+    Raises ConfigurationError, which does not quote the command.
+    """
     environment = full_environment(unit)
     for command in unit.commands:
         found = parse_command(expand(command, environment), environment, workers=True)

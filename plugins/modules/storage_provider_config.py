@@ -76,9 +76,9 @@ options:
     type: path
   processes:
     description:
-      - All processes of the same Synapse, such as its workers, as M(matrix_ops.synapse_s3.synapse_preflight_info) returns
-        them. Of each its C(service), C(config_paths), C(working_directory), C(keys_directory) and C(serves_media) are read.
-        O(config_paths) is then that of a process that serves media.
+      - All processes of the same Synapse, such as its workers, as M(matrix_ops.synapse_s3.synapse_preflight_info)
+        returns them. Of each its C(service), C(config_paths), C(working_directory), C(keys_directory) and
+        C(serves_media) are read. O(config_paths) is then that of a process that serves media.
       - An entry is written into each file that a process that serves media needs, and each keeps all other storage
         providers that it has. Synapse parses the new configuration of each process that reads a changed file.
     type: list

@@ -48,6 +48,14 @@ options:
   group:
     description: Group that Synapse runs as. By default the group of the service, else the primary group of the user.
     type: str
+  container_ok:
+    description:
+      - Whether Synapse may run in a container that is left alone, because others install its storage provider.
+      - O(python), O(config_paths) and O(user) are then required. O(python) is any Python of the host that has PyYAML,
+        and the O(config_paths) are those on the host.
+    type: bool
+    default: false
+    version_added: 1.2.0
   require_root:
     description: Whether to fail where the module does not run as root, as whom alone all of it can be found.
     type: bool
@@ -103,7 +111,7 @@ synapse:
       type: str
       sample: 3.11.2
     version:
-      description: Version of Synapse.
+      description: Version of Synapse, or none with O(container_ok).
       type: str
       sample: 1.163.2
     pip:
@@ -162,9 +170,9 @@ synapse:
       description:
         - Every process of this Synapse, the main process first. The others are the services that were named, and the
           workers that read one of their files.
-        - Each has its C(service), whether it is a C(worker), whether it is C(active) or was C(stopped) on purpose, whether
-          it was C(named), and its C(python), C(config_paths), C(working_directory), C(keys_directory), C(user) and
-          C(group).
+        - Each has its C(service), whether it is a C(worker), whether it is C(active) or was C(stopped) on purpose,
+          whether it was C(named), and its C(python), C(config_paths), C(working_directory), C(keys_directory), C(user)
+          and C(group).
       type: list
       elements: dict
       version_added: 1.2.0
@@ -196,7 +204,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit import command_runner
 
-OPTIONS = ("service", "services", "python", "config_paths", "user", "group")
+OPTIONS = ("service", "services", "python", "config_paths", "user", "group", "container_ok")
 
 
 def main() -> None:
@@ -208,6 +216,7 @@ def main() -> None:
             "config_paths": {"type": "list", "elements": "path", "default": []},
             "user": {"type": "str"},
             "group": {"type": "str"},
+            "container_ok": {"type": "bool", "default": False},
             "require_root": {"type": "bool", "default": False},
             "missing_ok": {"type": "bool", "default": False},
         },

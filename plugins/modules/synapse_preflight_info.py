@@ -30,7 +30,8 @@ options:
     type: path
     default: /
   processes:
-    description: Processes of Synapse, as M(matrix_ops.synapse_s3.synapse_info) returns them. Reading their files needs PyYAML.
+    description:
+      - Processes of Synapse, as M(matrix_ops.synapse_s3.synapse_info) returns them. Reading their files needs PyYAML.
     type: list
     elements: dict
     default: []

@@ -10,8 +10,8 @@ module: synapse_restart
 short_description: Restart the processes of one Synapse one after the other
 version_added: 1.2.0
 description:
-  - Restarts each of the services and waits until its process answers before it restarts the next one, so that the others
-    serve media meanwhile.
+  - Restarts each of the services and waits until its process answers before it restarts the next one, so that the
+    others serve media meanwhile.
   - Stops at the first that does not answer, and leaves the rest running as they are.
 author:
   - matrix_ops.synapse_s3 contributors (@matrix-ops)
@@ -33,8 +33,8 @@ options:
     required: true
   urls:
     description:
-      - For each service a URL of a listener of its process, or C(unix:) and the path of a socket. C(/health) there has to
-        answer C(OK), or C(/_matrix/client/versions) has to list the versions.
+      - For each service a URL of a listener of its process, or C(unix:) and the path of a socket. C(/health) there has
+        to answer C(OK), or C(/_matrix/client/versions) has to list the versions.
       - A service without one only has to run.
     type: dict
     default: {}

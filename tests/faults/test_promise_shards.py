@@ -79,7 +79,7 @@ def test_a_host_that_was_left_out_of_the_group(
 ) -> None:
     """It is refused while another host takes all of the media: the lock is on the media store, not only in the state
     directory, of which each host has its own."""
-    engine.offload["bandwidth_limit"] = "40K"
+    engine.offload["bandwidth_limit"] = "60K"
     first = sharded(engine, 1, 1).start()
     while not filled.state_dir.with_name(f"{filled.state_dir.name}-1").joinpath("location").exists():
         assert first.poll() is None, finish(first).errors

@@ -28,7 +28,7 @@ PAUSE = 0.02  # seconds between two downloads
 stopped = False
 
 
-def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as the signal module calls it
+def stop(number: int, frame: FrameType | None) -> None:
     global stopped
     stopped = True
 

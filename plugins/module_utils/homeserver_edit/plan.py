@@ -124,12 +124,11 @@ def target_file(layout: Layout) -> str:
     return _target_file(configuration, configuration.rest_contents())
 
 
-def plan_entry(
-    layout: Layout, entry: ProviderEntry, confirmation: str | None = None, keep: Sequence[str] = ()
-) -> Plan:
+def plan_entry(layout: Layout, entry: ProviderEntry, confirmation: str | None = None, keep: Sequence[str] = ()) -> Plan:
     """Plans how the entry gets into the configuration.
 
-    `keep`: the files in which other processes of this Synapse have the entry. Raises ConfigurationError if another setting would change, or if the present entry names another location and
+    `keep`: the files in which other processes of this Synapse have the entry.
+    Raises ConfigurationError if another setting would change, or if the present entry names another location and
     `confirmation` is not the name of the new one.
     """
     configuration = Configuration(layout)

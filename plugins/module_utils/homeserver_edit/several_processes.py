@@ -122,4 +122,3 @@ def _providers(plan: Plan) -> list[Any]:
 
 def _entries(value: Any) -> list[Any]:
     return [unmarked(item) if isinstance(item, dict) else item for item in value] if isinstance(value, list) else []
-

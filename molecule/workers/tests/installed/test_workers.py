@@ -40,7 +40,9 @@ def pictures(homeserver):
 
 
 def test_the_entry_is_in_the_one_file_that_all_processes_read(homeserver):
-    found = homeserver.run("grep", "--recursive", "--files-with-matches", "S3StorageProviderBackend", "/etc/matrix-synapse")
+    found = homeserver.run(
+        "grep", "--recursive", "--files-with-matches", "S3StorageProviderBackend", "/etc/matrix-synapse"
+    )
     assert found.split() == [DROP_IN]
 
 
