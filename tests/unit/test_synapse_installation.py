@@ -8,10 +8,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_installation import Wanted, installation
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
 
 METADATA = "Metadata-Version: 2.1\nName: matrix-synapse\nVersion: 1.163.2\n"
@@ -58,6 +60,35 @@ class Virtualenv:
 @pytest.fixture
 def virtualenv(tmp_path: Path) -> Virtualenv:
     return Virtualenv(tmp_path / "pipx/venvs/matrix-synapse")
+
+
+BOXED = """Id=matrix-synapse.service
+LoadState=loaded
+ActiveState=active
+ExecStart={ path=/usr/bin/env ; argv[]=/usr/bin/env docker start --attach matrix-synapse ; ignore_errors=no ; }
+"""
+
+
+def boxed(command: Sequence[str]) -> tuple[int, str, str]:
+    """A host whose Synapse is in a container."""
+    return (0, BOXED, "") if command[0] == "systemctl" else run(command)
+
+
+def test_a_container_is_left_alone_where_others_install_the_storage_provider(tmp_path: Path) -> None:
+    """With a Python of the host that has no Synapse, as beside matrix-docker-ansible-deploy."""
+    config = tmp_path / "homeserver.yaml"
+    config.write_text("server_name: example.org\n")
+    user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    wanted = Wanted(service="matrix-synapse", python=sys.executable, config_paths=[str(config)], user=user)
+    with pytest.raises(
+        ConfigurationError, match=r"does not run Synapse \(ModuleNotFoundError: No module named 'synapse'"
+    ):
+        installation(boxed, wanted)
+    found = installation(boxed, replace(wanted, container_ok=True))
+    assert (found["service"], found["active"], found["version"]) == ("matrix-synapse.service", True, None)
+    assert [process["config_paths"] for process in found["processes"]] == [[str(config)]]
+    with pytest.raises(ConfigurationError, match="starts a container"):
+        installation(boxed, Wanted(service="matrix-synapse", container_ok=True))
 
 
 def test_an_ordinary_virtualenv_needs_ensurepip(virtualenv: Virtualenv) -> None:
