@@ -3,7 +3,7 @@
 
 """Prints the results of `media.py count` at several moments as one table.
 
-table.py 'before=FILE' 'after the migration=FILE' ...
+counts_table.py 'before=FILE' 'after the migration=FILE' ...
 """
 
 from __future__ import annotations

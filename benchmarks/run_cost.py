@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The cost of one run of one contender: the client's time, CPU and memory, and the requests that the server counted."""
+"""The cost of one run of one program: the client's time, CPU and memory, and the requests that the server counted."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from statistics import median
 from typing import IO, Any
 
-from places import MEASURE, as_worker
+from paths import MEASURE, as_worker
 from s3_store import Store
 
 
 class RunFailed(Exception):
-    """A contender did not do its work, so its figure would mean nothing."""
+    """A program did not do its work, so its figure would mean nothing."""
 
 
 @dataclass

@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from custody import Custody
 from library import MIB, Library
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from wire_faults import (
     answer_nonsense,
@@ -44,24 +44,24 @@ ON_ANY_REQUEST = {
 
 
 @pytest.fixture
-def filled(library: Library, custody: Custody) -> Library:
+def filled(library: Library, inventory: MediaInventory) -> Library:
     library.add([500, 19_000, 300_000, 1], thumbnails=2)
     library.add([1000, 90_000], origin="remote.example", thumbnails=1)
     library.add([17 * MIB], thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     return library
 
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("act", ON_ANY_REQUEST.values(), ids=ON_ANY_REQUEST.keys())
-def test_every_kind_of_request_once(engine: Engine, wire: WireProxy, custody: Custody, act: Act) -> None:
+def test_every_kind_of_request_once(engine: Engine, wire: WireProxy, inventory: MediaInventory, act: Act) -> None:
     """The first and the third of each kind: one on a new connection, and one on a kept connection."""
     faults = [wire.add(kind, act, times=1) for kind in (LIST, PUT, CREATE, PART, COMPLETE)]
     faults += [wire.add(kind, act, times=1, skip=1) for kind in (PUT, PART)]
     outcome = engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
     assert [fault.struck for fault in faults] == [1] * len(faults)
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
     # Including retries; requests on a connection that was already closed did not arrive.
     for kind, came in wire.counts().items():
         assert came <= outcome.report["requests"].get(kind, 0) <= came + 2 * len(faults), kind
@@ -80,19 +80,19 @@ GARBLED = {
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("act", GARBLED.values(), ids=GARBLED.keys())
-def test_damaged_listing_once(engine: Engine, wire: WireProxy, custody: Custody, act: Act) -> None:
+def test_damaged_listing_once(engine: Engine, wire: WireProxy, inventory: MediaInventory, act: Act) -> None:
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
     engine.offload["delete_local"] = True
     fault = wire.add(LIST, act, times=1)
     outcome = engine.run()
     assert (outcome.status, outcome.failures, fault.struck) == (0, {}, 1), outcome.errors
-    assert outcome.files("verified") == len(custody.known)
-    custody.assert_all_moved()
+    assert outcome.files("verified") == len(inventory.known)
+    inventory.assert_all_moved()
 
 
 @pytest.mark.usefixtures("filled")
-def test_listings_that_are_always_damaged(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_listings_that_are_always_damaged(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     """No page is ever valid: either HEAD requests are enough, or all files are named; none counts as missing or
     present.
     """
@@ -108,21 +108,23 @@ def test_listings_that_are_always_damaged(engine: Engine, wire: WireProxy, custo
     wire.add(LIST, garble)
     outcome = engine.run()
     assert wire.count(PUT) == 0
-    custody.assert_reported(outcome)
+    inventory.assert_reported(outcome)
 
 
 @pytest.mark.usefixtures("filled")
-def test_complete_that_returns_an_error_with_200(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_complete_that_returns_an_error_with_200(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     """S3 sends 200 before it knows, and the error in the body."""
     act = changed(lambda body: b"<Error><Code>InternalError</Code><Message>We are sorry.</Message></Error>")
     fault = wire.add(COMPLETE, act, times=1)
     outcome = engine.run()
     assert fault.struck == 1
-    custody.assert_reported(outcome)
+    inventory.assert_reported(outcome)
 
 
 @pytest.mark.usefixtures("filled")
-def test_responses_truncated_while_an_object_is_read_back(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_responses_truncated_while_an_object_is_read_back(
+    engine: Engine, wire: WireProxy, inventory: MediaInventory
+) -> None:
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
     engine.offload["delete_local"] = True
@@ -134,15 +136,15 @@ def test_responses_truncated_while_an_object_is_read_back(engine: Engine, wire: 
     outcome = engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
     assert all(fault.struck for fault in faults)
-    assert outcome.files("verified") == len(custody.known)
-    custody.assert_all_moved()
+    assert outcome.files("verified") == len(inventory.known)
+    inventory.assert_all_moved()
     # Uploads of media only: others test which checksums the server verifies.
     assert wire.count(ABORT, "^(local|remote)_") == 0
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_server_that_is_busy_for_a_while(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_a_server_that_is_busy_for_a_while(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     wire.add("", refuse(503, "SlowDown"), times=25, skip=1)
     outcome = engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()

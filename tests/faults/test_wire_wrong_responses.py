@@ -9,8 +9,8 @@ import random
 from collections.abc import Callable
 
 import pytest
-from custody import Custody
 from library import MIB, Library
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from s3_server import S3Server
 from wire_faults import changed, entries_changed, keep_half, keep_nothing, no_etags, with_etags
@@ -20,10 +20,10 @@ FOREIGN = "0" * 32
 
 
 @pytest.fixture
-def filled(library: Library, custody: Custody) -> Library:
+def filled(library: Library, inventory: MediaInventory) -> Library:
     library.add([19_000] * 12, thumbnails=1)
     library.add([2 * MIB], origin="remote.example", thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     return library
 
 
@@ -44,35 +44,37 @@ def test_a_put_that_is_not_stored(
     filled: Library,
     engine: Engine,
     wire: WireProxy,
-    custody: Custody,
+    inventory: MediaInventory,
     s3: S3Server,
     bucket: str,
     kept: str,
     etag: str | None,
 ) -> None:
     act = keep_nothing(etag) if kept == "nothing" else keep_half(s3.client(), bucket, etag)
-    victims = sorted(custody.known)[2:6]
+    victims = sorted(inventory.known)[2:6]
     for victim in victims:
         wire.add(PUT, act, key=victim)
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, victims), outcome.errors
-    assert sorted(custody.on_disk()) == victims
-    custody.assert_nothing_lost()
+    assert sorted(inventory.on_disk()) == victims
+    inventory.assert_nothing_lost()
     # The server works again: the object of which it had kept half is repaired.
     wire.faults.clear()
     again = engine.run()
     assert (again.status, again.files("uploaded") + again.files("repaired")) == (0, 4)
     assert again.files("repaired") == (4 if kept == "half" else 0)
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def test_a_server_that_stores_nothing(filled: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_a_server_that_stores_nothing(
+    filled: Library, engine: Engine, wire: WireProxy, inventory: MediaInventory
+) -> None:
     wire.add(PUT, keep_nothing(None))
-    before = custody.on_disk()
+    before = inventory.on_disk()
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, sorted(before)), outcome.errors
     assert (outcome.files("deleted"), outcome.files("uploaded")) == (0, 0)
-    assert custody.on_disk() == before
+    assert inventory.on_disk() == before
 
 
 def _shuffled(entries: list[bytes]) -> list[bytes]:
@@ -95,26 +97,26 @@ DISTORTED: dict[str, Callable[[list[bytes]], list[bytes]]] = {
 @pytest.mark.usefixtures("mirrored")
 @pytest.mark.parametrize("change", DISTORTED.values(), ids=DISTORTED.keys())
 def test_distorted_listings(
-    engine: Engine, wire: WireProxy, custody: Custody, change: Callable[[list[bytes]], list[bytes]]
+    engine: Engine, wire: WireProxy, inventory: MediaInventory, change: Callable[[list[bytes]], list[bytes]]
 ) -> None:
     wire.add(LIST, entries_changed(change))
-    custody.assert_reported(engine.run())
+    inventory.assert_reported(engine.run())
 
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("change", DISTORTED.values(), ids=DISTORTED.keys())
 def test_distorted_listings_of_recent_uploads(
-    engine: Engine, wire: WireProxy, custody: Custody, change: Callable[[list[bytes]], list[bytes]]
+    engine: Engine, wire: WireProxy, inventory: MediaInventory, change: Callable[[list[bytes]], list[bytes]]
 ) -> None:
     wire.add(LIST, entries_changed(change))
-    custody.assert_reported(engine.run())
+    inventory.assert_reported(engine.run())
 
 
 def test_entries_for_missing_objects(
-    mirrored: Library, engine: Engine, wire: WireProxy, custody: Custody, s3: S3Server, bucket: str
+    mirrored: Library, engine: Engine, wire: WireProxy, inventory: MediaInventory, s3: S3Server, bucket: str
 ) -> None:
     """An outdated page: the former sizes, and digests of other contents."""
-    gone = sorted(custody.known)[:3]
+    gone = sorted(inventory.known)[:3]
     page = wire.add(LIST, entries_changed(lambda entries: entries))
     client = s3.client()
     listed = client.list_objects_v2(Bucket=bucket)["Contents"]
@@ -127,41 +129,41 @@ def test_entries_for_missing_objects(
     ]
     page.act = entries_changed(lambda dummy: stale)
     outcome = engine.run()
-    custody.assert_reported(outcome)
+    inventory.assert_reported(outcome)
     wire.faults.clear()
     assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.usefixtures("mirrored")
-def test_other_etags_everywhere(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_other_etags_everywhere(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     """As with SSE-C and SSE-KMS: the objects' bytes are compared."""
     wire.add("", with_etags(lambda own: own[::-1]))
     outcome = engine.run()
-    assert (outcome.status, outcome.files("verified")) == (0, len(custody.known)), outcome.errors
-    assert wire.count("GetObject") == len(custody.known) and wire.count(PUT) == 0
-    custody.assert_all_moved()
+    assert (outcome.status, outcome.files("verified")) == (0, len(inventory.known)), outcome.errors
+    assert wire.count("GetObject") == len(inventory.known) and wire.count(PUT) == 0
+    inventory.assert_all_moved()
 
 
 @pytest.mark.usefixtures("mirrored")
-def test_no_etags_at_all(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_no_etags_at_all(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     for kind in (LIST, HEAD, PUT):
         wire.add(kind, no_etags)
     outcome = engine.run()
-    custody.assert_reported(outcome)
+    inventory.assert_reported(outcome)
 
 
 @pytest.mark.usefixtures("filled")
-def test_other_etags_of_uploads(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_other_etags_of_uploads(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     wire.add("", with_etags(lambda own: own[::-1]))
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.usefixtures("filled")
 def test_a_page_that_is_always_truncated(
-    engine: Engine, wire: WireProxy, custody: Custody, s3: S3Server, bucket: str
+    engine: Engine, wire: WireProxy, inventory: MediaInventory, s3: S3Server, bucket: str
 ) -> None:
     """Every page says that more follow, although none do: the engine must not ask without end."""
     client = s3.client()
@@ -169,6 +171,6 @@ def test_a_page_that_is_always_truncated(
 
     wire.add(LIST, changed(lambda body: body.replace(b"<IsTruncated>false", b"<IsTruncated>true")))
     outcome = engine.run()
-    assert wire.count(LIST) <= 2 * len(custody.known) + 2
+    assert wire.count(LIST) <= 2 * len(inventory.known) + 2
     client.delete_object(Bucket=bucket, Key="a")
-    custody.assert_reported(outcome)
+    inventory.assert_reported(outcome)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from bench import Bench, Ground
-from contenders import RCLONE_CHECK, RCLONE_MOVE, rclone, s5cmd_move
-from measured import Cost, RunFailed
+from bench import Bench, Setup
 from media import Tree
-from places import BUCKET
+from paths import BUCKET
+from programs import RCLONE_CHECK, RCLONE_MOVE, rclone, s5cmd_move
 from results import Figure, Goal
+from run_cost import Cost, RunFailed
 from s3_store import Store, running_store
 
 from figures.moves import wire
@@ -23,7 +23,7 @@ FLAG_FILES = 3000
 
 FlagSets = tuple[tuple[str, ...], ...]
 
-# In addition to those in contenders.py.
+# In addition to those in programs.py.
 FLAGS: FlagSets = (
     (),
     ("--no-traverse", *RCLONE_MOVE[1:]),
@@ -82,19 +82,19 @@ def store(bench: Bench) -> list[Figure]:
 
 
 def peer_flags(bench: Bench) -> list[Figure]:
-    """Check that contenders.py has the best flags: no line may be faster than those marked as used."""
+    """Check that programs.py has the best flags: no line may be faster than those marked as used."""
     figures = []
-    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as target:
+    with bench.setup() as setup, running_store(delay_ms=bench.delay_ms) as target:
         for shape, files, in_flight in (("videos", VIDEOS, 64), ("mixed", MIXED_FILES, 64)):
             # The peers need no rows.
-            tree = Tree(ground.directory / shape, bench.count(files), shape)
+            tree = Tree(setup.directory / shape, bench.count(files), shape)
             moves = _moves(target, tree, in_flight, FLAGS_OF_LARGE, S5CMD_OF_LARGE)
-            figures.append(_compare(bench, ground, target, tree, f"peer-flags-{shape}", moves))
+            figures.append(_compare(bench, setup, target, tree, f"peer-flags-{shape}", moves))
             tree.remove()
-        tree = Tree(ground.directory / "real", bench.count(FLAG_FILES), "real")
+        tree = Tree(setup.directory / "real", bench.count(FLAG_FILES), "real")
         for in_flight in (64, 256):
             moves = _moves(target, tree, in_flight, FLAGS, S5CMD)
-            figures.append(_compare(bench, ground, target, tree, f"peer-flags-move-{in_flight}", moves))
+            figures.append(_compare(bench, setup, target, tree, f"peer-flags-move-{in_flight}", moves))
         # The last move has left everything in the bucket.
         checks = Figure(
             "peer-flags-check",
@@ -108,11 +108,11 @@ def peer_flags(bench: Bench) -> list[Figure]:
                 name = f"rclone check --checkers {checkers} {' '.join(flags)}{used if checkers == 64 else ''}"
                 command = rclone("check", tree.work, BUCKET, checkers, flags)
                 for _round in range(bench.rounds):
-                    checks.add(name, ground.run(target, command))
+                    checks.add(name, setup.run(target, command))
     return [*figures, checks]
 
 
-def _compare(bench: Bench, ground: Ground, target: Store, tree: Tree, name: str, moves: dict[str, list[str]]) -> Figure:
+def _compare(bench: Bench, setup: Setup, target: Store, tree: Tree, name: str, moves: dict[str, list[str]]) -> Figure:
     figure = Figure(
         name,
         f"{tree.count} files, nothing in the bucket, {bench.delay_ms:g} ms to the store",
@@ -120,7 +120,7 @@ def _compare(bench: Bench, ground: Ground, target: Store, tree: Tree, name: str,
     )
     runs = []
     for words, command in moves.items():
-        run = partial(_move, ground, target, tree, words, command)
+        run = partial(_move, setup, target, tree, words, command)
         try:
             run()
         except RunFailed as error:
@@ -149,9 +149,9 @@ def _moves(
     return moves
 
 
-def _move(ground: Ground, target: Store, tree: Tree, name: str, command: list[str]) -> Cost:
+def _move(setup: Setup, target: Store, tree: Tree, name: str, command: list[str]) -> Cost:
     target.clear()
     tree.lay_out()
-    cost = ground.run(target, command)
+    cost = setup.run(target, command)
     tree.need_moved(target, name)
     return cost

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterable
 
 import pytest
-from custody import Custody, unfinished_uploads
 from library import MIB, Library
+from media_inventory import MediaInventory, unfinished_uploads
 from offload_engine import Engine, finish
 from s3_server import S3Server, free_port
 from stalled_run import Stalled
@@ -21,10 +21,10 @@ from wire_proxy import ABORT, COMPLETE, HEAD, PART, PUT, Act, Exchange, WireProx
 
 
 @pytest.fixture
-def filled(library: Library, custody: Custody) -> Library:
+def filled(library: Library, inventory: MediaInventory) -> Library:
     library.add([19_000] * 40, thumbnails=1)
     library.add([17 * MIB], thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     return library
 
 
@@ -59,7 +59,9 @@ class RefuseFirstKeys:
             exchange.reply(exchange.forward())
 
 
-def test_keys_that_are_always_refused(filled: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_keys_that_are_always_refused(
+    filled: Library, engine: Engine, wire: WireProxy, inventory: MediaInventory
+) -> None:
     """Each is refused in its own way, all in one run, because retries take long."""
     refusals = RefuseFirstKeys(NEVER.values())
     wire.add(PUT, refusals, key="^local_")
@@ -68,14 +70,14 @@ def test_keys_that_are_always_refused(filled: Library, engine: Engine, wire: Wir
     assert len(victims) == len(NEVER)
     assert (outcome.status, outcome.failed_paths) == (1, victims), outcome.errors
     assert all(failure["key"] == failure["path"] for failure in outcome.report["failed"])
-    assert outcome.files("uploaded") == outcome.files("deleted") == len(custody.known) - len(victims)
-    assert sorted(custody.on_disk()) == victims
+    assert outcome.files("uploaded") == outcome.files("deleted") == len(inventory.known) - len(victims)
+    assert sorted(inventory.on_disk()) == victims
     assert all(victim in outcome.errors for victim in victims)
-    custody.assert_nothing_lost()
+    inventory.assert_nothing_lost()
     wire.faults.clear()
     again = engine.run()
     assert (again.status, again.files("uploaded")) == (0, len(victims))
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_a_multipart_upload_that_fails_is_aborted(
     filled: Library,
     engine: Engine,
     wire: WireProxy,
-    custody: Custody,
+    inventory: MediaInventory,
     s3: S3Server,
     bucket: str,
     kind: str,
@@ -93,13 +95,13 @@ def test_a_multipart_upload_that_fails_is_aborted(
 ) -> None:
     wire.add(kind, refuse(*refusal))
     outcome = engine.run()
-    (large,) = custody.on_disk()
+    (large,) = inventory.on_disk()
     assert (outcome.status, outcome.failed_paths) == (1, [large]), outcome.errors
-    assert outcome.files("deleted") == len(custody.known) - 1
+    assert outcome.files("deleted") == len(inventory.known) - 1
     # Uploads of media only: another upload tests which checksums the server verifies.
     assert wire.count(ABORT, "^(local|remote)_") == 1
     assert unfinished_uploads(s3, bucket) == []
-    custody.assert_nothing_lost()
+    inventory.assert_nothing_lost()
 
 
 FATAL = [
@@ -118,10 +120,10 @@ FATAL = [
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("refusal", FATAL, ids=str)
 def test_refused_from_the_first_request(
-    engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]
+    engine: Engine, wire: WireProxy, inventory: MediaInventory, refusal: tuple[int, str]
 ) -> None:
     wire.add("", refuse(*refusal))
-    before = custody.on_disk()
+    before = inventory.on_disk()
     began = time.monotonic()
     outcome = engine.run()
     assert outcome.status == 2, outcome.errors
@@ -129,12 +131,14 @@ def test_refused_from_the_first_request(
     assert 1 <= wire.count() <= 4
     assert len(outcome.errors.strip().splitlines()) == 1, outcome.errors
     assert outcome.report["error"] and outcome.report["changed"] is False
-    assert custody.on_disk() == before and custody.in_bucket() == {}
+    assert inventory.on_disk() == before and inventory.in_bucket() == {}
 
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("refusal", [FATAL[1], *FATAL[3::3], (507, "InsufficientStorage")], ids=str)
-def test_refused_during_the_run(engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]) -> None:
+def test_refused_during_the_run(
+    engine: Engine, wire: WireProxy, inventory: MediaInventory, refusal: tuple[int, str]
+) -> None:
     """One error, not one a file; requests in flight may end, but hardly any follow."""
     engine.offload["concurrency"] = 4
     fault = wire.add(PUT, refuse(*refusal), skip=10)
@@ -144,77 +148,77 @@ def test_refused_during_the_run(engine: Engine, wire: WireProxy, custody: Custod
     assert 1 <= fault.struck <= 10
     assert len(outcome.report["failed"]) <= 1
     assert len(outcome.errors.strip().splitlines()) <= 2, outcome.errors
-    custody.assert_nothing_lost()
+    inventory.assert_nothing_lost()
     wire.faults.clear()
     assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.usefixtures("filled")
-def test_may_list_but_not_write(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_may_list_but_not_write(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     for kind in (PUT, "CreateMultipartUpload", PART):
         wire.add(kind, refuse(403, "AccessDenied"))
-    before = custody.on_disk()
+    before = inventory.on_disk()
     outcome = engine.run()
     assert (outcome.status, outcome.report["changed"]) == (2, False), outcome.errors
-    assert custody.on_disk() == before
+    assert inventory.on_disk() == before
     # More than 20 in a row, and those that were in flight meanwhile.
     assert wire.count(PUT) <= 21 + 2 * 64
     assert "s3:PutObject" in outcome.report["error"]
 
 
-def test_wrong_secret(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_wrong_secret(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     engine.s3["secret_access_key"] = "wrong-" + "x" * 34
     outcome = engine.run()
     assert outcome.status == 2 and len(outcome.errors.strip().splitlines()) == 1, outcome.errors
     assert engine.s3["secret_access_key"] not in outcome.output + outcome.errors
-    assert sorted(custody.on_disk()) == sorted(custody.known)
+    assert sorted(inventory.on_disk()) == sorted(inventory.known)
 
 
-def test_no_such_bucket(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_no_such_bucket(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     engine.s3["bucket"] = "never-made"
     outcome = engine.run()
     assert outcome.status == 2 and len(outcome.errors.strip().splitlines()) == 1, outcome.errors
     assert "never-made" in outcome.errors
-    assert sorted(custody.on_disk()) == sorted(custody.known)
+    assert sorted(inventory.on_disk()) == sorted(inventory.known)
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_server_that_is_not_s3(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_a_server_that_is_not_s3(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     """A web server that responds with a page to everything: that is no listing, and no proof."""
 
     wire.add("", answer_nonsense)
     outcome = engine.run()
     assert outcome.status in (1, 2), outcome.errors
-    assert outcome.report["error"] or outcome.failed_paths == sorted(custody.known)
-    assert sorted(custody.on_disk()) == sorted(custody.known)
+    assert outcome.report["error"] or outcome.failed_paths == sorted(inventory.known)
+    assert sorted(inventory.on_disk()) == sorted(inventory.known)
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_redirect_to_another_region(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_a_redirect_to_another_region(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     wire.add("", refuse(301, "PermanentRedirect"))
     outcome = engine.run()
     assert outcome.status == 2 and wire.count() <= 4, outcome.errors
-    assert sorted(custody.on_disk()) == sorted(custody.known)
+    assert sorted(inventory.on_disk()) == sorted(inventory.known)
 
 
 def test_what_no_head_confirms_stays_until_one_does(
-    library: Library, engine: Engine, wire: WireProxy, custody: Custody
+    library: Library, engine: Engine, wire: WireProxy, inventory: MediaInventory
 ) -> None:
     library.add([19_000] * 10, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     wire.add(HEAD, refuse(500, "InternalError"))
     outcome = engine.run()
-    assert (outcome.status, outcome.failed_paths) == (1, sorted(custody.known)), outcome.errors
-    assert sorted(custody.on_disk()) == sorted(custody.known)
+    assert (outcome.status, outcome.failed_paths) == (1, sorted(inventory.known)), outcome.errors
+    assert sorted(inventory.on_disk()) == sorted(inventory.known)
     # A listing alone does not tell that objects can be read: they may need another customer key.
     outcome = engine.run()
-    assert (outcome.status, outcome.failed_paths) == (1, sorted(custody.known)), outcome.errors
-    assert sorted(custody.on_disk()) == sorted(custody.known)
+    assert (outcome.status, outcome.failed_paths) == (1, sorted(inventory.known)), outcome.errors
+    assert sorted(inventory.on_disk()) == sorted(inventory.known)
     wire.faults.clear()
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def test_a_stalled_connection_is_given_up(stalled: Stalled) -> None:
@@ -222,10 +226,10 @@ def test_a_stalled_connection_is_given_up(stalled: Stalled) -> None:
     outcome = finish(stalled.process)
     assert (outcome.status, stalled.fault.struck) == (0, 1), outcome.errors
     assert 10 < outcome.report["seconds"] < 90
-    stalled.custody.assert_all_moved()
+    stalled.inventory.assert_all_moved()
 
 
-def test_unreachable_server(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_unreachable_server(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     """A signal ends the run while it still retries: an unreachable server must not delay a stop."""
 
     engine.s3["endpoint_url"] = f"http://127.0.0.1:{free_port()}"
@@ -238,4 +242,4 @@ def test_unreachable_server(filled: Library, engine: Engine, custody: Custody) -
     else:
         outcome = finish(process)
         assert outcome.status == 2, outcome.errors
-    assert sorted(custody.on_disk()) == sorted(custody.known)
+    assert sorted(inventory.on_disk()) == sorted(inventory.known)

@@ -11,27 +11,27 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from certificates import make_certificate
+from ansible_collections.matrix_ops.synapse_s3.tests.shared.certificates import make_certificate
 
 # The host name that boto3 computes for us-east-1.
 HOST = "s3.amazonaws.com"
 
 
-class AmazonFront:
+class AwsProxy:
     """Set HTTPS_PROXY to `proxy_url` and ca_bundle to `ca_bundle`; requests to HOST then reach the server."""
 
     def __init__(self, directory: Path, store_port: int) -> None:
         files = make_certificate(directory, HOST)
         self.ca_bundle = files.certificate
-        # : The host and port of each CONNECT request.
-        self.asked: list[str] = []
+        # The host and port of each CONNECT request.
+        self.connect_targets: list[str] = []
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(files.certificate, files.private_key)
         self._store_port = store_port
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.proxy_url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
 
-    def __enter__(self) -> AmazonFront:
+    def __enter__(self) -> AwsProxy:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -52,7 +52,7 @@ class AmazonFront:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += client.recv(1)
-        self.asked.append(head.split()[1].decode())
+        self.connect_targets.append(head.split()[1].decode())
         client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         try:
             with (

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The compared commands: the engine, its peers with their best flags, and upstream's script."""
+"""The compared programs: the engine, its peers with their best flags, and upstream's script."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from places import (
+from paths import (
     ACCESS_KEY_ID,
     AWS,
     AWSCRT,
@@ -37,7 +37,7 @@ WITHOUT_CHECKSUMS = {
 
 
 def environment(store: Store, home: Path) -> dict[str, str]:
-    """All environment variables of a contender."""
+    """All environment variables of a measured program."""
     words = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),

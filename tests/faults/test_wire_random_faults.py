@@ -9,8 +9,8 @@ import random
 from collections.abc import Callable
 
 import pytest
-from custody import Custody
 from library import MIB, Library
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from s3_server import S3Server
 from test_kill import KILLS, SEED
@@ -86,14 +86,14 @@ def test_random_faults(number: int, make_library: Callable[[str], Library], s3: 
     with WireProxy(s3.endpoint_url) as wire:
         wire.add("", roll)
         engine = Engine(library, {**s3.connection(bucket), "endpoint_url": wire.endpoint_url})
-        custody = Custody(library.media_path, s3.buckets / bucket)
+        inventory = MediaInventory(library.media_path, s3.buckets / bucket)
         for dummy in range(RUNS):
             for item in library.add([dice.choice((1, 700, 19_000, 1_100_000)) for dummy in range(15)], thumbnails=1):
                 # As Synapse has it: else nothing proves that half of a thumbnail in the bucket is the damaged copy.
                 library.add_thumbnail_row(item, (library.media_path / item.paths[1]).stat().st_size)
             library.add([17 * MIB], origin="remote.example", thumbnails=0)
-            custody.take_stock()
-            custody.assert_reported(engine.run())
+            inventory.record_files()
+            inventory.assert_reported(engine.run())
         wire.faults.clear()
         assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()

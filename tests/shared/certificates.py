@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A self-signed certificate for a server on loopback, by address or name."""
+"""A self-signed certificate for a server on loopback, by address or name, for tests in any folder."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     DatabaseSettings,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.source import resolve
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.cache import open_cache
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.state import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.workspace import (
+    open_cache,
     open_workspace,
     write_database,
 )

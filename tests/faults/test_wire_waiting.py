@@ -9,9 +9,9 @@ import threading
 import time
 
 import pytest
-from custody import Custody
-from fault_proxy import Answer
+from fault_proxy import Response
 from library import MIB, Library
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from wire_faults import refuse
 from wire_proxy import LIST, PUT, Exchange, WireProxy
@@ -23,16 +23,16 @@ _CONCURRENCY = 64
 
 
 @pytest.fixture
-def filled(library: Library, custody: Custody) -> Library:
+def filled(library: Library, inventory: MediaInventory) -> Library:
     library.add([2_000] * 120, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     return library
 
 
 @pytest.mark.usefixtures("filled")
-def test_every_put_fails_while_every_list_works(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_every_put_fails_while_every_list_works(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     """240 files cost 1,920 PUTs when a successful LIST counted as a success of the server."""
-    before = custody.on_disk()
+    before = inventory.on_disk()
     wire.add(PUT, refuse(500, "InternalError"))
     outcome = engine.run()
     assert outcome.status in (1, 2), outcome.errors
@@ -40,13 +40,13 @@ def test_every_put_fails_while_every_list_works(engine: Engine, wire: WireProxy,
     assert wire.count(LIST) >= 1
     assert wire.count(PUT) <= (_IN_A_ROW + 1) * _ATTEMPTS + 2 * _CONCURRENCY + 8 * _ATTEMPTS
     assert outcome.report["seconds"] < 150
-    assert (custody.on_disk(), custody.in_bucket()) == (before, {})
+    assert (inventory.on_disk(), inventory.in_bucket()) == (before, {})
 
 
 class Throttle:
     """Refuses requests for this many seconds after the first one."""
 
-    def __init__(self, seconds: float, refusal: Answer) -> None:
+    def __init__(self, seconds: float, refusal: Response) -> None:
         self._seconds = seconds
         self._refusal = refusal
         self._lock = threading.Lock()
@@ -64,9 +64,9 @@ class Throttle:
         exchange.reply(self._refusal)
 
 
-def refusal(status: int, code: str, **headers: str) -> Answer:
+def refusal(status: int, code: str, **headers: str) -> Response:
     body = f"<Error><Code>{code}</Code><Message>injected</Message></Error>" if code else ""
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body.encode())
+    return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, body.encode())
 
 
 @pytest.mark.usefixtures("filled")
@@ -76,13 +76,13 @@ def refusal(status: int, code: str, **headers: str) -> Answer:
     ids=["SlowDownWrite", "429", "ThrottlingException"],
 )
 def test_throttling_that_lasts_longer_than_all_attempts(
-    engine: Engine, wire: WireProxy, custody: Custody, answer: Answer
+    engine: Engine, wire: WireProxy, inventory: MediaInventory, answer: Response
 ) -> None:
     throttle = Throttle(25, answer)
     wire.add(PUT, throttle)
     outcome = engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
     assert 25 <= outcome.report["seconds"] < 120
     first = throttle.times[0]
     # What 96 waiting requests would send in ten attempts each, without growing delays.
@@ -90,13 +90,13 @@ def test_throttling_that_lasts_longer_than_all_attempts(
 
 
 @pytest.mark.usefixtures("filled")
-def test_no_request_is_sent_during_retry_after(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_no_request_is_sent_during_retry_after(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     engine.offload["concurrency"] = 4
     throttle = Throttle(0.05, refusal(503, "SlowDown", Retry_After="5"))
     wire.add(PUT, throttle)
     outcome = engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
     first = throttle.times[0]
     waits = [later - earlier for earlier, later in zip(throttle.times, throttle.times[1:])]
     # Requests in flight arrive within moments; then there are none.
@@ -105,7 +105,7 @@ def test_no_request_is_sent_during_retry_after(engine: Engine, wire: WireProxy, 
 
 
 @pytest.mark.usefixtures("filled")
-def test_half_of_all_requests_are_throttled(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_half_of_all_requests_are_throttled(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     count = 0
 
     def every_other(exchange: Exchange) -> None:
@@ -119,7 +119,7 @@ def test_half_of_all_requests_are_throttled(engine: Engine, wire: WireProxy, cus
     wire.add("", every_other)
     outcome = engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def dribble(exchange: Exchange) -> None:
@@ -129,24 +129,26 @@ def dribble(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize("kind", [LIST, PUT])
 def test_a_response_that_is_too_slow(
-    library: Library, engine: Engine, wire: WireProxy, custody: Custody, kind: str
+    library: Library, engine: Engine, wire: WireProxy, inventory: MediaInventory, kind: str
 ) -> None:
     library.add([1000] * 4, thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     fault = wire.add(kind, dribble, times=1)
     outcome = engine.run()
     assert (outcome.status, fault.struck) == (0, 1), outcome.errors
     assert outcome.report["seconds"] < 90
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def test_our_low_limit_ends_no_request(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_our_low_limit_ends_no_request(
+    library: Library, engine: Engine, wire: WireProxy, inventory: MediaInventory
+) -> None:
     """With our own limit a part takes longer than a response may be silent."""
     library.add([3 * MIB] * 2, thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     engine.offload["bandwidth_limit"] = "80K"
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
     assert outcome.report["seconds"] > 65
     assert wire.count(PUT) == 2
-    custody.assert_all_moved()
+    inventory.assert_all_moved()

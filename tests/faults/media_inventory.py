@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks what every test here is about: is each media whole on disk, or whole in the bucket?"""
+"""The files that a test knows, with their digests: is each whole on disk, or whole in the bucket?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from s3_server import S3Server
 _NO_MEDIA = (".synapse-s3", ".rclone_temp_")
 
 
-class Custody:
+class MediaInventory:
     """Records the digests of all files on disk, and looks for them on disk and in the bucket's own files.
 
     `bucket` is a folder of tests/integration/s3_server.py; all keys in it begin with `prefix`.
@@ -29,7 +29,7 @@ class Custody:
         self.prefix = prefix
         self.known: dict[str, str] = {}
 
-    def take_stock(self) -> None:
+    def record_files(self) -> None:
         """From now on, no file that is in the media store may be lost."""
         self.known.update(self.on_disk())
 

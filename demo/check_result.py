@@ -3,7 +3,7 @@
 
 """Checks the demo: all media is unchanged and the disk has less of it; ends with status 1 if not.
 
-verdict.py CHECK BEFORE AFTER      (the output of media.py check, and of media.py count before and after)
+check_result.py CHECK BEFORE AFTER      (the output of media.py check, and of media.py count before and after)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Custody for a bucket of any S3 server, whose objects are read through the server, with a customer key if needed."""
+"""A media inventory whose bucket is read through any S3 server, with a customer key if the objects need one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import botocore.exceptions
-from custody import Custody
+from media_inventory import MediaInventory
 
 _THREADS = 8
 
 
-class BucketCustody(Custody):
+class BucketInventory(MediaInventory):
     """Reads every known key by name, because a server may leave keys out of its listing."""
 
     def __init__(

@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.listing import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.objects import (
     RemoteObject,
     find_by_listing,
 )
@@ -77,11 +77,11 @@ def test_empty_bucket_costs_one_request() -> None:
 
 
 def test_a_truncated_page_without_keys_ends_the_listing() -> None:
-    class Odd(SortedBucket):
+    class EmptyTruncatedPages(SortedBucket):
         def list_objects_v2(self, *, Bucket: str, Prefix: str, StartAfter: str) -> dict[str, Any]:
             self.requests += 1
             return {"IsTruncated": True}
 
-    bucket = Odd([], page=1)
+    bucket = EmptyTruncatedPages([], page=1)
     assert found(bucket, ["a", "b"]) == set()
     assert bucket.requests == 2

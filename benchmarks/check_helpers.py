@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import botocore.config
 import botocore.exceptions
-from places import ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY
+from paths import ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY
 from s3_store import Store
 
 

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.content import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.comparison import (
     FileChangedError,
-    ReadBack,
     equal,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.listing import RemoteObject
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.objects import (
+    ReadBack,
+    RemoteObject,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.plan import PlannedFile
 
 MIB = 1024 * 1024
@@ -101,13 +103,13 @@ def test_a_file_that_changes_while_it_is_compared(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"content")
 
-    class Meanwhile(Object):
+    class ObjectWhoseFileChanges(Object):
         def chunks(self) -> Iterator[bytes]:
             yield from super().chunks()
             file.write_bytes(b"content, longer")
 
     with pytest.raises(FileChangedError):
-        equal(str(file), planned(file), RemoteObject(7, "f" * 32), Meanwhile(b"content"))
+        equal(str(file), planned(file), RemoteObject(7, "f" * 32), ObjectWhoseFileChanges(b"content"))
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
