@@ -75,7 +75,7 @@ def test_side_by_side(filled: Library, engine: Engine, inventory: MediaInventory
 
 @pytest.mark.parametrize("shard", [(1, 1), (2, 2)], ids=["whole", "share"])
 def test_a_host_that_was_left_out_of_the_group(
-    filled: Library, engine: Engine, custody: Custody, shard: tuple[int, int]
+    filled: Library, engine: Engine, inventory: MediaInventory, shard: tuple[int, int]
 ) -> None:
     """It is refused while another host takes all of the media: the lock is on the media store, not only in the state
     directory, of which each host has its own."""
@@ -91,8 +91,8 @@ def test_a_host_that_was_left_out_of_the_group(
     assert first.poll() is None, "the first run had ended before the second was refused"
     assert refused.status == 3 and "media store" in refused.errors, refused.errors
     outcome = finish(first)
-    assert (outcome.status, outcome.files("deleted")) == (0, len(custody.known)), outcome.errors
-    custody.assert_all_moved()
+    assert (outcome.status, outcome.files("deleted")) == (0, len(inventory.known)), outcome.errors
+    inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "1/0", "-1/2", "1", "a/b", "1/2/3", 1.5])
