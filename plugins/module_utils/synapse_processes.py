@@ -64,7 +64,9 @@ def processes(run: Run, main: Process, named: Sequence[Unit]) -> list[dict[str, 
         if unit.name in services or not is_worker(unit):
             continue
         process = _process(unit, command, main, named=False)
-        if read.intersection(_real_files(process.config_paths)):
+        # Of a worker that was removed its unit may be left: without its files it cannot start.
+        can_start = all(os.access(path, os.R_OK) for path in process.config_paths)
+        if can_start and read.intersection(_real_files(process.config_paths)):
             found.append(process)
     return [asdict(process) for process in found]
 

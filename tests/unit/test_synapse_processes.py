@@ -100,6 +100,11 @@ def test_a_second_main_process_is_never_taken_for_a_worker(files: Path) -> None:
     assert [process["service"] for process in found(Systemd(blue=blue), files)] == ["chat.service"]
 
 
+def test_the_unit_of_a_removed_worker_is_left_out(files: Path) -> None:
+    (files / "media1.yaml").unlink()
+    assert len(found(Systemd(worker__media1=worker(files, "media1")), files)) == 1
+
+
 def test_a_worker_with_files_of_its_own_is_named(files: Path) -> None:
     (files / "whole.yaml").write_text("server_name: example.org\n")
     systemd = Systemd(worker__whole=f"{PYTHON} -m synapse.app.media_repository -c {files}/whole.yaml")
