@@ -20,7 +20,6 @@ ROOTS = ["/etc", "/opt", "/usr/local", "/var/lib", "/srv", "/root", "/home"]
 LEFT_OUT = (
     "/opt/test-tools",
     "/var/lib/postgresql",
-    "/var/lib/redis",
     "/var/lib/s3-server",
     "/var/lib/synapse/media_store",
     "/var/lib/synapse/homeserver.pid",
@@ -28,6 +27,7 @@ LEFT_OUT = (
     "/var/lib/apt",
     "/var/lib/dpkg",
     "/var/lib/private",
+    "/var/lib/redis",
     "/root/.ansible",
     "/root/.cache",
     "/etc/mtab",
