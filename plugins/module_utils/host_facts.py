@@ -21,7 +21,7 @@ from .synapse_media.errors import ConfigurationError
 from .systemd_unit import Run
 
 # Runs in Pythons of any age, which may lack importlib.metadata. Of two packages of one name the first is imported.
-_PYTHON = """
+PYTHON_FACTS = """
 import json, os, sys, sysconfig
 facts = {"version": "%d.%d" % sys.version_info[:2], "packages": {}}
 try:
@@ -99,7 +99,7 @@ def canonical(name: str) -> str:
 def python_facts(run: Run, python: str) -> dict[str, Any]:
     """Version, packages and abilities of a Python; `error` says why it cannot be run, and is None where it can."""
     # Isolated from this process's environment, and without writing bytecode: a look must leave no trace.
-    status, output, error = run([python, "-I", "-B", "-c", _PYTHON])
+    status, output, error = run([python, "-I", "-B", "-c", PYTHON_FACTS])
     try:
         facts = json.loads(output.strip().rpartition("\n")[2]) if status == 0 else None
     except ValueError:

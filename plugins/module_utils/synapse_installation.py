@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .synapse_container.installation import container_installation
 from .synapse_media.errors import ConfigurationError
 from .synapse_media.settings.homeserver import absolute, config_files
 from .synapse_service import (
@@ -88,6 +89,9 @@ class Wanted:
     config_paths: Sequence[str] = ()
     user: str = ""
     group: str = ""
+    container: str = ""
+    container_paths: Sequence[str] = ()
+    drop_in_name: str = "synapse-s3.conf"
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,10 @@ def installation(run: Run, wanted: Wanted) -> dict[str, Any]:
 
     Raises SynapseNotFoundError if there is no Synapse, and ConfigurationError, which names the setting to correct.
     """
+    if wanted.container:
+        return container_installation(
+            run, wanted.container, wanted.service, wanted.drop_in_name, wanted.container_paths, _PROBE
+        )
     unit = find_unit(run, wanted.service)
     command = _command(run, unit, wanted)
     account = _account(unit, wanted)
@@ -121,6 +129,7 @@ def installation(run: Run, wanted: Wanted) -> dict[str, Any]:
         "working_directory": working_directory,
         "keys_directory": _keys_directory(command, config_paths, working_directory),
         **asdict(account),
+        "container": None,
     }
 
 

@@ -39,6 +39,28 @@ options:
   group:
     description: Group that Synapse runs as. By default the group of the service, else the primary group of the user.
     type: str
+  container:
+    description:
+      - Name of the container in which Synapse runs, in Docker or Podman. Image, mounts, networks, user, Python and
+        configuration are found by inspecting it, and O(python), O(config_paths), O(user) and O(group) do not count.
+      - The paths in the result are then those in the container, except RV(synapse.python). That is a program on the host
+        which runs Synapse's Python in a new container with the same mounts and network, as root. The module writes it to
+        C(/usr/local/lib/synapse-s3), in check mode too.
+    type: str
+    version_added: 1.2.0
+  container_paths:
+    description: Paths of the host that Synapse's Python needs too, at the same place, where RV(synapse.container) runs it.
+    type: list
+    elements: path
+    default: []
+    version_added: 1.2.0
+  drop_in_name:
+    description:
+      - Name of the file in the service's C(.d) directory by which the collection makes the service run another image.
+        What it says does not count as the operator's.
+    type: str
+    default: synapse-s3.conf
+    version_added: 1.2.0
   require_root:
     description: Whether to fail where the module does not run as root, as whom alone all of it can be found.
     type: bool
@@ -52,7 +74,7 @@ options:
     default: false
     version_added: 1.1.0
 notes:
-  - Synapse in a container is not supported and is refused.
+  - A service that starts a container is refused without O(container).
 """
 
 EXAMPLES = r"""
@@ -66,6 +88,10 @@ EXAMPLES = r"""
     config_paths:
       - /srv/synapse/homeserver.yaml
     user: synapse
+
+- name: Find a Synapse in a container
+  matrix_ops.synapse_s3.synapse_info:
+    container: synapse
 """
 
 RETURN = r"""
@@ -82,7 +108,7 @@ synapse:
       description: Whether the service is running or starting.
       type: bool
     python:
-      description: Path of the Python that runs Synapse.
+      description: Path of the Python that runs Synapse. With O(container), of the program that stands for it.
       type: str
       sample: /opt/synapse/venv/bin/python
     python_version:
@@ -145,6 +171,66 @@ synapse:
     boto3_version:
       description: Version of boto3 in that Python, or none.
       type: str
+    packages:
+      description: Name and version of the packages in the operator's image; only with O(container).
+      type: dict
+      version_added: 1.2.0
+    container:
+      description: The container, or none without O(container).
+      type: dict
+      version_added: 1.2.0
+      contains:
+        engine:
+          description: The program that runs it.
+          type: str
+          sample: docker
+        name:
+          description: Its name.
+          type: str
+          sample: synapse
+        image:
+          description: The image that its service names, as it is written there.
+          type: str
+          sample: docker.io/matrixdotorg/synapse:latest
+        image_id:
+          description: The id of that image.
+          type: str
+        image_user:
+          description: The user that this image sets; empty if it sets none.
+          type: str
+        running_image_id:
+          description: The id of the image that the container was made from.
+          type: str
+        images:
+          description: The images that the collection has built for it, as NAME:TAG.
+          type: list
+          elements: str
+        networks:
+          description: Its networks; the first is that of its creation.
+          type: list
+          elements: str
+        ports:
+          description: The address on the host of each of its published ports.
+          type: dict
+          sample: {"8008/tcp": "127.0.0.1:8008"}
+        mounts:
+          description: Its mounts, each with C(destination), C(source) on the host, C(volume) and C(writable).
+          type: list
+          elements: dict
+        mount_options:
+          description: The options by which another container gets the same mounts.
+          type: list
+          elements: str
+        unit_lines:
+          description:
+            - The commands of its service in the directives in which an image is run, each with C(directive), C(before),
+              C(image) and C(after). Without an image, C(before) is the whole command.
+          type: list
+          elements: dict
+        python:
+          description: The Python that runs Synapse, as it is named in the container.
+          type: str
+          sample: /usr/local/bin/python
 host_python:
   description: Path of the Python that has run this module.
   returned: success
@@ -173,7 +259,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit import command_runner
 
-OPTIONS = ("service", "python", "config_paths", "user", "group")
+OPTIONS = ("service", "python", "config_paths", "user", "group", "container", "container_paths", "drop_in_name")
 
 
 def main() -> None:
@@ -184,6 +270,9 @@ def main() -> None:
             "config_paths": {"type": "list", "elements": "path", "default": []},
             "user": {"type": "str"},
             "group": {"type": "str"},
+            "container": {"type": "str"},
+            "container_paths": {"type": "list", "elements": "path", "default": []},
+            "drop_in_name": {"type": "str", "default": "synapse-s3.conf"},
             "require_root": {"type": "bool", "default": False},
             "missing_ok": {"type": "bool", "default": False},
         },
