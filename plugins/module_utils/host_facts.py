@@ -126,7 +126,9 @@ class User:
     run: Run
 
     def _as_user(self, command: Sequence[str]) -> tuple[int, str, str]:
-        become = ["setpriv", f"--reuid={self.name}", f"--regid={self.group}", "--init-groups", "--reset-env", "--"]
+        # A number need not have a name, without which there are no further groups.
+        groups = "--clear-groups" if self.name.isdigit() else "--init-groups"
+        become = ["setpriv", f"--reuid={self.name}", f"--regid={self.group}", groups, "--reset-env", "--"]
         return self.run([*become, *command])
 
     def unreadable(self, paths: Sequence[str]) -> list[str]:

@@ -59,7 +59,7 @@ options:
     description: Python that runs Synapse. By default the Python that runs this module.
     type: path
   user:
-    description: User that Synapse runs as.
+    description: User that Synapse runs as, by its name, or together with O(group) by its number, as in a container.
     type: str
     required: true
   group:
@@ -173,7 +173,6 @@ mode_changes:
   elements: str
 """
 
-import pwd
 import sys
 from typing import Any
 
@@ -183,6 +182,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import (
+    home_of,
     planned_access,
     reader_of,
 )
@@ -231,7 +231,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             uid=reader.uid,
             gid=reader.gid,
             groups=list(reader.groups),
-            home=pwd.getpwnam(params["user"]).pw_dir,
+            home=home_of(params["user"]),
             working_directory=directory,
             keys_directory=layout.keys_directory,
         )

@@ -33,6 +33,24 @@ options:
     description: Folder of Synapse's media. Empty takes C(media_store_path) of the configuration.
     type: str
     default: ""
+  mounts:
+    description:
+      - The mounts of Synapse's container, each with C(destination) in it and C(source) on the host. O(media_path) is then a
+        path in the container, and is looked up behind its mount.
+      - Without them, O(media_path) is a path on the host.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      destination:
+        description: Path in the container.
+        type: str
+        required: true
+      source:
+        description: Path on the host.
+        type: str
+        required: true
+    version_added: 1.2.0
   paths:
     description: Paths to look up.
     type: list
@@ -172,6 +190,13 @@ media_path:
   returned: success
   type: str
   sample: /var/lib/matrix-synapse/media
+media_directory:
+  description:
+    - The same folder as a path on the host. It is another one only with O(mounts), and empty where it lies on none of them.
+  returned: success
+  type: str
+  version_added: 1.2.0
+  sample: /var/lib/matrix-synapse/media
 problems:
   description: In words, which of O(directories) is refused and why, each with the remedy.
   returned: success
@@ -179,7 +204,7 @@ problems:
   elements: str
 paths:
   description:
-    - For each of O(paths) and for O(media_path) whether it C(exists), C(is_directory), C(is_file) and
+    - For each of O(paths) and for RV(media_directory) whether it C(exists), C(is_directory), C(is_file) and
       C(is_world_readable), and its C(real_path) with all links followed.
     - Of what exists also its C(mode) in octal, and the C(uid) and C(gid) of its owner.
   returned: success
@@ -242,6 +267,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_s
     summary,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.own_directory import OwnDirectory, problem
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_container.engine import Mount, on_host
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
     YAML_IMPORT_ERROR,
@@ -253,15 +279,18 @@ def host(params: dict[str, Any], run: Run) -> dict[str, Any]:
     """All that does not depend on Synapse's user."""
     homeserver = summary(params["config_paths"], params["working_directory"]) if params["config_paths"] else {}
     media_path = params["media_path"] or homeserver.get("media_store_path", "")
+    mounts = [Mount(volume="", writable=True, **mount) for mount in params["mounts"]]
+    media_directory = on_host(mounts, media_path) if mounts else media_path
     files = homeserver.get("config_files", [])
     synapse_paths = [*params["synapse_paths"], *params["config_paths"], *map(os.path.dirname, files)]
     directories = [OwnDirectory(**directory) for directory in params["directories"]]
-    problems = [problem(directory, [*synapse_paths, *filter(None, [media_path])]) for directory in directories]
+    problems = [problem(directory, [*synapse_paths, *filter(None, [media_directory])]) for directory in directories]
     return {
         "homeserver": homeserver,
         "media_path": media_path,
+        "media_directory": media_directory,
         "problems": [text for text in problems if text],
-        "paths": {path: host_facts.path_facts(path) for path in filter(None, [*params["paths"], media_path])},
+        "paths": {path: host_facts.path_facts(path) for path in filter(None, [*params["paths"], media_directory])},
         "checksums": {path: host_facts.checksum(path) for path in params["checksums"]},
         "found": sorted(path for pattern in params["patterns"] for path in glob.glob(pattern)),  # noqa: PTH207 - absolute patterns
         "records": {path: host_facts.record(path) for path in params["records"]},
@@ -292,6 +321,15 @@ def main() -> None:
             "config_paths": paths,
             "working_directory": {"type": "path", "default": "/"},
             "media_path": {"type": "str", "default": ""},
+            "mounts": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "destination": {"type": "str", "required": True},
+                    "source": {"type": "str", "required": True},
+                },
+            },
             "paths": names,
             "checksums": names,
             "patterns": names,
