@@ -45,7 +45,7 @@ options:
         configuration are found by inspecting it, and O(python), O(config_paths), O(user) and O(group) do not count.
       - The paths in the result are then those in the container, except RV(synapse.python). That is a program on the host
         which runs Synapse's Python in a new container with the same mounts and network, as root. The module writes it to
-        C(/usr/local/lib/synapse-s3), in check mode too.
+        a directory C(synapse-s3-NAME) in C(/usr/local/lib), in check mode too.
     type: str
     version_added: 1.2.0
   container_paths:
@@ -224,7 +224,7 @@ synapse:
         unit_lines:
           description:
             - The commands of its service in the directives in which an image is run, each with C(directive), C(before),
-              C(image) and C(after). Without an image, C(before) is the whole command.
+              C(image), C(after) and the C(file) with the line. Without an image, C(before) is the whole command.
           type: list
           elements: dict
         python:

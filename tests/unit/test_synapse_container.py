@@ -128,7 +128,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize(("command", "expected"), COMMANDS.items())
 def test_the_image_in_a_command(command: str, expected: str | None) -> None:
-    line = unit._unit_line("ExecStart", command)
+    line = unit._unit_line("ExecStart", command, "synapse.service")
     assert line.image == (expected or "")
     assert line.before + line.image + line.after == command
 

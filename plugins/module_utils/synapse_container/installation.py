@@ -16,8 +16,9 @@ from ..host_facts import PYTHON_FACTS, canonical
 from ..synapse_media.errors import ConfigurationError
 from ..systemd_unit import Run
 from .engine import COMPOSE_LABELS, Container, find_container, image_facts, on_host, own_images
-from .interpreter import mount_options, write_python
+from .interpreter import mount_options, own_directory, write_python
 from .process import SynapseProcess, synapse_process
+from .record import load, save
 from .unit import UnitLine, image_lines, unit_of_container
 
 
@@ -29,12 +30,11 @@ def container_installation(
     `service`: the unit that runs it, or empty. `own_file`: the name of the drop-in by which the unit runs another image.
     `paths`: what of the host its Python needs beside Synapse's mounts. `probe`: the program that tells of a Python.
     """
-    container = find_container(run, name)
+    container, process = _as_it_runs(run, name)
     unit = unit_of_container(run, container.name, service)
     if unit is None:
         _refuse_without_unit(container)
     lines = image_lines(run, unit.name, own_file)
-    process = synapse_process(container.name, container.process_id, container.working_directory)
     image = next(line.image for line in reversed(lines) if line.image)
     base = image_facts(run, container.engine, image)
     if base is None:
@@ -44,10 +44,12 @@ def container_installation(
         )
     _refuse_other_images(container, lines, image)
     _refuse_unmounted(container, process)
+    python = write_python(container, process.command.python, base["id"], paths)
+    save(own_directory(container.name), container, process)
     return {
         "service": unit.name,
         "active": unit.active,
-        "python": write_python(container, process.command.python, base["id"], paths),
+        "python": python,
         **_python_facts(run, container, process.command.python, base["id"], probe),
         "config_paths": process.command.config_paths,
         "working_directory": process.working_directory,
@@ -74,6 +76,18 @@ def container_installation(
             "python": process.command.python,
         },
     }
+
+
+def _as_it_runs(run: Run, name: str) -> tuple[Container, SynapseProcess]:
+    """The container and Synapse in it; as an earlier run has seen them if it does not run now."""
+    saved = load(own_directory(name))
+    try:
+        container = find_container(run, name)
+        return container, synapse_process(container.name, container.process_id, container.working_directory)
+    except ConfigurationError:
+        if saved is None:
+            raise
+        return saved
 
 
 def _refuse_without_unit(container: Container) -> None:

@@ -16,17 +16,18 @@ from ..synapse_media.errors import ConfigurationError
 from .engine import BASE_ID_LABEL, CONTAINER_LABEL, Container
 
 # Not below /run, where many hosts run no programs.
-DIRECTORY = Path("/usr/local/lib/synapse-s3")
+DIRECTORY = Path("/usr/local/lib")
 MODE = 0o755
 
 # HOME and PYTHONPATH are what the tasks set. A module of Ansible comes as a file in a directory of its own, or through the
 # standard input. With pip, the settings and the certificates of the host count, and its network.
 _PROGRAM = """\
 #!/bin/sh
-# Written by matrix_ops.synapse_s3. Runs the Python of Synapse in the container {name}: in the image with the storage provider,
-# or in the operator's own as long as that is not built; as root, with Synapse's mounts and network.
-image=$({engine} image ls --filter label={container_label} --filter label={base_label} --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | head -n 1)
-network=${{SYNAPSE_S3_NETWORK:-{network}}}
+# Written by matrix_ops.synapse_s3. Runs the Python of Synapse in the container {name}: in the image with the storage
+# provider, or in the operator's own as long as that is not built; as root, with Synapse's mounts and networks.
+image=$({engine} image ls --filter label={container_label} --filter label={base_label} \\
+  --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | head -n 1)
+network=${{SYNAPSE_S3_NETWORK:-{network}}} others='{others}'
 set -- "${{image:-{base}}}" "$@"
 case ${{2-}} in
   /*) module=${{2%/*}} ;;
@@ -45,9 +46,16 @@ if [ "${{SYNAPSE_S3_PIP-}}" ]; then
     fi
   done
 fi
-exec {engine} run --rm --interactive --pull=never --read-only --tmpfs=/tmp --tmpfs=/run --user=0:0 --workdir={directory} \\
-  --entrypoint={python} --env=HOME --env=PYTHONPATH --env=PIP_ROOT_USER_ACTION --network="$network" \\
-  {mounts} "$@"
+if [ "$network" != '{network}' ]; then
+  others=
+fi
+container=$({engine} create --rm --interactive --pull=never --read-only --tmpfs=/tmp --tmpfs=/run --user=0:0 \\
+  --workdir={directory} --entrypoint={python} --env=HOME --env=PYTHONPATH --env=PIP_ROOT_USER_ACTION \\
+  --network="$network" {mounts} "$@") || exit
+for network in $others; do
+  {engine} network connect "$network" "$container" || exit
+done
+exec {engine} start --attach --interactive "$container"
 """
 
 
@@ -62,6 +70,11 @@ def mount_options(container: Container, *, writable: bool) -> list[str]:
     return options
 
 
+def own_directory(container: str) -> Path:
+    """Where the program for a container lies, and the record of the container."""
+    return DIRECTORY / f"synapse-s3-{re.sub('[^A-Za-z0-9_.-]', '-', container)}"
+
+
 def write_python(container: Container, python: str, base: str, paths: Sequence[str]) -> str:
     """Writes the program, and returns its path. Raises ConfigurationError if it cannot be written.
 
@@ -74,16 +87,17 @@ def write_python(container: Container, python: str, base: str, paths: Sequence[s
         container_label=shlex.quote(f"{CONTAINER_LABEL}={container.name}"),
         base_label=f"{BASE_ID_LABEL}={base}",
         network=container.networks[0],
+        others=" ".join(container.networks[1:]),
         base=base,
         paths=shlex.join(paths),
         directory=shlex.quote(container.working_directory),
         python=shlex.quote(python),
         mounts=shlex.join(mount_options(container, writable=True)),
     )
-    path = DIRECTORY / f"{re.sub('[^A-Za-z0-9_.-]', '-', container.name)}-python"
+    path = own_directory(container.name) / "python"
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        DIRECTORY.mkdir(mode=0o755, exist_ok=True)
+        path.parent.mkdir(mode=0o755, exist_ok=True)
         draft.write_text(program, encoding="utf-8")
         draft.chmod(MODE)
         draft.replace(path)

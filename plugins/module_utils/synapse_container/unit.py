@@ -32,12 +32,16 @@ _SHORT_FLAGS = frozenset("dihPqt")
 
 @dataclass(frozen=True)
 class UnitLine:
-    """One command of the unit. `before` and `after` surround the image; without one, `before` is the whole value."""
+    """One command of the unit. `before` and `after` surround the image; without one, `before` is the whole value.
+
+    `file`: where it is written.
+    """
 
     directive: str
     before: str
     image: str = ""
     after: str = ""
+    file: str = ""
 
 
 def unit_of_container(run: Run, name: str, wanted: str) -> Unit | None:
@@ -103,12 +107,12 @@ def _files(run: Run, service: str, own_file: str) -> list[str]:
 
 def _effective(paths: Sequence[str]) -> list[UnitLine]:
     """The commands of the directives as systemd has them: an empty value forgets those before."""
-    commands: dict[str, list[str]] = {directive: [] for directive in _DIRECTIVES}
+    commands: dict[str, list[tuple[str, str]]] = {directive: [] for directive in _DIRECTIVES}
     for path in paths:
         for directive, value in _assignments(Path(path).read_text(encoding="utf-8")):
             if directive in commands:
-                commands[directive] = [*commands[directive], value] if value else []
-    return [_unit_line(directive, value) for directive in _DIRECTIVES for value in commands[directive]]
+                commands[directive] = [*commands[directive], (value, path)] if value else []
+    return [_unit_line(directive, *command) for directive in _DIRECTIVES for command in commands[directive]]
 
 
 def _assignments(text: str) -> Iterator[tuple[str, str]]:
@@ -130,12 +134,12 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
         value = ""
 
 
-def _unit_line(directive: str, value: str) -> UnitLine:
+def _unit_line(directive: str, value: str, file: str) -> UnitLine:
     image = _image_in(value)
     if image is None:
-        return UnitLine(directive, value)
+        return UnitLine(directive, value, file=file)
     start, end = image
-    return UnitLine(directive, value[:start], value[start:end], value[end:])
+    return UnitLine(directive, value[:start], value[start:end], value[end:], file)
 
 
 def _image_in(value: str) -> tuple[int, int] | None:
