@@ -50,6 +50,14 @@ options:
         description: Path on the host.
         type: str
         required: true
+      volume:
+        description: Name of the volume, where it is one. It does not matter here.
+        type: str
+        default: ""
+      writable:
+        description: Whether Synapse may write to it. It does not matter here.
+        type: bool
+        default: true
     version_added: 1.2.0
   paths:
     description: Paths to look up.
@@ -279,7 +287,7 @@ def host(params: dict[str, Any], run: Run) -> dict[str, Any]:
     """All that does not depend on Synapse's user."""
     homeserver = summary(params["config_paths"], params["working_directory"]) if params["config_paths"] else {}
     media_path = params["media_path"] or homeserver.get("media_store_path", "")
-    mounts = [Mount(volume="", writable=True, **mount) for mount in params["mounts"]]
+    mounts = [Mount(**mount) for mount in params["mounts"]]
     media_directory = on_host(mounts, media_path) if mounts else media_path
     files = homeserver.get("config_files", [])
     synapse_paths = [*params["synapse_paths"], *params["config_paths"], *map(os.path.dirname, files)]
@@ -328,6 +336,8 @@ def main() -> None:
                 "options": {
                     "destination": {"type": "str", "required": True},
                     "source": {"type": "str", "required": True},
+                    "volume": {"type": "str", "default": ""},
+                    "writable": {"type": "bool", "default": True},
                 },
             },
             "paths": names,
