@@ -12,12 +12,14 @@ umask 022
 install -m 0755 "$here/start.sh" /start.sh
 # PostgreSQL does without LLVM, and nothing reads documentation. The official image knows no user of Synapse by name.
 tree=$(mktemp --directory)
-sed '/^synapse:/d' /etc/passwd >"$tree/passwd"
+mkdir -p "$tree/etc" "$tree/tmp" "$tree/var/tmp"
+chmod 1777 "$tree/tmp" "$tree/var/tmp"
+sed '/^synapse:/d' /etc/passwd >"$tree/etc/passwd"
 tar --create --file /opt/test-tools/synapse-image.tar --numeric-owner --one-file-system --directory / \
   --exclude 'usr/share/doc/*' --exclude 'usr/share/man/*' --exclude 'usr/share/locale/*' --exclude '*/libLLVM*' --exclude '*/llvmjit*' \
   --exclude etc/passwd --exclude etc/pip.conf --exclude '*/host-ca-bundle.crt' --exclude var/lib/postgresql \
   bin etc lib lib64 sbin start.sh usr opt/synapse opt/test-tools/venv/bin/rclone var/lib/dpkg/status
-tar --append --file /opt/test-tools/synapse-image.tar --numeric-owner --directory "$tree" --transform 's,^,etc/,' passwd
+tar --append --file /opt/test-tools/synapse-image.tar --numeric-owner --directory "$tree" etc/passwd tmp var/tmp
 rm -r /start.sh "$tree"
 
 apt-get update -qq
