@@ -20,6 +20,9 @@ ROOTS = ["/etc", "/opt", "/usr/local", "/var/lib", "/srv", "/root", "/home"]
 LEFT_OUT = (
     "/opt/test-tools",
     "/var/lib/postgresql",
+    "/var/lib/postgresql-container",
+    "/var/lib/docker",
+    "/var/lib/containerd",
     "/var/lib/s3-server",
     "/var/lib/synapse/media_store",
     "/var/lib/synapse/homeserver.pid",
