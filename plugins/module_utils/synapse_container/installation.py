@@ -31,6 +31,11 @@ def container_installation(
     `paths`: what of the host its Python needs beside Synapse's mounts. `probe`: the program that tells of a Python.
     """
     container, process = _as_it_runs(run, name)
+    if container.engine != "docker":
+        raise ConfigurationError(
+            f"Podman runs the container {container.name}, which is not supported yet. Let Docker run it, or leave "
+            "synapse_s3_synapse_container empty and see the documentation for what is supported."
+        )
     unit = unit_of_container(run, container.name, service)
     if unit is None:
         _refuse_without_unit(container)
