@@ -122,7 +122,8 @@ def refuse_container(unit: Unit) -> NoReturn:
     """Raises the ConfigurationError for a service that starts a container."""
     raise ConfigurationError(
         f"{unit.name} starts a container. Synapse in a container is not supported without its name: set "
-        f"synapse_s3_synapse_container to it. If Python and configuration are on this host nevertheless, set {SETTINGS}."
+        "synapse_s3_synapse_container to it. If Python and configuration are on this host nevertheless, "
+        f"set {SETTINGS}."
     )
 
 

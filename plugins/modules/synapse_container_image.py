@@ -25,7 +25,8 @@ options:
   state:
     description:
       - V(present) builds O(image) if it does not exist.
-      - V(absent) removes all images that were built for O(container) except O(image), as far as no container needs them.
+      - V(absent) removes all images that were built for O(container) except O(image), as far as no container
+        needs them.
     type: str
     choices: [present, absent]
     default: present
@@ -158,7 +159,18 @@ def main() -> None:
                 removed = remove(run, params["engine"], params["container"], keep)
             changed = bool(removed)
         else:
-            fields = ("engine", "container", "image", "base", "base_name", "python", "packages", "constraints", "uid", "gid")
+            fields = (
+                "engine",
+                "container",
+                "image",
+                "base",
+                "base_name",
+                "python",
+                "packages",
+                "constraints",
+                "uid",
+                "gid",
+            )
             plan = ImagePlan(
                 alone=params["packages_alone"], imports=params["imports"], **{field: params[field] for field in fields}
             )

@@ -43,13 +43,13 @@ options:
     description:
       - Name of the container in which Synapse runs, in Docker or Podman. Image, mounts, networks, user, Python and
         configuration are found by inspecting it, and O(python), O(config_paths), O(user) and O(group) do not count.
-      - The paths in the result are then those in the container, except RV(synapse.python). That is a program on the host
-        which runs Synapse's Python in a new container with the same mounts and network, as root. The module writes it to
-        a directory C(synapse-s3-NAME) in C(/usr/local/lib), in check mode too.
+      - The paths in the result are then those in the container, except RV(synapse.python). That is a program on the
+        host which runs Synapse's Python in a new container with the same mounts and network, as root. The module writes
+        it to a directory C(synapse-s3-NAME) in C(/usr/local/lib), in check mode too.
     type: str
     version_added: 1.2.0
   container_paths:
-    description: Paths of the host that Synapse's Python needs too, at the same place, where RV(synapse.container) runs it.
+    description: Paths of the host that Synapse's Python needs in a container too, at the same place.
     type: list
     elements: path
     default: []

@@ -35,8 +35,8 @@ options:
     default: ""
   mounts:
     description:
-      - The mounts of Synapse's container, each with C(destination) in it and C(source) on the host. O(media_path) is then a
-        path in the container, and is looked up behind its mount.
+      - The mounts of Synapse's container, each with C(destination) in it and C(source) on the host. O(media_path) is
+        then a path in the container, and is looked up behind its mount.
       - Without them, O(media_path) is a path on the host.
     type: list
     elements: dict
@@ -200,7 +200,7 @@ media_path:
   sample: /var/lib/matrix-synapse/media
 media_directory:
   description:
-    - The same folder as a path on the host. It is another one only with O(mounts), and empty where it lies on none of them.
+    - The same folder as a path on the host. It is another one only with O(mounts), and empty where it lies on none.
   returned: success
   type: str
   version_added: 1.2.0

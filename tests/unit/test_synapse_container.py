@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_container import engine, image, interpreter, unit
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_container import (
+    engine,
+    image,
+    interpreter,
+    unit,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_container.engine import Mount
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
@@ -103,7 +108,9 @@ def test_an_orchestrator_is_refused(label: str) -> None:
 
 def test_a_host_without_the_container_names_the_remedies() -> None:
     answers = {"docker": (1, "", "Error: No such container: synapse\n")}
-    with pytest.raises(SynapseNotFoundError, match=r"docker: Error: No such container: synapse.*synapse_s3_synapse_container.*rootless"):
+    with pytest.raises(
+        SynapseNotFoundError, match=r"docker: Error: No such container: synapse.*synapse_s3_synapse_container.*rootless"
+    ):
         engine.find_container(runner(answers), "synapse")
     with pytest.raises(SynapseNotFoundError, match="neither docker nor podman is on this host"):
         engine.find_container(runner({}), "synapse")
@@ -113,9 +120,9 @@ def test_a_host_without_the_container_names_the_remedies() -> None:
 COMMANDS = {
     "/usr/bin/docker run --rm --name synapse -v /srv:/data matrixdotorg/synapse:latest": "matrixdotorg/synapse:latest",
     "/usr/bin/docker run --rm --init -p 8008:8008 -e A=b image:v1 run --config-path /data/h.yaml": "image:v1",
-    "-/usr/bin/docker container run -d --name=synapse -p8008:8008 registry.example.org:5000/a/b:v1": "registry.example.org:5000/a/b:v1",
-    "/usr/bin/podman run --replace --sdnotify=conmon -dti --label \"a=it's b\" --network net localhost/synapse": "localhost/synapse",
-    "/usr/bin/docker create --rm --name=synapse --read-only --tmpfs=/tmp --cap-drop=ALL --user=991:991 image@sha256:ab": "image@sha256:ab",
+    "-/usr/bin/docker container run -d --name=synapse -p8008:8008 registry.test:5000/b:v1": "registry.test:5000/b:v1",
+    '/usr/bin/podman run --replace --sdnotify=conmon -dti --label "a=it\'s b" --network net l/synapse': "l/synapse",
+    "/usr/bin/docker create --name=synapse --read-only --tmpfs=/tmp --user=991:991 image@sha256:ab": "image@sha256:ab",
     "/usr/bin/env docker run -it image": "image",
     "/usr/bin/docker start --attach synapse": None,
     "-/usr/bin/docker pull matrixdotorg/synapse:latest": None,
@@ -146,8 +153,10 @@ def unit_files(folder: Path, texts: dict[str, str]) -> Any:
 
 def test_lines_are_taken_with_their_quotes_and_without_our_own_file(tmp_path: Path) -> None:
     texts = {
-        "synapse.service": "[Unit]\nDescription=x\n[Service]\nExecStartPre=-/usr/bin/docker rm -f synapse\n# a comment\n"
-        "ExecStart=/usr/bin/docker run --rm --name synapse \\\n  # in between\n  --label \"a=b  c\" \\\n  image:v1 \\\n  run\n"
+        "synapse.service": "[Unit]\nDescription=x\n[Service]\nExecStartPre=-/usr/bin/docker rm -f synapse\n"
+        "# a comment\n"
+        "ExecStart=/usr/bin/docker run --rm --name synapse \\\n  # in between\n"
+        '  --label "a=b  c" \\\n  image:v1 \\\n  run\n'
         "ExecStop=/usr/bin/docker stop synapse\n[Install]\nWantedBy=multi-user.target\n",
         "synapse.service.d/synapse-s3.conf": "[Service]\nExecStart=\nExecStart=/usr/bin/docker run ours\n",
     }
@@ -168,7 +177,8 @@ def test_a_drop_in_of_the_operator_counts(tmp_path: Path) -> None:
 def test_a_container_that_is_created_before_it_is_started(tmp_path: Path) -> None:
     """As matrix-docker-ansible-deploy has it: all lines of the directive with the image are kept, in their order."""
     text = (
-        "[Service]\nExecStartPre=-/usr/bin/docker rm -f synapse\nExecStartPre=/usr/bin/docker create --name synapse image\n"
+        "[Service]\nExecStartPre=-/usr/bin/docker rm -f synapse\n"
+        "ExecStartPre=/usr/bin/docker create --name synapse image\n"
         "ExecStartPre=/usr/bin/docker network connect db synapse\nExecStart=/usr/bin/docker start --attach synapse\n"
     )
     lines = unit.image_lines(unit_files(tmp_path, {"synapse.service": text}), "synapse.service", "synapse-s3.conf")
@@ -199,7 +209,8 @@ SERVICES = {
 
 def test_the_unit_is_found_by_the_name_of_its_container() -> None:
     loaded = "\n\n".join(
-        f"Id={name}\nLoadState=loaded\nExecStart={{ path=/usr/bin/docker ; argv[]=/usr/bin/{command} ; ignore_errors=no ; }}"
+        f"Id={name}\nLoadState=loaded\n"
+        f"ExecStart={{ path=/usr/bin/docker ; argv[]=/usr/bin/{command} ; ignore_errors=no ; }}"
         for name, command in SERVICES.items()
     )
     one = loaded.split("\n\n", maxsplit=1)[0] + "\nActiveState=active"
@@ -220,7 +231,18 @@ def test_the_options_for_the_same_mounts() -> None:
 
 
 PLAN = image.ImagePlan(
-    "docker", "synapse", "synapse-s3/synapse:1", ID, "base:v1", "/usr/bin/python", ["boto3"], ["provider==1"], [], 991, 991, ["p"]
+    "docker",
+    "synapse",
+    "synapse-s3/synapse:1",
+    ID,
+    "base:v1",
+    "/usr/bin/python",
+    ["boto3"],
+    ["provider==1"],
+    [],
+    991,
+    991,
+    ["p"],
 )
 
 
@@ -247,7 +269,9 @@ def test_a_new_image_starts_as_the_operators_own() -> None:
 
 
 def test_a_failed_installation_leaves_nothing_and_says_why() -> None:
-    asked, run = image_answers(**{"docker run --pull=never": (1, "", "Collecting boto3\nERROR: no matching distribution")})
+    asked, run = image_answers(
+        **{"docker run --pull=never": (1, "", "Collecting boto3\nERROR: no matching distribution")}
+    )
     with pytest.raises(ConfigurationError, match=r"(?s)Synapse was left as it was.*ERROR: no matching distribution"):
         image.build(run, PLAN)
     assert not any(command.startswith("docker commit") for command in asked)

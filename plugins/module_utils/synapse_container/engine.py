@@ -60,7 +60,8 @@ def find_container(run: Run, name: str) -> Container:
             answered.append(f"{engine}: {error.strip().rpartition(chr(10))[2]}")
     if not answered:
         raise SynapseNotFoundError(
-            f"synapse_s3_synapse_container is {name}, and neither docker nor podman is on this host. Install the one that "
+            f"synapse_s3_synapse_container is {name}, and neither docker nor podman is on this host. Install the "
+            "one that "
             "runs Synapse's container, or leave synapse_s3_synapse_container empty if Synapse runs without a container."
         )
     raise SynapseNotFoundError(
@@ -128,7 +129,9 @@ def _ports(bindings: Mapping[str, Any]) -> dict[str, str]:
 
 def on_host(mounts: Sequence[Mount], path: str) -> str:
     """The path on the host behind a path in the container; an empty string if it lies on no mount."""
-    covering = [mount for mount in mounts if path == mount.destination or path.startswith(_with_slash(mount.destination))]
+    covering = [
+        mount for mount in mounts if path == mount.destination or path.startswith(_with_slash(mount.destination))
+    ]
     if not covering:
         return ""
     mount = max(covering, key=lambda found: len(found.destination))

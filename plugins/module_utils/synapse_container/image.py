@@ -7,18 +7,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..synapse_media.errors import ConfigurationError
 from ..systemd_unit import Run
 from .engine import BASE_ID_LABEL, BASE_LABEL, CONTAINER_LABEL, image_facts, own_images
 
-# What is in the image is held at its version ($1), so that nothing of Synapse's own can change. The provider comes without
-# what it declares: psycopg2 would be compiled. pip's settings are those of the host, where it has some.
+# What is in the image is held at its version ($1), so that nothing of Synapse's own can change. The provider comes
+# without what it declares: psycopg2 would be compiled. pip's settings are those of the host, where it has some.
 _INSTALL = """
 set -eu
 umask 022
@@ -28,8 +28,8 @@ export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=
 printf '%s\\n' "$constraints" >/run/constraints
 printf '%s\\n' "$packages" >/run/packages
 printf '%s\\n' "$alone" >/run/alone
-"$python" -m pip install --quiet --upgrade-strategy only-if-needed --constraint /run/constraints --requirement /run/packages
-"$python" -m pip install --quiet --no-deps --requirement /run/alone
+"$python" -m pip install --quiet --upgrade-strategy only-if-needed -c /run/constraints -r /run/packages
+"$python" -m pip install --quiet --no-deps -r /run/alone
 """
 # On the host, each mounted at another place where the container has it in memory or has it already.
 _PIP_SETTINGS = "/etc/pip.conf"
@@ -64,10 +64,12 @@ def exists(run: Run, plan: ImagePlan) -> bool:
 
 
 def build(run: Run, plan: ImagePlan) -> None:
-    """Builds the image under its name, or leaves nothing. Raises ConfigurationError with what pip or the engine said."""
+    """Builds the image, or leaves nothing. Raises ConfigurationError with what pip or the engine said."""
     base = image_facts(run, plan.engine, plan.base)
     if base is None:
-        raise ConfigurationError(f"The image {plan.base_name} ({plan.base}) is not on this host any more. Pull it again.")
+        raise ConfigurationError(
+            f"The image {plan.base_name} ({plan.base}) is not on this host any more. Pull it again."
+        )
     builder = f"synapse-s3-build-{re.sub('[^A-Za-z0-9.-]', '-', plan.container)}"
     run([plan.engine, "rm", "--force", builder])
     try:
@@ -92,10 +94,17 @@ def remove(run: Run, engine: str, container: str, keep: str = "") -> list[str]:
 
 
 def _install_command(plan: ImagePlan, builder: str) -> list[str]:
-    options = ["--pull=never", f"--name={builder}", "--user=0:0", "--network=host", "--tmpfs=/run", "--entrypoint=/bin/sh"]
-    if os.path.exists(_PIP_SETTINGS):
+    options = [
+        "--pull=never",
+        f"--name={builder}",
+        "--user=0:0",
+        "--network=host",
+        "--tmpfs=/run",
+        "--entrypoint=/bin/sh",
+    ]
+    if Path(_PIP_SETTINGS).exists():
         options.append(f"--volume={_PIP_SETTINGS}:/run/pip.conf:ro")
-    if os.path.isdir(_CERTIFICATES):
+    if Path(_CERTIFICATES).is_dir():
         options.append(f"--volume={_CERTIFICATES}:{_CERTIFICATES}:ro")
     lists = ["\n".join(lines) for lines in (plan.constraints, plan.packages, plan.alone)]
     return [plan.engine, "run", *options, plan.base, "-c", _INSTALL, "sh", plan.python, *lists]
@@ -124,7 +133,8 @@ def _checked(run: Run, plan: ImagePlan, command: list[str], failure: str) -> Non
     if status != 0:
         said = "\n".join((error.strip() or output.strip() or f"exit status {status}").splitlines()[-15:])
         raise ConfigurationError(
-            f"The image {plan.image} could not be built from {plan.base_name}, and Synapse was left as it was. {failure}. "
+            f"The image {plan.image} could not be built from {plan.base_name}, and Synapse was left as it was. "
+            f"{failure}. "
             "Where the index cannot be reached, give pip on this host one (in /etc/pip.conf); where versions conflict, "
             f"change what pip names in your own image. Then run again. The last lines:\n{said}"
         )

@@ -25,9 +25,9 @@ from .unit import UnitLine, image_lines, unit_of_container
 def container_installation(
     run: Run, name: str, service: str, own_file: str, paths: Sequence[str], probe: str
 ) -> dict[str, Any]:
-    """The Synapse in this container. Raises SynapseNotFoundError if there is no such container, else ConfigurationError.
+    """The Synapse in this container. Raises SynapseNotFoundError if there is none, else ConfigurationError.
 
-    `service`: the unit that runs it, or empty. `own_file`: the name of the drop-in by which the unit runs another image.
+    `service`: the unit that runs it, or empty. `own_file`: the drop-in by which the unit runs another image.
     `paths`: what of the host its Python needs beside Synapse's mounts. `probe`: the program that tells of a Python.
     """
     container, process = _as_it_runs(run, name)
@@ -98,11 +98,13 @@ def _as_it_runs(run: Run, name: str) -> tuple[Container, SynapseProcess]:
 def _refuse_without_unit(container: Container) -> None:
     if any(label in container.labels for label in COMPOSE_LABELS):
         raise ConfigurationError(
-            f"The container {container.name} belongs to a Compose project, which is not supported yet. Let a systemd unit "
+            f"The container {container.name} belongs to a Compose project, which is not supported yet. Let a "
+            "systemd unit "
             f"run '{container.engine} run --rm --name {container.name} …', and set synapse_s3_synapse_service to it."
         )
     raise ConfigurationError(
-        f"No systemd service on this host runs the container {container.name}, so nothing could run it with another image "
+        f"No systemd service on this host runs the container {container.name}, so nothing could run it with "
+        "another image "
         f"or restart it. Let a unit run '{container.engine} run --rm --name {container.name} … IMAGE', or set "
         "synapse_s3_synapse_service if there is one."
     )
@@ -125,12 +127,14 @@ def _refuse_unmounted(container: Container, process: SynapseProcess) -> None:
     for path in process.command.config_paths:
         if not on_host(container.mounts, path):
             raise ConfigurationError(
-                f"Synapse's configuration {path} lies in the container {container.name} and on no mount of it, so a change "
+                f"Synapse's configuration {path} lies in the container {container.name} and on no mount of it, "
+                "so a change "
                 "would be lost with the container. Mount the directory of the configuration from the host."
             )
         if any(mount.destination == path for mount in container.mounts) and path.endswith(".yaml"):
             raise ConfigurationError(
-                f"Synapse's configuration {path} is mounted into the container {container.name} as a single file, which "
+                f"Synapse's configuration {path} is mounted into the container {container.name} as a single "
+                "file, which "
                 "cannot be replaced in one step. Mount its directory instead."
             )
 

@@ -19,8 +19,8 @@ from .engine import BASE_ID_LABEL, CONTAINER_LABEL, Container
 DIRECTORY = Path("/usr/local/lib")
 MODE = 0o755
 
-# HOME and PYTHONPATH are what the tasks set. A module of Ansible comes as a file in a directory of its own, or through the
-# standard input. With pip, the settings and the certificates of the host count, and its network.
+# HOME and PYTHONPATH are what the tasks set. A module of Ansible comes as a file in a directory of its own, or through
+# the standard input. With pip, the settings and the certificates of the host count, and its network.
 _PROGRAM = """\
 #!/bin/sh
 # Written by matrix_ops.synapse_s3. Runs the Python of Synapse in the container {name}: in the image with the storage
@@ -60,7 +60,7 @@ exec {engine} start --attach --interactive "$container"
 
 
 def mount_options(container: Container, *, writable: bool) -> list[str]:
-    """The options that give another container the same mounts. `writable`: whether also those that Synapse only reads."""
+    """The options for the same mounts. `writable`: whether also those that Synapse only reads."""
     options = []
     for mount in container.mounts:
         kind = "volume" if mount.volume else "bind"
@@ -78,8 +78,8 @@ def own_directory(container: str) -> Path:
 def write_python(container: Container, python: str, base: str, paths: Sequence[str]) -> str:
     """Writes the program, and returns its path. Raises ConfigurationError if it cannot be written.
 
-    `python`: the Python in the container. `base`: the id of the operator's image. `paths`: what else of the host is needed
-    in the container, at the same place; what does not exist is left out.
+    `python`: the Python in the container. `base`: the id of the operator's image. `paths`: what else of the host is
+    needed in the container, at the same place; what does not exist is left out.
     """
     program = _PROGRAM.format(
         engine=container.engine,

@@ -37,7 +37,8 @@ def synapse_process(name: str, process_id: int, directory: str) -> SynapseProces
     """
     if not process_id:
         raise ConfigurationError(
-            f"The container {name} does not run, so nothing shows how it starts Synapse. Start its service and run again."
+            f"The container {name} does not run, so nothing shows how it starts Synapse. Start its service and "
+            "run again."
         )
     if _uid_map(process_id) != _WHOLE_RANGE:
         raise ConfigurationError(
@@ -55,7 +56,9 @@ def synapse_process(name: str, process_id: int, directory: str) -> SynapseProces
 
 
 def _described(process: int, command: SynapseCommand, directory: str) -> SynapseProcess:
-    status = dict(line.split(":", 1) for line in (PROC / str(process) / "status").read_text().splitlines() if ":" in line)
+    status = dict(
+        line.split(":", 1) for line in (PROC / str(process) / "status").read_text().splitlines() if ":" in line
+    )
     return SynapseProcess(
         command=SynapseCommand(
             command.python, [absolute(path, directory) for path in command.config_paths], command.keys_directory

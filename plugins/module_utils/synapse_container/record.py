@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was last seen of a container. One that does not start is removed by its service, and could not be mended without."""
+"""What was last seen of a container, for one that does not start and is removed by its service."""
 
 from __future__ import annotations
 

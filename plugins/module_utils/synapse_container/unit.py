@@ -23,9 +23,30 @@ _DIRECTIVES = ("ExecStartPre", "ExecStart")
 _WORD = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"'])+""")
 # Of `run` and `create` in Docker and Podman: the options without a value. All others take one.
 _FLAGS = frozenset(
-    "--detach --disable-content-trust --help --init --interactive --no-healthcheck --no-hosts --no-hostname "
-    "--oom-kill-disable --passwd --privileged --publish-all --quiet --read-only --read-only-tmpfs --replace --rm --rmi "
-    "--sig-proxy --tls-verify --tty --http-proxy".split()
+    [
+        "--detach",
+        "--disable-content-trust",
+        "--help",
+        "--init",
+        "--interactive",
+        "--no-healthcheck",
+        "--no-hosts",
+        "--no-hostname",
+        "--oom-kill-disable",
+        "--passwd",
+        "--privileged",
+        "--publish-all",
+        "--quiet",
+        "--read-only",
+        "--read-only-tmpfs",
+        "--replace",
+        "--rm",
+        "--rmi",
+        "--sig-proxy",
+        "--tls-verify",
+        "--tty",
+        "--http-proxy",
+    ]
 )
 _SHORT_FLAGS = frozenset("dihPqt")
 
@@ -50,14 +71,16 @@ def unit_of_container(run: Run, name: str, wanted: str) -> Unit | None:
         unit = unit_named(run, wanted)
         if unit is None:
             raise ConfigurationError(
-                f"systemd on this host has no service {wanted}. Correct synapse_s3_synapse_service, or leave it empty, so "
+                f"systemd on this host has no service {wanted}. Correct synapse_s3_synapse_service, or leave it "
+                "empty, so "
                 f"that the service of the container {name} is searched for."
             )
         return unit
     named = re.escape(name)
     # `run` and `create` name their container by an option, `start` at its end.
     starts = re.compile(
-        rf"(?:^|[/ ])(?:{'|'.join(ENGINES)}) (?:.* )?(?:(?:run|create) .*--name[= ]{named}(?= )|start (?:.* )?{named}(?= ;| *$))"
+        rf"(?:^|[/ ])(?:{'|'.join(ENGINES)}) (?:.* )?(?:(?:run|create) .*--name[= ]{named}(?= )|start (?:.* "
+        rf")?{named}(?= ;| *$))"
     )
     found = [
         service
@@ -83,13 +106,15 @@ def image_lines(run: Run, service: str, own_file: str) -> list[UnitLine]:
     if not replaced:
         raise ConfigurationError(
             f"The service {service} starts a container, and no line of it runs an image ('docker run … IMAGE' or "
-            "'docker create … IMAGE'), so it cannot be made to run the image with the storage provider. Let its ExecStart "
+            "'docker create … IMAGE'), so it cannot be made to run the image with the storage provider. Let its "
+            "ExecStart "
             "be 'docker run --rm --name NAME … IMAGE'."
         )
     for line in lines:
         if line.image and re.search(r"[$%\"'\\]", line.image):
             raise ConfigurationError(
-                f"The service {service} names its image as {line.image}, which depends on a variable or on quotes and so "
+                f"The service {service} names its image as {line.image}, which depends on a variable or on "
+                "quotes and so "
                 f"cannot be replaced safely. Write the name of the image in full in this line: "
                 f"{line.directive}={line.before}{line.image}{line.after}"
             )

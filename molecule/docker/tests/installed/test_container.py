@@ -59,17 +59,21 @@ def test_no_secret_is_in_an_image_or_a_container(homeserver):
 
 def test_the_migrate_job_runs_in_a_container_without_rights(homeserver):
     """What the job's own launcher starts: its user, its networks, its mounts, and what it may not do."""
-    program = (
-        "import json, os\n"
-        "status = dict(line.split(':\\t', 1) for line in open('/proc/self/status').read().splitlines() if ':\\t' in line)\n"
-        "def writable(path):\n"
-        "    try:\n"
-        "        open(path + '/x', 'w').close(); os.unlink(path + '/x'); return True\n"
-        "    except OSError:\n"
-        "        return False\n"
-        "print(json.dumps({'ids': [os.getuid(), os.getgid()], 'capabilities': status['CapEff'], 'new': status['NoNewPrivs'],\n"
-        "  'writable': [path for path in ('/', '/etc/synapse-s3', '/opt/synapse-s3/lib', '/data/media_store', '/var/lib/synapse-s3') if writable(path)]}))"
-    )
+    program = """import json, os
+lines = open("/proc/self/status").read().splitlines()
+status = dict(line.split(":\\t", 1) for line in lines if ":\\t" in line)
+def writable(path):
+    try:
+        open(path + "/x", "w").close()
+        os.unlink(path + "/x")
+        return True
+    except OSError:
+        return False
+paths = ["/", "/etc/synapse-s3", "/opt/synapse-s3/lib", "/data/media_store", "/var/lib/synapse-s3"]
+print(json.dumps({
+    "ids": [os.getuid(), os.getgid()], "capabilities": status["CapEff"], "new": status["NoNewPrivs"],
+    "writable": [path for path in paths if writable(path)]}))
+"""
     seen = json.loads(homeserver.run("/opt/synapse-s3/in-container", "--", "python", "-c", program))
     assert seen["ids"] == [991, 991]
     assert int(seen["capabilities"], 16) == 0
@@ -85,11 +89,13 @@ def test_the_job_resolves_the_names_of_synapses_network(homeserver, name):
 
 
 def test_exit_statuses_and_a_lock_across_containers(homeserver):
-    held = homeserver.host.run(
-        "/opt/synapse-s3/in-container -- python -c 'import fcntl, subprocess, sys, time\n"
-        'lock = open("/var/lib/synapse-s3/lock", "a"); fcntl.flock(lock, fcntl.LOCK_EX); print("held", flush=True); time.sleep(20)\' '
-        "& sleep 6; synapse-s3-migrate; echo status=$?; wait"
-    )
+    holder = """import fcntl, time
+lock = open("/var/lib/synapse-s3/lock", "a")
+fcntl.flock(lock, fcntl.LOCK_EX)
+time.sleep(20)
+"""
+    holding = f"/opt/synapse-s3/in-container -- python -c {shlex.quote(holder)}"
+    held = homeserver.host.run(f"{holding} & sleep 6; synapse-s3-migrate; echo status=$?; wait")
     assert "status=3" in held.stdout, held.stdout + held.stderr
     assert "nothing was done" in held.stderr
     assert homeserver.host.run("synapse-s3-migrate --no-such-option").rc == 2
@@ -97,7 +103,9 @@ def test_exit_statuses_and_a_lock_across_containers(homeserver):
 
 def test_the_dry_run_and_the_shell(homeserver):
     assert json.loads(homeserver.run("synapse-s3-migrate", "--dry-run", "--json"))["dry_run"] is True
-    result = homeserver.host.run("echo 'id -u; echo bucket=$BUCKET; s3_media_upload --no-progress update-db 0s' | synapse-s3-shell")
+    result = homeserver.host.run(
+        "echo 'id -u; echo bucket=$BUCKET; s3_media_upload --no-progress update-db 0s' | synapse-s3-shell"
+    )
     assert result.rc == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[lines.index("bucket=synapse-media") - 1] == "991"
@@ -110,7 +118,10 @@ def test_a_run_leaves_no_container(homeserver):
 
 
 def test_the_metrics_are_written(homeserver):
-    assert "synapse_s3_offload_last_success_timestamp_seconds" in homeserver.host.file("/srv/metrics/synapse-s3.prom").content_string
+    assert (
+        "synapse_s3_offload_last_success_timestamp_seconds"
+        in homeserver.host.file("/srv/metrics/synapse-s3.prom").content_string
+    )
 
 
 def test_the_lines_of_a_run_are_in_the_journal_under_its_name(homeserver):

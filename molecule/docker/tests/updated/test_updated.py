@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An update of the operator's image: said in the journal, built again by the next play, and the image before is gone."""
+"""An update of the operator's image: said in the journal, built again by the next play; the one before is gone."""
 
 from __future__ import annotations
 
