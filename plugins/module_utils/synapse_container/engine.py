@@ -117,7 +117,7 @@ def _mount(mount: Mapping[str, Any]) -> Mount:
 
 def _ports(bindings: Mapping[str, Any]) -> dict[str, str]:
     """The address on the host, with its port, of each published port of the container such as `8008/tcp`."""
-    ports = {}
+    ports: dict[str, str] = {}
     for port, addresses in bindings.items():
         for address in addresses or []:
             if address.get("HostPort"):

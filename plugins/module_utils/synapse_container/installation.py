@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 from ..host_facts import PYTHON_FACTS, canonical
 from ..synapse_media.errors import ConfigurationError
@@ -95,7 +95,7 @@ def _as_it_runs(run: Run, name: str) -> tuple[Container, SynapseProcess]:
         return saved
 
 
-def _refuse_without_unit(container: Container) -> None:
+def _refuse_without_unit(container: Container) -> NoReturn:
     if any(label in container.labels for label in COMPOSE_LABELS):
         raise ConfigurationError(
             f"The container {container.name} belongs to a Compose project, which is not supported yet. Let a "
