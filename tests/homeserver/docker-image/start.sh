@@ -29,6 +29,8 @@ case ${1-} in
     exec /opt/test-tools/venv/bin/rclone serve s3 --config "" --dir-cache-time 20ms "$@"
     ;;
   *)
+    # Both come from the environment of the container.
+    # shellcheck disable=SC3028
     exec setpriv --reuid="${UID:-991}" --regid="${GID:-991}" --clear-groups \
       python -m synapse.app.homeserver --config-path "${SYNAPSE_CONFIG_PATH:-/data/homeserver.yaml}" "$@"
     ;;
