@@ -99,6 +99,15 @@ def test_the_deepest_mount_counts() -> None:
     assert engine.on_host(mounts, "/database/homeserver.yaml") == ""
 
 
+def test_what_the_collection_has_mounted_is_not_the_operators() -> None:
+    """It is mounted by its own path, and gone as soon as the setting that needs it is."""
+    settings = Mount("/etc/synapse-s3/aws-config", "/etc/synapse-s3/aws-config", "", False)
+    bundle = Mount("/etc/ssl/own.pem", "/etc/ssl/own.pem", "", False)
+    other = Mount("/etc/synapse-s3-other", "/etc/synapse-s3-other", "", True)
+    mounts = [DATA, settings, bundle, other]
+    assert engine.operators_mounts(mounts, ["/etc/synapse-s3", "/etc/ssl/own.pem"]) == [DATA, other]
+
+
 @pytest.mark.parametrize("label", ["com.docker.swarm.service.name", "io.kubernetes.pod.name"])
 def test_an_orchestrator_is_refused(label: str) -> None:
     found = shown(Config={"Image": "synapse", "Labels": {label: "synapse"}})

@@ -138,6 +138,16 @@ def on_host(mounts: Sequence[Mount], path: str) -> str:
     return mount.source.rstrip("/") + path[len(mount.destination.rstrip("/")) :]
 
 
+def operators_mounts(mounts: Sequence[Mount], own_paths: Sequence[str]) -> list[Mount]:
+    """The mounts without those that the collection has added: what is below one of its paths, at the same place."""
+
+    def is_own(mount: Mount) -> bool:
+        same = mount.source == mount.destination
+        return same and any(mount.source == path or mount.source.startswith(_with_slash(path)) for path in own_paths)
+
+    return [mount for mount in mounts if not is_own(mount)]
+
+
 def _with_slash(path: str) -> str:
     return path.rstrip("/") + "/"
 

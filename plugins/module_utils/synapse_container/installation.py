@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
 from ..host_facts import PYTHON_FACTS, canonical
 from ..synapse_media.errors import ConfigurationError
 from ..systemd_unit import Run
-from .engine import COMPOSE_LABELS, Container, find_container, image_facts, on_host, own_images
+from .engine import (
+    COMPOSE_LABELS,
+    Container,
+    find_container,
+    image_facts,
+    on_host,
+    operators_mounts,
+    own_images,
+)
 from .interpreter import mount_options, own_directory, write_python
 from .process import SynapseProcess, synapse_process
 from .record import load, save
@@ -31,6 +39,7 @@ def container_installation(
     `paths`: what of the host its Python needs beside Synapse's mounts. `probe`: the program that tells of a Python.
     """
     container, process = _as_it_runs(run, name)
+    container = replace(container, mounts=operators_mounts(container.mounts, paths))
     if container.engine != "docker":
         raise ConfigurationError(
             f"Podman runs the container {container.name}, which is not supported yet. Let Docker run it, or leave "
