@@ -61,6 +61,9 @@ containers: tools
 stores-image: containers
 	@dev/stores-image.sh
 
+docker-image: containers
+	@dev/docker-image.sh
+
 # ansible-lint looks up the modules of the collections that the tests use.
 lint: tools
 	@dev/collections.sh
@@ -87,15 +90,15 @@ stores: stores-image
 faults: containers
 	@FAULT_KILLS=$(or $(FAULT_KILLS),200) dev/faults.sh
 
-molecule: containers
+molecule: docker-image
 	@dev/molecule.sh
 
 demo: containers
 	@demo/demo.sh
 
-setup: stores-image
+setup: stores-image docker-image
 
-test: stores-image
+test: stores-image docker-image
 	@dev/test.sh
 
 quick: containers
@@ -117,5 +120,5 @@ demo-stop:
 clean:
 	@dev/clean.sh
 
-.PHONY: tools containers stores-image
+.PHONY: tools containers stores-image docker-image
 endif
