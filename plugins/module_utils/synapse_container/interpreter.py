@@ -21,8 +21,7 @@ MODE = 0o755
 
 # HOME and PYTHONPATH are what the tasks set. A module of Ansible comes as a file in a directory of its own, or through
 # the standard input. With pip, the settings and the certificates of the host count, and its network.
-_PROGRAM = """\
-#!/bin/sh
+_PROGRAM = """#!/bin/sh
 # Written by matrix_ops.synapse_s3. Runs the Python of Synapse in the container {name}: in the image with the storage
 # provider, or in the operator's own as long as that is not built; as root, with Synapse's mounts and networks.
 image=$({engine} image ls --filter label={container_label} --filter label={base_label} \\
