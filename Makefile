@@ -15,6 +15,7 @@ help:
 	@echo 'make quick        lint, unit tests and one short molecule scenario: under 5 minutes once set up'
 	@echo 'make test         lint, sanity, unit, integration, stores, molecule, a check of the benchmarks, and the demo'
 	@echo 'make test-matrix  unit, sanity and one molecule scenario with ansible-core 2.16 to 2.19, or ANSIBLE_CORE=2.17 alone'
+	@echo 'make test-systems  one molecule scenario on Debian 13, Ubuntu 22.04 and 24.04'
 	@echo 'make pythons      what runs on hosts, with each Python from 3.9 to 3.13 that is there'
 	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, mypy'
 	@echo 'make sanity       ansible-test sanity, antsibull-docs'
@@ -29,13 +30,13 @@ help:
 	@echo 'make setup        only what all of these need: system packages, Docker engine, images, Python tools'
 	@echo 'make clean        removes what any of these made, except for system packages'
 
-TARGETS += docs galaxy-importer
-.PHONY: docs galaxy-importer
+TARGETS += docs galaxy-importer test-systems
+.PHONY: docs galaxy-importer test-systems
 
 ifneq ($(shell id -u),0)
 
 # Taken from the environment too, which sudo empties.
-PASSED_ON := ANSIBLE_CORE MATRIX_STEPS
+PASSED_ON := ANSIBLE_CORE MATRIX_STEPS SYSTEMS
 
 # Installing packages, starting a Docker engine and talking to it take root. All targets run so, and not only some, because what
 # they make in .venv and .cache then has one owner.
@@ -100,6 +101,9 @@ test: stores-image
 
 quick: containers
 	@dev/quick.sh
+
+test-systems: containers
+	@dev/test-systems.sh $(SYSTEMS)
 
 test-matrix: containers
 	@ANSIBLE_CORE='$(ANSIBLE_CORE)' MATRIX_STEPS='$(MATRIX_STEPS)' dev/test-matrix.sh
