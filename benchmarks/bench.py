@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Shared by all figures: the number of rounds, the scale, directories, and running the contenders."""
+"""Shared by all figures: the number of rounds, the scale, directories, and running the compared programs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contenders import Engine, environment
 from database import Database, running_database
-from measured import Cost, RunFailed, measure
 from media import Tree, work_directory
-from places import give_to_worker
+from paths import give_to_worker
+from programs import Engine, environment
+from run_cost import Cost, RunFailed, measure
 from s3_store import Store
 
 Run = Callable[[], Cost]
@@ -41,12 +41,12 @@ class Bench:
         return max(10, round(files * self.scale))
 
     @contextmanager
-    def ground(self) -> Iterator[Ground]:
+    def setup(self) -> Iterator[Setup]:
         with work_directory(self.below) as directory, running_database() as database:
-            yield Ground(directory, database)
+            yield Setup(directory, database)
 
-    def interleaved(self, contenders: Sequence[tuple[str, Run]], note: Callable[[str, Cost], None]) -> None:
-        """Run each contender once a round, starting each round with another one, so that none always runs on a warmer
+    def interleaved(self, programs: Sequence[tuple[str, Run]], note: Callable[[str, Cost], None]) -> None:
+        """Run each program once a round, starting each round with another one, so that none always runs on a warmer
         host.
 
         If a round takes longer than LONG_ROUND seconds there are at most ROUNDS_OF_LONG.
@@ -54,16 +54,16 @@ class Bench:
         rounds, number = self.rounds, 0
         while number < rounds:
             print(f"  round {number + 1} of {rounds}", flush=True)
-            first = number % len(contenders)
+            first = number % len(programs)
             began = time.monotonic()
-            for name, run in [*contenders[first:], *contenders[:first]]:
+            for name, run in [*programs[first:], *programs[:first]]:
                 note(name, run())
             if time.monotonic() - began > LONG_ROUND:
                 rounds = min(rounds, ROUNDS_OF_LONG)
             number += 1
 
 
-class Ground:
+class Setup:
     """A directory of the worker's, a database, and the engine ready to run."""
 
     def __init__(self, directory: Path, database: Database) -> None:

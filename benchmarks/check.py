@@ -15,9 +15,9 @@ from typing import Any
 
 import history
 from check_checksums import check_checksums, check_trailers, check_words
+from check_helpers import client, code_of, digest, same
 from check_slow_files import check_slow_files
-from checking import client, code_of, digest, same
-from places import ACCESS_KEY_ID, AWS, BUCKET, SECRET_ACCESS_KEY, need_tools
+from paths import ACCESS_KEY_ID, AWS, BUCKET, SECRET_ACCESS_KEY, need_tools
 from s3_store import Store, load, running_store
 
 BUDGET_US = 100.0

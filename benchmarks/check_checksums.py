@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from awscrt import checksums
-from checking import client, code_of, same
-from places import ACCESS_KEY_ID, AWS, BUCKET, SECRET_ACCESS_KEY
+from check_helpers import client, code_of, same
+from paths import ACCESS_KEY_ID, AWS, BUCKET, SECRET_ACCESS_KEY
 from s3_store import Store, has_tls, make_certificate, running_store
 
 COMPUTED: dict[str, Callable[[bytes], bytes]] = {

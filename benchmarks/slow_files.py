@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from places import SLOW_FILES
+from paths import SLOW_FILES
 
-# More than any contender opens at once, so that the threads are not the limit.
+# More than any program opens at once, so that the threads are not the limit.
 THREADS = 512
 
 

@@ -40,7 +40,7 @@ def media_id(index: int) -> str:
     return "".join(LETTERS[byte % 52] for byte in noise(f"id {index}", 24))
 
 
-def places(count: int) -> Iterator[float]:
+def fractions(count: int) -> Iterator[float]:
     """Numbers from 0 to 1, each from its own interval, in random order."""
     step = int(count * 0.618) | 1
     while math.gcd(step, count) != 1:
@@ -51,12 +51,12 @@ def places(count: int) -> Iterator[float]:
 
 def exponential(count: int) -> Iterator[int]:
     """With the mean MEAN within a percent."""
-    return (max(1, round(-MEAN * math.log(1 - place))) for place in places(count))
+    return (max(1, round(-MEAN * math.log(1 - fraction))) for fraction in fractions(count))
 
 
 def between(low: int, high: int, count: int) -> Iterator[int]:
     """Evenly distributed by the logarithm."""
-    return (round(low * (high / low) ** place) for place in places(count))
+    return (round(low * (high / low) ** fraction) for fraction in fractions(count))
 
 
 def names(count: int, thumbnails: bool) -> Iterator[tuple[str, str, str, bool]]:
@@ -102,7 +102,7 @@ def files(count: int, shape: str) -> Iterator[tuple[str, str, str, bool, int]]:
         yield (*name, size)
 
 
-class Maker:
+class TreeMaker:
     def __init__(self, directory: Path, count: int, shape: str) -> None:
         self.root = directory / "media_store"
         self._count = count
@@ -127,20 +127,20 @@ class Maker:
                     local.write(f"{name}\timage/png\t{length}\t{created}\t{created}\t{sha256}\n")
 
     def _make_file(self, path: str, index: int, size: int) -> tuple[int, str, str]:
-        place = self.root / path
+        target = self.root / path
         parent = os.path.dirname(path)  # noqa: PTH120 a million times
         if parent not in self._made:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             self._made.add(parent)
         if self._contents:
             about = self._contents[index % CONTENTS]
-            with place.open("wb") as file:
+            with target.open("wb") as file:
                 file.truncate(about[0])
         else:
             content = noise(f"file {index}", size)
             about = _about(content)
-            place.write_bytes(content)
-        os.utime(place, (self._then, self._then))
+            target.write_bytes(content)
+        os.utime(target, (self._then, self._then))
         return about
 
 
@@ -151,7 +151,7 @@ def _about(content: bytes) -> tuple[int, str, str]:
 def main() -> None:
     directory, count, shape = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     directory.mkdir()
-    Maker(directory, count, shape).make(directory)
+    TreeMaker(directory, count, shape).make(directory)
 
 
 if __name__ == "__main__":

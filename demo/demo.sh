@@ -53,10 +53,10 @@ status=0
 media check /root/media.json >"$results/check.json" || status=$?
 
 printf '\n'
-python demo/table.py "before=$results/before.json" "after site.yml, and two new pictures=$results/site.json" \
+python demo/counts_table.py "before=$results/before.json" "after site.yml, and two new pictures=$results/site.json" \
   "after the migration=$results/migrated.json"
 printf '\n'
-python demo/verdict.py "$results/check.json" "$results/before.json" "$results/migrated.json" || status=1
+python demo/check_result.py "$results/check.json" "$results/before.json" "$results/migrated.json" || status=1
 
 cat <<TEXT
 

@@ -11,17 +11,17 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench import Bench, Ground, Run
-from contenders import RCLONE_MOVE, WITHOUT_CHECKSUMS, aws, rclone, s5cmd_move
-from measured import Cost, RunFailed
-from places import AWSCRT, BUCKET, as_worker
+from bench import Bench, Run, Setup
+from paths import AWSCRT, BUCKET, as_worker
+from programs import RCLONE_MOVE, WITHOUT_CHECKSUMS, aws, rclone, s5cmd_move
 from results import Figure, Goal
+from run_cost import Cost, RunFailed
 from s3_store import Store, running_store
 
 SIZE = 5_000_000_000
 MEDIA_ID = "LargeFileLargeFileLargeF"
 NAME = f"local_content/{MEDIA_ID[:2]}/{MEDIA_ID[2:4]}/{MEDIA_ID[4:]}"
-# Mostly holes, which tmpfs reads as zeros without storing them; no contender hashes or sends them faster.
+# Mostly holes, which tmpfs reads as zeros without storing them; no program hashes or sends them faster.
 MAKE = """
 import os, sys
 path, size = sys.argv[1], int(sys.argv[2])
@@ -42,21 +42,21 @@ def large_file(bench: Bench) -> list[Figure]:
         f"one file of {size} bytes, {bench.delay_ms:g} ms to the store",
         {"size": size, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
     )
-    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms, options=("--keep", "0")) as store:
-        master = ground.directory / "master" / NAME
+    with bench.setup() as setup, running_store(delay_ms=bench.delay_ms, options=("--keep", "0")) as store:
+        master = setup.directory / "master" / NAME
         subprocess.run(as_worker([sys.executable, "-c", MAKE, str(master), str(size)]), check=True)
         digest = subprocess.run(["sha256sum", str(master)], check=True, capture_output=True, text=True).stdout.split()[
             0
         ]
-        bench.interleaved(_contenders(ground, store, master, size, digest), figure.add)
+        bench.interleaved(_programs(setup, store, master, size, digest), figure.add)
     ratio = figure.median("engine").seconds / figure.median("aws s3 cp").seconds
     figure.goals = [Goal("wall: engine / aws s3 cp", ratio, 1.0)]
     figure.remarks = ["the goal is about the engine and aws s3 cp with their defaults; the other lines are additional"]
     return [figure]
 
 
-def _contenders(ground: Ground, store: Store, master: Path, size: int, digest: str) -> list[tuple[str, Run]]:
-    root = ground.directory / "large"
+def _programs(setup: Setup, store: Store, master: Path, size: int, digest: str) -> list[tuple[str, Run]]:
+    root = setup.directory / "large"
 
     def sent(
         name: str, command: list[str] | None, sha256: str | None = None, settings: Mapping[str, str] | None = None
@@ -65,10 +65,10 @@ def _contenders(ground: Ground, store: Store, master: Path, size: int, digest: s
             store.clear()
             place = _lay_out(root, master)
             if command is None:
-                _row(ground, sha256)
-                cost = ground.run_engine(store, root, 64)
+                _row(setup, sha256)
+                cost = setup.run_engine(store, root, 64)
             else:
-                cost = ground.run(store, command, settings)
+                cost = setup.run(store, command, settings)
             if {key: kept.size for key, kept in store.listing().items()} != {NAME: size}:
                 raise RunFailed(f"{name} did not put the file into the bucket: {store.listing()}")
             if command is None and place.exists():
@@ -100,10 +100,10 @@ def _lay_out(root: Path, master: Path) -> Path:
     return place
 
 
-def _row(ground: Ground, sha256: str | None) -> None:
+def _row(setup: Setup, sha256: str | None) -> None:
     """Without a length: Synapse's column is a 32-bit integer."""
-    ground.database.execute("TRUNCATE local_media_repository")
-    ground.database.execute(
+    setup.database.execute("TRUNCATE local_media_repository")
+    setup.database.execute(
         "INSERT INTO local_media_repository (media_id, media_type, created_ts, last_access_ts, sha256)"
         " VALUES (%s, 'video/mp4', 1767225600000, NULL, %s)",
         (MEDIA_ID, sha256),

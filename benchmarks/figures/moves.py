@@ -5,21 +5,21 @@
 
 from __future__ import annotations
 
-from bench import Ground, Run
-from contenders import RCLONE_MOVE, rclone, s5cmd_move
-from measured import Cost
+from bench import Run, Setup
 from media import Tree
-from places import BUCKET
+from paths import BUCKET
+from programs import RCLONE_MOVE, rclone, s5cmd_move
 from results import Figure, Goal
+from run_cost import Cost
 from s3_store import Store, load
 
 
-def movers(ground: Ground, store: Store, tree: Tree, in_flight: int) -> list[tuple[str, Run]]:
+def movers(setup: Setup, store: Store, tree: Tree, in_flight: int) -> list[tuple[str, Run]]:
     def moved(name: str, command: list[str] | None) -> Run:
         def run() -> Cost:
             store.clear()
             tree.lay_out()
-            cost = ground.run(store, command) if command else ground.run_engine(store, tree.work, in_flight)
+            cost = setup.run(store, command) if command else setup.run_engine(store, tree.work, in_flight)
             tree.need_moved(store, name)
             return cost
 

@@ -10,10 +10,10 @@ import sqlite3
 from contextlib import closing
 
 from bench import Bench
-from contenders import Script
-from measured import Cost, RunFailed
-from places import give_to_worker
+from paths import give_to_worker
+from programs import Script
 from results import Figure, Goal
+from run_cost import Cost, RunFailed
 from s3_store import running_store
 
 FILES = 1000
@@ -24,11 +24,11 @@ SCRIPT = "upstream's s3_media_upload"
 
 def nightly(bench: Bench) -> list[Figure]:
     history = bench.count(HISTORY)
-    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms, history=history) as store:
-        ground.database.add_history(history)
-        script = Script(ground.directory, ground.database.arguments)
-        _know_history(ground.run(store, script.command(script.update_db())), script)
-        tree = ground.tree(bench.count(FILES))
+    with bench.setup() as setup, running_store(delay_ms=bench.delay_ms, history=history) as store:
+        setup.database.add_history(history)
+        script = Script(setup.directory, setup.database.arguments)
+        _mark_history_deleted(setup.run(store, script.command(script.update_db())), script)
+        tree = setup.tree(bench.count(FILES))
         figure = Figure(
             "nightly",
             f"{tree.count} new files on the disk; a history of {history} rows and {2 * history} objects;"
@@ -39,9 +39,9 @@ def nightly(bench: Bench) -> list[Figure]:
         def engine() -> Cost:
             store.clear()
             tree.lay_out()
-            ground.database.forget_sent()
-            cost = ground.run_engine(store, tree.work, 64)
-            cost.notes["rows_sent"] = ground.database.sent()
+            setup.database.reset_sent()
+            cost = setup.run_engine(store, tree.work, 64)
+            cost.notes["rows_sent"] = setup.database.sent()
             tree.need_moved(store, "The engine")
             return cost
 
@@ -50,10 +50,10 @@ def nightly(bench: Bench) -> list[Figure]:
             tree.lay_out()
             shutil.copy(script.directory / "before.db", script.directory / "cache.db")
             give_to_worker(script.directory / "cache.db")
-            ground.database.forget_sent()
+            setup.database.reset_sent()
             steps = (script.update_db(), script.check_deleted(tree.work), script.upload(store, tree.work))
-            cost = ground.run(store, script.command(*steps))
-            cost.notes["rows_sent"] = ground.database.sent()
+            cost = setup.run(store, script.command(*steps))
+            cost.notes["rows_sent"] = setup.database.sent()
             tree.need_moved(store, SCRIPT)
             return cost
 
@@ -76,7 +76,7 @@ def nightly(bench: Bench) -> list[Figure]:
     return [figure]
 
 
-def _know_history(_cost: Cost, script: Script) -> None:
+def _mark_history_deleted(_cost: Cost, script: Script) -> None:
     """Leave the script's cache as after its long first run: the whole history listed and marked as deleted."""
     with closing(sqlite3.connect(script.directory / "cache.db")) as cache:
         cache.execute("UPDATE media SET known_deleted = 1")
@@ -92,9 +92,9 @@ def memory(bench: Bench) -> list[Figure]:
         {"files": counts, "in_flight": 64, "delay_ms": 0, "rounds": 1},
     )
     for count in counts:
-        with bench.ground() as ground, running_store(options=("--keep", "0")) as store:
-            tree = ground.tree(count, "tiny")
-            cost = ground.run_engine(store, tree.master, 64, limit=3600)
+        with bench.setup() as setup, running_store(options=("--keep", "0")) as store:
+            tree = setup.tree(count, "tiny")
+            cost = setup.run_engine(store, tree.master, 64, limit=3600)
             figure.add(f"engine, {count} files", cost)
             moved, kept = cost.notes["deleted"]["files"], store.statistics()["objects"]
             if (moved, kept) != (count, count):

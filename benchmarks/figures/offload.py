@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from bench import Bench, Ground
-from contenders import RCLONE_CHECK, Script, aws, rclone
-from measured import Cost, RunFailed
+from bench import Bench, Setup
 from media import Tree
-from places import BUCKET
+from paths import BUCKET
+from programs import RCLONE_CHECK, Script, aws, rclone
 from results import Figure, Goal
+from run_cost import Cost, RunFailed
 from s3_store import Store, make_certificate, running_store
 
 from figures.moves import cpu_goal, movers, wall_goal
@@ -23,8 +23,8 @@ SCRIPT = "upstream's s3_media_upload"
 
 def first_offload(bench: Bench) -> list[Figure]:
     figures = []
-    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as store:
-        tree = ground.tree(bench.count(FILES))
+    with bench.setup() as setup, running_store(delay_ms=bench.delay_ms) as store:
+        tree = setup.tree(bench.count(FILES))
         for in_flight, delay_ms, wall, cpu in (
             (64, bench.delay_ms, 0.95, 0.5),
             (256, bench.delay_ms, 0.85, 0.5),
@@ -37,35 +37,35 @@ def first_offload(bench: Bench) -> list[Figure]:
                 {"files": tree.count, "in_flight": in_flight, "delay_ms": delay_ms, "rounds": bench.rounds},
             )
             store.delay(delay_ms)
-            bench.interleaved(movers(ground, store, tree, in_flight), figure.add)
+            bench.interleaved(movers(setup, store, tree, in_flight), figure.add)
             figure.goals = [wall_goal(figure, wall), *([cpu_goal(figure, cpu)] if cpu else [])]
             figures.append(figure)
         store.delay(bench.delay_ms)
-        _against_script(bench, ground, store, tree, figures[:2])
+        _against_script(bench, setup, store, tree, figures[:2])
     return figures
 
 
 def tls(bench: Bench) -> list[Figure]:
-    with bench.ground() as ground:
-        certificate = make_certificate(ground.directory)
+    with bench.setup() as setup:
+        certificate = make_certificate(setup.directory)
         with running_store(delay_ms=bench.delay_ms, certificate=certificate) as store:
-            tree = ground.tree(bench.count(FILES))
+            tree = setup.tree(bench.count(FILES))
             figure = Figure(
                 "tls",
                 f"{tree.count} files of 19 KB on average over TLS, nothing in the bucket, 64 in flight,"
                 f" {bench.delay_ms:g} ms to the store",
                 {"files": tree.count, "in_flight": 64, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
             )
-            bench.interleaved(movers(ground, store, tree, 64), figure.add)
+            bench.interleaved(movers(setup, store, tree, 64), figure.add)
             figure.goals = [wall_goal(figure, 1.0), cpu_goal(figure, 0.8)]
     return [figure]
 
 
 def already_there(bench: Bench) -> list[Figure]:
-    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as store:
-        tree = ground.tree(bench.count(FILES))
+    with bench.setup() as setup, running_store(delay_ms=bench.delay_ms) as store:
+        tree = setup.tree(bench.count(FILES))
         store.delay(0)
-        ground.run(store, aws(store, "sync", str(tree.master), f"s3://{BUCKET}"))
+        setup.run(store, aws(store, "sync", str(tree.master), f"s3://{BUCKET}"))
         tree.need_in(store, "aws s3 sync")
         store.delay(bench.delay_ms)
         figure = Figure(
@@ -77,7 +77,7 @@ def already_there(bench: Bench) -> list[Figure]:
 
         def engine() -> Cost:
             tree.lay_out()
-            cost = ground.run_engine(store, tree.work, 64)
+            cost = setup.run_engine(store, tree.work, 64)
             tree.need_moved(store, "The engine")
             if cost.notes["verified"]["files"] != tree.count:
                 raise RunFailed(f"The engine sent files that were in the bucket: {cost.notes}")
@@ -85,7 +85,7 @@ def already_there(bench: Bench) -> list[Figure]:
 
         def check() -> Cost:
             tree.lay_out()
-            return ground.run(store, rclone("check", tree.work, BUCKET, 64, RCLONE_CHECK))
+            return setup.run(store, rclone("check", tree.work, BUCKET, 64, RCLONE_CHECK))
 
         bench.interleaved([("engine", engine), ("rclone check", check)], figure.add)
         engines, checks = figure.median("engine"), figure.median("rclone check")
@@ -96,15 +96,15 @@ def already_there(bench: Bench) -> list[Figure]:
     return [figure]
 
 
-def _against_script(bench: Bench, ground: Ground, store: Store, large: Tree, figures: list[Figure]) -> None:
+def _against_script(bench: Bench, setup: Setup, store: Store, large: Tree, figures: list[Figure]) -> None:
     """The script takes minutes for as many files, so it gets fewer, and only its upload is timed: both favour it."""
-    ground.database.execute("TRUNCATE local_media_repository, remote_media_cache")
-    tree = ground.tree(bench.count(SCRIPT_FILES))
-    script = Script(ground.directory, ground.database.arguments)
+    setup.database.execute("TRUNCATE local_media_repository, remote_media_cache")
+    tree = setup.tree(bench.count(SCRIPT_FILES))
+    script = Script(setup.directory, setup.database.arguments)
     store.clear()
     tree.lay_out()
-    ground.run(store, script.command(script.update_db(), script.check_deleted(tree.work)))
-    cost = ground.run(store, script.command(script.upload(store, tree.work)))
+    setup.run(store, script.command(script.update_db(), script.check_deleted(tree.work)))
+    cost = setup.run(store, script.command(script.upload(store, tree.work)))
     tree.need_moved(store, SCRIPT)
     rate = tree.count / cost.seconds
     for figure in figures:

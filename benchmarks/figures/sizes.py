@@ -23,8 +23,8 @@ FAR_MS = 100.0
 
 def videos(bench: Bench) -> list[Figure]:
     figures = []
-    with bench.ground() as ground:
-        tree = ground.tree(bench.count(VIDEOS), "videos")
+    with bench.setup() as setup:
+        tree = setup.tree(bench.count(VIDEOS), "videos")
         for delay_ms in (bench.delay_ms, FAR_MS):
             figure = Figure(
                 f"videos-{delay_ms:g}-ms",
@@ -34,7 +34,7 @@ def videos(bench: Bench) -> list[Figure]:
             )
             with running_store(delay_ms=delay_ms) as store:
                 floor = partial(wire, store, "put-md5", tree.count, tree.count, VIDEO)
-                runs: list[tuple[str, Run]] = [*movers(ground, store, tree, IN_FLIGHT), ("load generator", floor)]
+                runs: list[tuple[str, Run]] = [*movers(setup, store, tree, IN_FLIGHT), ("load generator", floor)]
                 bench.interleaved(runs, figure.add)
             figure.goals = [wall_goal(figure, 1.0), cpu_goal(figure, 1.0), memory_goal(figure, 150)]
             figures.append(figure)
@@ -42,8 +42,8 @@ def videos(bench: Bench) -> list[Figure]:
 
 
 def mixed(bench: Bench) -> list[Figure]:
-    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as store:
-        tree = ground.tree(bench.count(MIXED_FILES), "mixed")
+    with bench.setup() as setup, running_store(delay_ms=bench.delay_ms) as store:
+        tree = setup.tree(bench.count(MIXED_FILES), "mixed")
         total = sum(kept.size for kept in tree.manifest().values())
         figure = Figure(
             "mixed",
@@ -57,21 +57,21 @@ def mixed(bench: Bench) -> list[Figure]:
                 "rounds": bench.rounds,
             },
         )
-        bench.interleaved(movers(ground, store, tree, IN_FLIGHT), figure.add)
+        bench.interleaved(movers(setup, store, tree, IN_FLIGHT), figure.add)
     figure.goals = [wall_goal(figure, 1.0)]
     return [figure]
 
 
 def few_files(bench: Bench) -> list[Figure]:
-    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as store:
-        tree = ground.tree(bench.count(FEW_FILES))
+    with bench.setup() as setup, running_store(delay_ms=bench.delay_ms) as store:
+        tree = setup.tree(bench.count(FEW_FILES))
         figure = Figure(
             "few-files",
             f"{tree.count} files of 19 KB on average, nothing in the bucket, {IN_FLIGHT} in flight,"
             f" {bench.delay_ms:g} ms to the store",
             {"files": tree.count, "in_flight": IN_FLIGHT, "delay_ms": bench.delay_ms, "rounds": bench.rounds},
         )
-        bench.interleaved(movers(ground, store, tree, IN_FLIGHT), figure.add)
+        bench.interleaved(movers(setup, store, tree, IN_FLIGHT), figure.add)
     ratio = figure.median("engine").seconds / figure.median("s5cmd mv").seconds
     figure.goals = [Goal("wall: engine / s5cmd mv", ratio, 1.5)]
     return [figure]

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from bench import Bench, Ground, Run
-from contenders import aws
-from measured import Cost, RunFailed
+from bench import Bench, Run, Setup
 from media import Tree
-from places import BUCKET, FILES, as_worker, give_to_worker
+from paths import BUCKET, FILES, as_worker, give_to_worker
+from programs import aws
 from results import Figure, Goal
+from run_cost import Cost, RunFailed
 from s3_store import Store, running_store
 from slow_files import reason_against, slow_files
 
@@ -36,27 +36,27 @@ def slow_opens(bench: Bench) -> list[Figure]:
     if reason:
         print(f"  slow-opens is not measured: no slow file system can be mounted: {reason}", flush=True)
         return []
-    with bench.ground() as ground, running_store(delay_ms=bench.delay_ms) as store:
-        tree = ground.tree(bench.count(COUNT), "originals")
-        mountpoint = ground.directory / "slow"
+    with bench.setup() as setup, running_store(delay_ms=bench.delay_ms) as store:
+        tree = setup.tree(bench.count(COUNT), "originals")
+        mountpoint = setup.directory / "slow"
         mountpoint.mkdir()
         give_to_worker(mountpoint)
         return [
-            _already_there(bench, ground, store, tree, mountpoint),
-            _first_offload(bench, ground, store, tree, mountpoint),
+            _already_there(bench, setup, store, tree, mountpoint),
+            _first_offload(bench, setup, store, tree, mountpoint),
         ]
 
 
-def _already_there(bench: Bench, ground: Ground, store: Store, tree: Tree, mountpoint: Path) -> Figure:
+def _already_there(bench: Bench, setup: Setup, store: Store, tree: Tree, mountpoint: Path) -> Figure:
     figure = _figure(bench, tree, "slow-opens-already-there", "all in the bucket: proven and unlinked")
     store.delay(0)
-    ground.run(store, aws(store, "sync", str(tree.master), f"s3://{BUCKET}"))
+    setup.run(store, aws(store, "sync", str(tree.master), f"s3://{BUCKET}"))
     tree.need_in(store, "aws s3 sync")
     store.delay(bench.delay_ms)
 
     def engine() -> Cost:
         with _slow(tree, mountpoint):
-            cost = ground.run_engine(store, mountpoint, IN_FLIGHT)
+            cost = setup.run_engine(store, mountpoint, IN_FLIGHT)
         tree.need_moved(store, "The engine")
         if cost.notes["verified"]["files"] != tree.count:
             raise RunFailed(f"The engine sent files that were in the bucket: {cost.notes}")
@@ -67,13 +67,13 @@ def _already_there(bench: Bench, ground: Ground, store: Store, tree: Tree, mount
     return figure
 
 
-def _first_offload(bench: Bench, ground: Ground, store: Store, tree: Tree, mountpoint: Path) -> Figure:
+def _first_offload(bench: Bench, setup: Setup, store: Store, tree: Tree, mountpoint: Path) -> Figure:
     figure = _figure(bench, tree, "slow-opens-first-offload", "nothing in the bucket")
 
     def engine() -> Cost:
         store.clear()
         with _slow(tree, mountpoint):
-            cost = ground.run_engine(store, mountpoint, IN_FLIGHT)
+            cost = setup.run_engine(store, mountpoint, IN_FLIGHT)
         tree.need_moved(store, "The engine")
         return cost
 

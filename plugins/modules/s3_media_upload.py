@@ -257,11 +257,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     Command,
     perform,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.job import (
+    JobSettings,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.report import report_of_error
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.script import default_path
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.session import (
-    SessionSettings,
-)
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **CONNECTION_ARGUMENTS,
@@ -309,7 +309,7 @@ def _perform(params: dict[str, Any], *, rehearse: bool) -> dict[str, Any]:
     deletes = params["delete"] and params["command"] == "upload"
     command = Command(params["command"], params["older_than"], deletes, params["provider_check"])
     source = source_from(params)
-    settings = SessionSettings(
+    settings = JobSettings(
         source=resolve(
             source,
             # The database may prove which of a file and an object that differ is wrong.

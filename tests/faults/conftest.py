@@ -15,10 +15,10 @@ import pytest
 # Servers, databases, hosts and proxies that the fault tests share with the integration tests are defined there.
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
-from custody import Custody
 from homeserver_database import Cluster, PostgresqlDatabase, SqliteDatabase, running_cluster
 from library import Library
 from media_host import shared_directory
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from s3_server import S3Server
 from stalled_run import Stalled, stalled_run
@@ -90,8 +90,8 @@ def engine(library: Library, s3: S3Server, bucket: str) -> Engine:
 
 
 @pytest.fixture
-def custody(library: Library, s3: S3Server, bucket: str) -> Custody:
-    return Custody(library.media_path, s3.buckets / bucket)
+def inventory(library: Library, s3: S3Server, bucket: str) -> MediaInventory:
+    return MediaInventory(library.media_path, s3.buckets / bucket)
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from custody import Custody
 from homeserver_database import SqliteDatabase
 from library import Library
 from media_host import shared_directory
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from s3_server import S3Server
 from wire_faults import stall
@@ -27,7 +27,7 @@ _BUCKET = "stalled"
 @dataclass
 class Stalled:
     process: subprocess.Popen[str]
-    custody: Custody
+    inventory: MediaInventory
     fault: Fault
 
 
@@ -39,12 +39,12 @@ def stalled_run(s3: S3Server) -> Iterator[Stalled]:
         library = Library(directory, database, _BUCKET)
         library.own(database.path)
         library.add([1000] * 4, thumbnails=0)
-        custody = Custody(library.media_path, s3.buckets / _BUCKET)
-        custody.take_stock()
+        inventory = MediaInventory(library.media_path, s3.buckets / _BUCKET)
+        inventory.record_files()
         fault = wire.add(PUT, stall(SILENCE), times=1)
         process = Engine(library, {**s3.connection(_BUCKET), "endpoint_url": wire.endpoint_url}).start()
         try:
-            yield Stalled(process, custody, fault)
+            yield Stalled(process, inventory, fault)
         finally:
             process.kill()
             process.communicate()

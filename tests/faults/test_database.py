@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from custody import Custody
 from homeserver_database import Cluster, PostgresqlDatabase
 from library import Library
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from s3_server import S3Server
 from wire_faults import meanwhile
@@ -20,7 +20,7 @@ from wire_proxy import LIST, PUT, WireProxy
 # More than one batch of rows, so that the database is needed again after the first files were removed; and more than
 # two windows, so that the second is read while the first is looked up in the bucket.
 MANY = 3200
-Wide = tuple[Engine, Custody, WireProxy]
+Wide = tuple[Engine, MediaInventory, WireProxy]
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def wide(make_library: Callable[[str], Library], s3: S3Server, bucket: str) -> I
     """Many small files with rows in PostgreSQL."""
     library = make_library("postgresql")
     library.add([100] * MANY, thumbnails=0)
-    custody = Custody(library.media_path, s3.buckets / bucket)
-    custody.take_stock()
+    inventory = MediaInventory(library.media_path, s3.buckets / bucket)
+    inventory.record_files()
     with WireProxy(s3.endpoint_url) as wire:
         engine = Engine(library, {**s3.connection(bucket), "endpoint_url": wire.endpoint_url})
         # Slow enough that the last batch of rows is not read before the first file is uploaded.
         engine.offload["concurrency"] = 8
-        yield engine, custody, wire
+        yield engine, inventory, wire
 
 
 def disconnect(cluster: Cluster, name: str, *, for_good: bool) -> None:
@@ -50,7 +50,7 @@ def name_of(engine: Engine) -> str:
 
 
 def test_database_becomes_unavailable_during_a_run(wide: Wide, cluster: Cluster) -> None:
-    engine, custody, wire = wide
+    engine, inventory, wire = wide
     name = name_of(engine)
     gone = wire.add(LIST, meanwhile(lambda: disconnect(cluster, name, for_good=True)), times=1)
     outcome = engine.run()
@@ -58,29 +58,29 @@ def test_database_becomes_unavailable_during_a_run(wide: Wide, cluster: Cluster)
     assert outcome.report["error"] and len(outcome.errors.strip().splitlines()) == 1, outcome.errors
     # Status 2 would mean that nothing was done.
     assert outcome.status == 1 or not outcome.report["changed"]
-    assert custody.on_disk()
-    custody.assert_nothing_lost()
+    assert inventory.on_disk()
+    inventory.assert_nothing_lost()
     cluster.execute("postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def test_connection_is_lost_during_a_run(wide: Wide, cluster: Cluster) -> None:
     """After a restart of PostgreSQL the run continues."""
-    engine, custody, wire = wide
+    engine, inventory, wire = wide
     name = name_of(engine)
     lost = wire.add(LIST, meanwhile(lambda: disconnect(cluster, name, for_good=False)), times=1)
     outcome = engine.run()
     assert (outcome.status, lost.struck) == (0, 1), outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def test_the_database_is_never_written(make_library: Callable[[str], Library], s3: S3Server, bucket: str) -> None:
     """Neither a row nor an index changes."""
     library = make_library("postgresql")
     library.add([100] * 300, thumbnails=0)
-    custody = Custody(library.media_path, s3.buckets / bucket)
-    custody.take_stock()
+    inventory = MediaInventory(library.media_path, s3.buckets / bucket)
+    inventory.record_files()
     database = library.database
     state = "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
     rows = "SELECT md5(string_agg(t::text, '|' ORDER BY media_id)) FROM local_media_repository t"
@@ -89,7 +89,7 @@ def test_the_database_is_never_written(make_library: Callable[[str], Library], s
     assert outcome.status == 0, outcome.errors
     assert (database.execute(state), database.execute(rows)) == before
     assert outcome.report["database_rows"] == 300
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -100,8 +100,8 @@ def test_rows_read_are_proportional_to_the_files(
     library = make_library(kind)
     library.add([100] * 20, thumbnails=2)
     library.add([100] * 10, origin="remote.example", thumbnails=2)
-    custody = Custody(library.media_path, s3.buckets / bucket)
-    custody.take_stock()
+    inventory = MediaInventory(library.media_path, s3.buckets / bucket)
+    inventory.record_files()
     for number in range(3):
         history = [(f"{letter}{number}" + "x" * 22, 0) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
         for media_id, size in history:
@@ -110,18 +110,18 @@ def test_rows_read_are_proportional_to_the_files(
     outcome = Engine(library, s3.connection(bucket)).run()
     assert outcome.status == 0, outcome.errors
     assert outcome.report["database_rows"] == 30
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def test_sqlite_file_is_missing(library: Library, engine: Engine, custody: Custody) -> None:
+def test_sqlite_file_is_missing(library: Library, engine: Engine, inventory: MediaInventory) -> None:
     library.add([1000] * 3)
-    custody.take_stock()
+    inventory.record_files()
     path = Path(engine.database["args"]["database"])
     path.rename(path.with_suffix(".away"))
     outcome = engine.run()
     assert outcome.status == 2, outcome.errors
     assert str(path) in outcome.errors and not path.exists()
-    assert sorted(custody.on_disk()) == sorted(custody.known) and custody.in_bucket() == {}
+    assert sorted(inventory.on_disk()) == sorted(inventory.known) and inventory.in_bucket() == {}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -132,11 +132,11 @@ def test_empty_database_beside_a_full_disk(
     library = make_library(kind)
     for number in range(5):
         library.write(f"abcdefgh{number}")
-    custody = Custody(library.media_path, s3.buckets / bucket)
-    custody.take_stock()
+    inventory = MediaInventory(library.media_path, s3.buckets / bucket)
+    inventory.record_files()
     outcome = Engine(library, s3.connection(bucket)).run()
     assert outcome.status == 2 and "database" in outcome.errors, outcome.errors
-    assert sorted(custody.on_disk()) == sorted(custody.known) and custody.in_bucket() == {}
+    assert sorted(inventory.on_disk()) == sorted(inventory.known) and inventory.in_bucket() == {}
 
 
 ODD_ROWS = [
@@ -163,8 +163,8 @@ def test_rows_with_outside_paths(kind: str, make_library: Callable[[str], Librar
     """Whatever a federated server got into the database, only the media store's own files are touched."""
     library = make_library(kind)
     library.add([1000] * 3)
-    custody = Custody(library.media_path, s3.buckets / bucket)
-    custody.take_stock()
+    inventory = MediaInventory(library.media_path, s3.buckets / bucket)
+    inventory.record_files()
     outside = library.directory / "outside"
     outside.mkdir()
     for path in (outside / "secret", library.directory / "secret", library.media_path / "secret"):
@@ -182,8 +182,8 @@ def test_rows_with_outside_paths(kind: str, make_library: Callable[[str], Librar
         engine = Engine(library, {**s3.connection(bucket), "endpoint_url": wire.endpoint_url})
         outcome = engine.run()
         assert outcome.status == 0, outcome.errors
-        assert {one.key for one in wire.seen if one.operation == PUT} == set(custody.known)
+        assert {one.key for one in wire.seen if one.operation == PUT} == set(inventory.known)
     after = library.everything()
     assert {path: after.get(path) for path in before} == before
     assert (library.media_path / "secret").exists()
-    assert custody.in_bucket() == custody.known
+    assert inventory.in_bucket() == inventory.known

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from custody import Custody
 from library import MIB, Library
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from wire_proxy import WireProxy
 
@@ -35,10 +35,10 @@ def mounted(where: Path, *arguments: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def filled(library: Library, custody: Custody) -> Library:
+def filled(library: Library, inventory: MediaInventory) -> Library:
     library.add([5000] * 6, thumbnails=1)
     library.add([5000] * 2, origin="remote.example", thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     return library
 
 
@@ -52,38 +52,38 @@ def fill_up(directory: Path) -> None:
 
 
 @as_root
-def test_state_directory_on_a_full_disk(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_state_directory_on_a_full_disk(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     """The run is refused with nothing done, or completes; never half, and never without a message."""
     with mounted(filled.state_dir, "-t", "tmpfs", "-o", "size=64k,mode=0700", "none"):
         filled.own(filled.state_dir)
         fill_up(filled.state_dir)
         outcome = engine.run()
         if outcome.status == 0:
-            custody.assert_all_moved()
+            inventory.assert_all_moved()
             return
         assert outcome.status == 2, outcome.errors
         assert "space" in outcome.errors and str(filled.state_dir) in outcome.errors
-        assert sorted(custody.on_disk()) == sorted(custody.known) and custody.in_bucket() == {}
+        assert sorted(inventory.on_disk()) == sorted(inventory.known) and inventory.in_bucket() == {}
         (filled.state_dir / "ballast").unlink()
         assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @as_root
-def test_disk_that_becomes_full_after_the_first_run(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_disk_that_becomes_full_after_the_first_run(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     """Exactly when an operator needs the run: it frees the disk instead of requiring free space."""
     with mounted(filled.state_dir, "-t", "tmpfs", "-o", "size=64k,mode=0700", "none"):
         filled.own(filled.state_dir)
         assert engine.run().status == 0
         filled.add([5000] * 6)
-        custody.take_stock()
+        inventory.record_files()
         fill_up(filled.state_dir)
         outcome = engine.run()
         assert outcome.status == 0, outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def test_no_file_may_grow(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_no_file_may_grow(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     """As on a full disk, for every file that the run writes, metrics included."""
     engine.offload["metrics_file"] = str(filled.state_dir / "offload.prom")
     assert engine.run("--dry-run").status == 0
@@ -93,11 +93,11 @@ def test_no_file_may_grow(filled: Library, engine: Engine, custody: Custody) -> 
 
     outcome = engine.run(before=nothing_to_write)
     assert outcome.status in (0, 1, 2), outcome.errors
-    custody.assert_reported(outcome)
+    inventory.assert_reported(outcome)
 
 
 @as_root
-def test_state_directory_of_another_user(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_state_directory_of_another_user(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     filled.state_dir.mkdir(mode=0o700)
     (filled.state_dir / "lock").touch(mode=0o600)
     filled.state_dir.chmod(0o555)
@@ -105,11 +105,11 @@ def test_state_directory_of_another_user(filled: Library, engine: Engine, custod
     assert outcome.status in (0, 2), outcome.errors
     if outcome.status == 2:
         assert str(filled.state_dir) in outcome.errors
-        assert sorted(custody.on_disk()) == sorted(custody.known) and custody.in_bucket() == {}
+        assert sorted(inventory.on_disk()) == sorted(inventory.known) and inventory.in_bucket() == {}
 
 
 @as_root
-def test_read_only_media_store(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_read_only_media_store(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     """All files are uploaded and each is named; nothing else can happen on a read-only mount."""
     path = str(filled.media_path)
     subprocess.run(["mount", "--bind", path, path], capture_output=True, check=False)
@@ -117,74 +117,74 @@ def test_read_only_media_store(filled: Library, engine: Engine, custody: Custody
         with mounted(filled.media_path, "-o", "remount,bind,ro"):
             outcome = engine.run()
             assert outcome.status in (1, 2), outcome.errors
-            assert sorted(custody.on_disk()) == sorted(custody.known)
+            assert sorted(inventory.on_disk()) == sorted(inventory.known)
             if outcome.status == 1:
-                assert outcome.failed_paths == sorted(custody.known)
-                assert custody.in_bucket() == custody.known
+                assert outcome.failed_paths == sorted(inventory.known)
+                assert inventory.in_bucket() == inventory.known
             assert outcome.files("deleted") == 0
     finally:
         subprocess.run(["umount", "--lazy", path], capture_output=True, check=False)
     assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @as_root
-def test_files_that_cannot_be_removed(filled: Library, engine: Engine, custody: Custody) -> None:
-    victim = sorted(custody.known)[0]
+def test_files_that_cannot_be_removed(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
+    victim = sorted(inventory.known)[0]
     directory = (filled.media_path / victim).parent
     directory.chmod(0o555)
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, [victim]), outcome.errors
-    assert sorted(custody.on_disk()) == [victim] and custody.in_bucket() == custody.known
+    assert sorted(inventory.on_disk()) == [victim] and inventory.in_bucket() == inventory.known
     # They are named again, and nothing is uploaded a second time.
     again = engine.run()
     assert (again.status, again.failed_paths, again.files("uploaded")) == (1, [victim], 0)
     directory.chmod(0o755)
     assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @as_root
 @pytest.mark.parametrize("size", [5000, 17 * MIB], ids=["small", "large"])
-def test_files_that_cannot_be_read(filled: Library, engine: Engine, custody: Custody, size: int) -> None:
+def test_files_that_cannot_be_read(filled: Library, engine: Engine, inventory: MediaInventory, size: int) -> None:
     (item,) = filled.add([size], thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     path = filled.media_path / item.original
     os.chown(path, 0, 0)
     path.chmod(0o600)
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, [item.original]), outcome.errors
-    assert sorted(custody.on_disk()) == [item.original]
-    custody.assert_nothing_lost()
-    assert item.original not in custody.in_bucket()
+    assert sorted(inventory.on_disk()) == [item.original]
+    inventory.assert_nothing_lost()
+    assert item.original not in inventory.in_bucket()
     status = path.lstat()
     assert (status.st_uid, status.st_mode & 0o7777) == (0, 0o600)
 
 
 @as_root
-def test_directories_that_cannot_be_read(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_directories_that_cannot_be_read(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     """Files that cannot be seen cannot be moved, and must not be reported as moved."""
-    directory = filled.media_path / sorted(custody.known)[0].rpartition("/")[0]
+    directory = filled.media_path / sorted(inventory.known)[0].rpartition("/")[0]
     os.chown(directory, 0, 0)
     directory.chmod(0o700)
     outcome = engine.run()
     assert outcome.status == 1, outcome.errors
     assert outcome.failed_paths == [str(directory.relative_to(filled.media_path))]
-    custody.assert_nothing_lost()
-    assert len(custody.on_disk()) == 1
+    inventory.assert_nothing_lost()
+    assert len(inventory.on_disk()) == 1
 
 
 @as_root
-def test_media_store_that_cannot_be_entered(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_media_store_that_cannot_be_entered(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     os.chown(filled.media_path / "local_content", 0, 0)
     (filled.media_path / "local_content").chmod(0o700)
     outcome = engine.run()
     assert outcome.status in (1, 2), outcome.errors
     assert "local_content" in outcome.errors
-    custody.assert_nothing_lost()
+    inventory.assert_nothing_lost()
 
 
-def test_links_are_never_followed(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+def test_links_are_never_followed(filled: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy) -> None:
     """Links to a file, to a directory at every level, and to nothing, in place of media with rows."""
     outside = filled.directory / "outside"
     (outside / "cd").mkdir(parents=True)
@@ -211,12 +211,12 @@ def test_links_are_never_followed(filled: Library, engine: Engine, custody: Cust
     assert outcome.status == 0, outcome.errors
     assert {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()} == before
     assert all((filled.media_path / relative).is_symlink() for relative in links)
-    assert custody.in_bucket() == custody.known
+    assert inventory.in_bucket() == inventory.known
     assert outcome.skipped("symlink") == len(links)
     assert wire.count(key="link|efghij") == 0
 
 
-def test_special_files(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_special_files(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     folder = filled.media_path / "local_content" / "aa" / "bb"
     folder.mkdir(parents=True)
     filled.own(folder, folder.parent)
@@ -232,10 +232,10 @@ def test_special_files(filled: Library, engine: Engine, custody: Custody) -> Non
         outcome = engine.run()
     assert (outcome.status, outcome.skipped("special")) == (0, 2), outcome.errors
     assert sorted(path.name for path in folder.iterdir()) == ["a-pipe", "a-socket"]
-    assert custody.in_bucket() == custody.known
+    assert inventory.in_bucket() == inventory.known
 
 
-def test_a_directory_in_place_of_a_file(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_a_directory_in_place_of_a_file(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     """At the wrong depth, too: only what Synapse would have written is touched."""
     odd = [
         "local_content/aa/bb/directory/file",
@@ -252,5 +252,5 @@ def test_a_directory_in_place_of_a_file(filled: Library, engine: Engine, custody
     filled.add_row("aabbfile-in-place-of-a-directory", 3)
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
-    assert sorted(custody.on_disk()) == sorted(odd)
-    assert custody.in_bucket() == custody.known
+    assert sorted(inventory.on_disk()) == sorted(odd)
+    assert inventory.in_bucket() == inventory.known

@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from custody import Custody
 from library import MIB, Library
+from media_inventory import MediaInventory
 from offload_engine import Engine, Outcome, finish
 from s3_server import S3Server
 from wire_proxy import Exchange, WireProxy
@@ -41,13 +41,13 @@ def rounds() -> list[tuple[int, int]]:
     return list(enumerate([KILLS_A_ROUND] * whole + ([rest] if rest else [])))
 
 
-class Round:
+class KilledRuns:
     """One library, whose files are moved and added, while the engine is killed repeatedly."""
 
-    def __init__(self, library: Library, engine: Engine, custody: Custody, dice: random.Random) -> None:
+    def __init__(self, library: Library, engine: Engine, inventory: MediaInventory, dice: random.Random) -> None:
         self.library = library
         self.engine = engine
-        self.custody = custody
+        self.inventory = inventory
         self.dice = dice
         # The duration of an undisturbed run over a full library: kills are spread over all of it.
         self.span = 1.0
@@ -58,7 +58,7 @@ class Round:
         for origin in ("", "remote.example", "xn--mnchen-3ya.example:8448"):
             sizes = [self.dice.choice((0, 1, 500, 19_000, 60_000, 1_100_000)) for dummy in range(SMALL // 6)]
             self.library.add([size or 1 for size in sizes], origin=origin, thumbnails=1)
-        self.custody.take_stock()
+        self.inventory.record_files()
 
     def measure(self) -> None:
         began = time.monotonic()
@@ -105,40 +105,40 @@ def test_killed_again_and_again(
     with WireProxy(s3.endpoint_url) as wire:
         engine = Engine(library, {**s3.connection(bucket), "prefix": prefix, "endpoint_url": wire.endpoint_url})
         engine.offload.update(concurrency=dice.choice((4, 64)), grace="0s")
-        custody = Custody(library.media_path, s3.buckets / bucket, prefix)
-        scene = Round(library, engine, custody, dice)
+        inventory = MediaInventory(library.media_path, s3.buckets / bucket, prefix)
+        scene = KilledRuns(library, engine, inventory, dice)
         scene.fill()
         scene.measure()
-        custody.assert_all_moved()
+        inventory.assert_all_moved()
 
         struck = 0
         for attempt in range(3 * kills):
             if struck == kills:
                 break
-            if attempt % 2 == 0 or not custody.on_disk():
+            if attempt % 2 == 0 or not inventory.on_disk():
                 scene.fill()
             if dice.random() < 0.6:
                 struck += scene.kill_after(START_UP + dice.random() * scene.span)
             else:
                 done_first = dice.random() < 0.5
                 struck += scene.kill_at_request(wire, dice.randrange(SMALL), Exchange.forward if done_first else None)
-            custody.assert_nothing_lost()
+            inventory.assert_nothing_lost()
         assert struck == kills, f"only {struck} of {kills} kills hit an active run"
-        _finish_and_compare(engine.run(), custody)
+        _finish_and_compare(engine.run(), inventory)
 
 
-def _finish_and_compare(outcome: Outcome, custody: Custody) -> None:
+def _finish_and_compare(outcome: Outcome, inventory: MediaInventory) -> None:
     assert (outcome.status, outcome.failed_paths) == (0, []), outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def test_killed_while_synapse_adds_media(library: Library, engine: Engine, custody: Custody) -> None:
+def test_killed_while_synapse_adds_media(library: Library, engine: Engine, inventory: MediaInventory) -> None:
     """Media that is added during a run that is then killed is as safe as any other."""
     dice = random.Random(f"{SEED}/live")
     print(f"FAULT_SEED={SEED}")
     engine.offload["grace"] = "0s"
     library.add([20_000] * 60, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     for dummy in range(3):
         process = engine.start()
         until = time.monotonic() + START_UP + dice.random() * 0.5
@@ -147,17 +147,17 @@ def test_killed_while_synapse_adds_media(library: Library, engine: Engine, custo
         process.kill()
         process.communicate()
         # Files that were added and moved at once are in the bucket; those still on disk must not be lost from here on.
-        custody.known.update(custody.in_bucket())
-        custody.take_stock()
-        custody.assert_nothing_lost()
-    _finish_and_compare(engine.run(), custody)
+        inventory.known.update(inventory.in_bucket())
+        inventory.record_files()
+        inventory.assert_nothing_lost()
+    _finish_and_compare(engine.run(), inventory)
 
 
-def test_the_lock_of_a_killed_run_is_released(engine: Engine, library: Library, custody: Custody) -> None:
+def test_the_lock_of_a_killed_run_is_released(engine: Engine, library: Library, inventory: MediaInventory) -> None:
     library.add([1000] * 3)
-    custody.take_stock()
+    inventory.record_files()
     process = engine.start("--progress")
     process.kill()
     finish_killed = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, finish_killed
-    _finish_and_compare(finish(engine.start()), custody)
+    _finish_and_compare(finish(engine.start()), inventory)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from custody import Custody
 from library import MIB, Library
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from s3_server import S3Server
 from test_kill import BOUNDED, KILLS
@@ -64,7 +64,7 @@ def test_a_file_that_changes_while_it_is_uploaded(
     library: Library,
     engine: Engine,
     wire: WireProxy,
-    custody: Custody,
+    inventory: MediaInventory,
     size: int,
     moment: str,
     change: Callable[[Library, str], None],
@@ -74,70 +74,74 @@ def test_a_file_that_changes_while_it_is_uploaded(
     (item,) = library.add([100], thumbnails=0)
     thumbnail = f"local_thumbnails/{item.original.partition('/')[2]}/32-32-image-png-scale"
     library.put(thumbnail, library.random.randbytes(size))
-    custody.take_stock()
+    inventory.record_files()
     wire.add(moment, meanwhile(lambda: change(library, thumbnail)), key=thumbnail, times=1)
     outcome = engine.run()
     assert outcome.status in (0, 1), outcome.errors
     changed = (library.media_path / thumbnail).read_bytes()
     # The new content is the media now, and it must still be on disk.
-    custody.take_stock()
-    assert sorted(custody.on_disk()) == [thumbnail]
-    custody.assert_nothing_lost()
+    inventory.record_files()
+    assert sorted(inventory.on_disk()) == [thumbnail]
+    inventory.assert_nothing_lost()
 
     then = time.time() - 30 * 86_400
     os.utime(library.media_path / thumbnail, (then, then))
-    stored = custody.in_bucket().get(thumbnail)
+    stored = inventory.in_bucket().get(thumbnail)
     again = engine.run()
-    if stored in (None, custody.known[thumbnail]):
+    if stored in (None, inventory.known[thumbnail]):
         assert (again.status, again.failed_paths) == (0, []), again.errors
-        custody.assert_all_moved()
-        assert (custody.bucket / thumbnail).read_bytes() == changed
+        inventory.assert_all_moved()
+        assert (inventory.bucket / thumbnail).read_bytes() == changed
     else:
         # The first content was uploaded, and nothing in the database says which of the two is right.
         assert (again.status, again.failed_paths) == (1, [thumbnail]), again.errors
         assert (library.media_path / thumbnail).read_bytes() == changed
-        assert custody.in_bucket()[thumbnail] == stored
+        assert inventory.in_bucket()[thumbnail] == stored
 
 
-def test_files_that_disappear(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_files_that_disappear(library: Library, engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     """Synapse's own retention may remove a file at any step; that is no failure."""
     items = library.add([SMALL] * 5 + [LARGE], thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
 
     def remove(path: str) -> None:
         (library.media_path / path).unlink()
-        del custody.known[path]
+        del inventory.known[path]
 
     wire.add(LIST, meanwhile(lambda: remove(items[0].original)), times=1)
     wire.add(PUT, meanwhile(lambda: remove(items[1].original)), key=items[1].original, times=1)
     wire.add(PUT, meanwhile(lambda: remove(items[2].paths[1])), key=items[3].original, times=1)
     outcome = engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    assert custody.on_disk() == {}
-    custody.assert_nothing_lost()
+    assert inventory.on_disk() == {}
+    inventory.assert_nothing_lost()
 
 
-def test_directories_that_disappear(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_directories_that_disappear(
+    library: Library, engine: Engine, wire: WireProxy, inventory: MediaInventory
+) -> None:
     items = library.add([SMALL] * 4, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
 
     def remove() -> None:
         path = library.media_path / items[2].paths[1]
         path.unlink()
         path.parent.rmdir()
-        del custody.known[items[2].paths[1]]
+        del inventory.known[items[2].paths[1]]
 
     wire.add(LIST, meanwhile(remove), times=1)
     outcome = engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    assert custody.on_disk() == {}
-    custody.assert_nothing_lost()
+    assert inventory.on_disk() == {}
+    inventory.assert_nothing_lost()
 
 
-def test_a_directory_that_becomes_a_link(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_a_directory_that_becomes_a_link(
+    library: Library, engine: Engine, wire: WireProxy, inventory: MediaInventory
+) -> None:
     """Between proof and unlink: the file behind the link is not the one that was proven."""
     (item,) = library.add([SMALL], thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     parent = (library.media_path / item.original).parent
     elsewhere = library.directory / "elsewhere"
 
@@ -152,10 +156,10 @@ def test_a_directory_that_becomes_a_link(library: Library, engine: Engine, wire:
     assert parent.is_symlink()
 
 
-def test_new_media_during_the_run(library: Library, engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_new_media_during_the_run(library: Library, engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     """Files younger than the grace period stay, in directories that were just emptied."""
     items = library.add([SMALL] * 4, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     fresh: list[str] = []
 
     def upload() -> None:
@@ -167,17 +171,17 @@ def test_new_media_during_the_run(library: Library, engine: Engine, wire: WirePr
     wire.add(PUT, meanwhile(upload), key=items[0].original, times=1)
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
-    assert sorted(custody.on_disk()) == fresh
-    custody.assert_nothing_lost()
+    assert sorted(inventory.on_disk()) == fresh
+    inventory.assert_nothing_lost()
 
 
 def test_bucket_emptied_between_two_runs(
-    library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, s3: S3Server, bucket: str
 ) -> None:
     """Nothing that an earlier run recorded counts as proof."""
     library.add([SMALL] * 5, thumbnails=1)
     library.add([LARGE], thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     engine.offload["delete_local"] = False
     first = engine.run()
     assert (first.status, first.files("uploaded"), first.files("deleted")) == (0, 11, 0)
@@ -186,14 +190,14 @@ def test_bucket_emptied_between_two_runs(
     engine.offload["delete_local"] = True
     second = engine.run()
     assert (second.status, second.files("uploaded"), second.files("verified")) == (0, 11, 0)
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def test_bucket_removed_between_two_runs(
-    library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, s3: S3Server, bucket: str
 ) -> None:
     library.add([SMALL] * 5, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
     for key in s3.keys(bucket):
@@ -202,4 +206,4 @@ def test_bucket_removed_between_two_runs(
     engine.offload["delete_local"] = True
     outcome = engine.run()
     assert outcome.status == 2, outcome.errors
-    assert sorted(custody.on_disk()) == sorted(custody.known)
+    assert sorted(inventory.on_disk()) == sorted(inventory.known)

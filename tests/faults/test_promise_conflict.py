@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from custody import Custody
 from library import Library
+from media_inventory import MediaInventory
 from offload_engine import Engine, Outcome
 from s3_server import S3Server
 from wire_proxy import PUT, WireProxy
@@ -74,31 +74,31 @@ def test_a_dry_run_names_the_same_conflict(library: Library, engine: Engine, s3:
 
 @pytest.mark.parametrize("size", [SIZE, 17 * MIB], ids=["small", "large"])
 def test_what_the_row_proves_wrong_is_replaced(
-    library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str, size: int
+    library: Library, engine: Engine, inventory: MediaInventory, s3: S3Server, bucket: str, size: int
 ) -> None:
     """The row proves it by its digest, or by its length, which the file has and the object has not."""
     (with_digest,) = library.add([size], thumbnails=0)
     (with_length,) = library.add([size], thumbnails=0, with_sha256=False)
-    custody.take_stock()
+    inventory.record_files()
     put(s3, bucket, with_digest.original, bytes(size))
     put(s3, bucket, with_length.original, bytes(size - 1))
     outcome = engine.run()
     assert (outcome.status, outcome.files("repaired"), outcome.files("deleted")) == (0, 2, 2), outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def test_a_thumbnail_that_synapse_created_again_replaces_the_old_one(
-    library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, s3: S3Server, bucket: str
 ) -> None:
     """Synapse's tables have the length of the new one."""
     (item,) = library.add([SIZE], thumbnails=1)
     thumbnail = item.paths[1]
     library.add_thumbnail_row(item, (library.media_path / thumbnail).stat().st_size)
-    custody.take_stock()
+    inventory.record_files()
     put(s3, bucket, thumbnail, b"old")
     outcome = engine.run()
     assert (outcome.status, outcome.files("repaired")) == (0, 1), outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize("seed", range(3))

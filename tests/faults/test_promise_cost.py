@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Promise 4: list requests are at most as many as local files, and at most one for every 1,000 objects and one more.
+"""List requests are at most as many as local files, and at most one for every 1,000 objects and one more.
 
 A first run, which fills a bucket, may ask for one page more, in write of a HEAD for each of its last uploads.
 """
@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from custody import Custody
 from library import Library
+from media_inventory import MediaInventory
 from offload_engine import Engine, Outcome
 from s3_server import S3Server
 from wire_proxy import LIST, PUT, WireProxy
@@ -26,9 +26,9 @@ HISTORY = 12_000
 
 
 class Host:
-    def __init__(self, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+    def __init__(self, engine: Engine, inventory: MediaInventory, wire: WireProxy) -> None:
         self.engine = engine
-        self.custody = custody
+        self.inventory = inventory
         self.wire = wire
 
     def lists_of(self, outcome: Outcome) -> int:
@@ -49,9 +49,9 @@ def host(library: Library, tmp_path: Path, bucket: str) -> Iterator[Callable[[in
         library.add([50] * files, thumbnails=0)
         server = S3Server(tmp_path / "server")
         folder = server.buckets / bucket
-        custody = Custody(library.media_path, folder)
-        custody.take_stock()
-        for path in custody.known:
+        inventory = MediaInventory(library.media_path, folder)
+        inventory.record_files()
+        for path in inventory.known:
             write(folder / path, (library.media_path / path).read_bytes())
         dice = random.Random("history")
         for dummy in range(history):
@@ -59,7 +59,7 @@ def host(library: Library, tmp_path: Path, bucket: str) -> Iterator[Callable[[in
             write(folder / "local_content" / name[:2] / name[2:4] / name[4:], b"history")
         proxy = running.enter_context(WireProxy(running.enter_context(server).endpoint_url))
         engine = Engine(library, {**server.connection(bucket), "endpoint_url": proxy.endpoint_url})
-        return Host(engine, custody, proxy)
+        return Host(engine, inventory, proxy)
 
     with ExitStack() as running:
         yield make
@@ -84,32 +84,36 @@ def test_list_requests(host: Callable[[int, int], Host], files: int, history: in
     assert lists <= max(1, min(files, objects // 1000 + 1)), f"{lists} list requests for {files} of {objects} objects"
     assert outcome.files("verified") == outcome.files("deleted") == files
     assert made.wire.count(PUT) == 0
-    assert made.custody.on_disk() == {}
-    made.custody.assert_nothing_lost()
+    assert made.inventory.on_disk() == {}
+    made.inventory.assert_nothing_lost()
 
 
-def test_list_requests_of_a_first_run(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+def test_list_requests_of_a_first_run(
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy
+) -> None:
     """Nothing is there at first: one page says so. Pages prove the uploads, the last of which need not be full."""
     library.add([50] * 2500, thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
     assert outcome.report["requests"]["list"] == wire.count(LIST)
     # This server sometimes responds with 500 while many directories are created, and the upload is sent again.
     assert 2500 <= wire.count(PUT) <= 2510 and wire.count("HeadObject") == 0
     assert wire.count(LIST) <= 1 + 2500 // 1000 + 1
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def test_no_request_for_files_that_stay(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+def test_no_request_for_files_that_stay(
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy
+) -> None:
     """Orphans, recent media and remote media that is excluded cost no request."""
     library.add([50] * 20, thumbnails=1, age_days=30, used_days=0)
     for number in range(20):
         library.write(f"orphan{number:018d}")
-    custody.take_stock()
+    inventory.record_files()
     engine.offload["older_than"] = "1d"
     outcome = engine.run()
     assert (outcome.status, outcome.report["changed"]) == (0, False), outcome.errors
     assert wire.count() <= 1
     assert (outcome.skipped("recent"), outcome.skipped("orphan")) == (40, 40)
-    assert custody.on_disk() == custody.known
+    assert inventory.on_disk() == inventory.known

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.checksums import Checksum
-from custody import Custody
-from fault_proxy import Answer
+from fault_proxy import Response
 from library import Library
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from s3_server import S3Server
 from wire_faults import changed, refuse
@@ -25,10 +25,10 @@ CUSTOMER_KEY = "0123456789abcdef0123456789abcdef"
 MIB = 1024 * 1024
 
 
-def fill(s3: S3Server, bucket: str, custody: Custody, library: Library) -> None:
+def fill(s3: S3Server, bucket: str, inventory: MediaInventory, library: Library) -> None:
     """Every file on disk is in the bucket too."""
-    custody.take_stock()
-    for path in custody.known:
+    inventory.record_files()
+    for path in inventory.known:
         s3.client().put_object(Bucket=bucket, Key=path, Body=(library.media_path / path).read_bytes())
 
 
@@ -44,36 +44,36 @@ def adding(**headers: str) -> Act:
 
 
 def test_objects_that_need_a_key_are_no_copies(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     """Some servers list the plaintext's MD5 of objects with a customer key, but refuse other requests for them."""
     library.add([1000] * 10)
-    fill(s3, bucket, custody, library)
+    fill(s3, bucket, inventory, library)
     wire.add(HEAD, refuse(400))
     wire.add(GET, refuse(400, "InvalidRequest"))
     outcome = engine.run()
     assert outcome.status in (1, 2), outcome.errors
     assert outcome.files("deleted") == outcome.files("verified") == 0
-    assert custody.on_disk() == custody.known
+    assert inventory.on_disk() == inventory.known
     assert wire.count(PUT) == 0
 
 
 def test_one_head_a_run_is_enough_where_objects_can_be_read(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     library.add([1000] * 30)
-    fill(s3, bucket, custody, library)
+    fill(s3, bucket, inventory, library)
     assert engine.run().status == 0
     assert (wire.count(LIST), wire.count(HEAD), wire.count(GET)) == (1, 1, 0)
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def test_with_a_customer_key_each_object_is_checked_with_it(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     """The listing shows all objects; two of them can be read only with another key."""
     items = library.add([1000] * 10, thumbnails=0)
-    fill(s3, bucket, custody, library)
+    fill(s3, bucket, inventory, library)
     others = {items[3].original, items[7].original}
     pattern = "|".join(re.escape(path) for path in others)
     wire.add(HEAD, refuse(403), key=pattern)
@@ -81,13 +81,13 @@ def test_with_a_customer_key_each_object_is_checked_with_it(
     outcome = engine.run()
     assert (outcome.status, set(outcome.failed_paths)) == (1, others), outcome.errors
     assert outcome.files("deleted") == 8
-    assert set(custody.on_disk()) == others
+    assert set(inventory.on_disk()) == others
     assert wire.count(HEAD) >= 10
     assert CUSTOMER_KEY not in outcome.errors + outcome.output
 
 
 def test_a_store_that_ignores_the_customer_key_is_refused(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy
 ) -> None:
     """It accepts everything and stores it unencrypted. No media is sent to find that out."""
 
@@ -99,35 +99,35 @@ def test_a_store_that_ignores_the_customer_key_is_refused(
         exchange.reply(answer)
 
     library.add([1000] * 10)
-    custody.take_stock()
+    inventory.record_files()
     wire.add("", without_echo)
     engine.s3["sse_customer_key"] = CUSTOMER_KEY
     outcome = engine.run()
     assert (outcome.status, outcome.report["changed"]) == (2, False), outcome.errors
     assert "ignores customer keys" in outcome.report["error"]
-    assert custody.on_disk() == custody.known
-    assert custody.in_bucket() == {} and wire.count(PUT) == 0
+    assert inventory.on_disk() == inventory.known
+    assert inventory.in_bucket() == {} and wire.count(PUT) == 0
 
 
 @pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
 def test_an_archived_object_is_no_copy(
     library: Library,
     engine: Engine,
-    custody: Custody,
+    inventory: MediaInventory,
     wire: WireProxy,
     s3: S3Server,
     bucket: str,
     storage_class: str,
 ) -> None:
     items = library.add([1000] * 4, thumbnails=0)
-    fill(s3, bucket, custody, library)
+    fill(s3, bucket, inventory, library)
     archived = min(item.original for item in items)
     mark = f"<StorageClass>{storage_class}</StorageClass></Contents>".encode()
     wire.add(LIST, changed(lambda body: _without_classes(body).replace(b"</Contents>", mark, 1)))
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, [archived]), outcome.errors
     assert storage_class in outcome.failures[archived]
-    assert list(custody.on_disk()) == [archived]
+    assert list(inventory.on_disk()) == [archived]
 
 
 def _without_classes(body: bytes) -> bytes:
@@ -135,10 +135,10 @@ def _without_classes(body: bytes) -> bytes:
 
 
 def test_intelligent_tiering_is_detected_by_head_only(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     items = library.add([1000] * 4, thumbnails=0)
-    fill(s3, bucket, custody, library)
+    fill(s3, bucket, inventory, library)
     archived = items[2].original
     mark = b"<StorageClass>INTELLIGENT_TIERING</StorageClass></Contents>"
     wire.add(LIST, changed(lambda body: _without_classes(body).replace(b"</Contents>", mark)))
@@ -146,15 +146,15 @@ def test_intelligent_tiering_is_detected_by_head_only(
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, [archived]), outcome.errors
     assert "ARCHIVE_ACCESS" in outcome.failures[archived]
-    assert list(custody.on_disk()) == [archived]
+    assert list(inventory.on_disk()) == [archived]
 
 
 def test_an_old_listing_permits_no_unlink(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     """In a slow run hours pass between the listing and the unlink: objects that changed meanwhile are no copies."""
     items = library.add([1000] * 10, thumbnails=0)
-    fill(s3, bucket, custody, library)
+    fill(s3, bucket, inventory, library)
     # Not the first: a HEAD of that one shows whether objects can be read.
     gone, replaced = sorted(item.original for item in items)[4:6]
 
@@ -168,15 +168,15 @@ def test_an_old_listing_permits_no_unlink(
     engine.offload["evidence_age"] = "0s"
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, sorted([gone, replaced])), outcome.errors
-    assert sorted(custody.on_disk()) == sorted([gone, replaced])
-    custody.assert_nothing_lost()
+    assert sorted(inventory.on_disk()) == sorted([gone, replaced])
+    inventory.assert_nothing_lost()
 
 
 def test_recent_evidence_is_not_requested_again(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     library.add([1000] * 10, thumbnails=0)
-    fill(s3, bucket, custody, library)
+    fill(s3, bucket, inventory, library)
 
     def slowly(exchange: Exchange) -> None:
         answer = exchange.forward()
@@ -188,7 +188,7 @@ def test_recent_evidence_is_not_requested_again(
     assert engine.run().status == 0
     # The HEAD that shows that objects can be read took longer than the listing may be old.
     assert wire.count(HEAD) == 11
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def leave_out(keep: int) -> Act:
@@ -205,43 +205,49 @@ def leave_out(keep: int) -> Act:
 
 @pytest.mark.parametrize("damage", [b"", b"damaged"], ids=["empty", "damaged"])
 def test_objects_that_a_listing_left_out_are_not_overwritten(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str, damage: bytes
+    library: Library,
+    engine: Engine,
+    inventory: MediaInventory,
+    wire: WireProxy,
+    s3: S3Server,
+    bucket: str,
+    damage: bytes,
 ) -> None:
     """The thumbnails' objects are good, the listing omits them, and the local thumbnails are damaged."""
     items = library.add([1000] * 40, thumbnails=1)
-    custody.take_stock()
-    fill(s3, bucket, custody, library)
-    good = custody.in_bucket()
+    inventory.record_files()
+    fill(s3, bucket, inventory, library)
+    good = inventory.in_bucket()
     for item in items:
         library.rewrite(item.paths[1], damage)
     wire.add(LIST, leave_out(1))
     outcome = engine.run()
     thumbnails = sorted(item.paths[1] for item in items)
     assert (outcome.status, outcome.failed_paths) == (1, thumbnails), outcome.errors
-    assert custody.in_bucket() == good
-    assert sorted(custody.on_disk()) == thumbnails
+    assert inventory.in_bucket() == good
+    assert sorted(inventory.on_disk()) == thumbnails
 
 
 def test_an_original_without_digest_does_not_replace_an_object_that_a_listing_left_out(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     items = library.add([1000] * 5 + [17 * MIB], thumbnails=0, with_sha256=False)
-    fill(s3, bucket, custody, library)
-    good = custody.in_bucket()
+    fill(s3, bucket, inventory, library)
+    good = inventory.in_bucket()
     for item in items:
         library.rewrite(item.original, bytes((library.media_path / item.original).stat().st_size))
     wire.add(LIST, leave_out(0))
     outcome = engine.run()
     assert (outcome.status, len(outcome.failures)) == (1, len(items)), outcome.errors
-    assert custody.in_bucket() == good
+    assert inventory.in_bucket() == good
     assert wire.count(PUT) == wire.count(CREATE, "local_content") == 0
 
 
 def test_a_server_with_unsorted_listings_is_not_listed_again(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     library.add([100] * 1200, thumbnails=0)
-    fill(s3, bucket, custody, library)
+    fill(s3, bucket, inventory, library)
 
     def reverse(body: bytes) -> bytes:
         head, *entries = body.split(b"<Contents>")
@@ -253,16 +259,16 @@ def test_a_server_with_unsorted_listings_is_not_listed_again(
     assert outcome.status == 0, outcome.errors
     # The attempts for one page; nothing is uploaded again because of it.
     assert (wire.count(LIST), wire.count(PUT)) == (3, 0)
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def test_an_encrypted_upload_is_not_read_back(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy
 ) -> None:
     """With SSE-KMS by default the ETag is no digest; the response that starts the upload says so."""
     etag = '"0123456789abcdef0123456789abcdef-3"'
     library.add([20 * MIB], thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     encrypted = {"x_amz_server_side_encryption": "aws:kms"}
     wire.add(CREATE, adding(**encrypted))
     wire.add(HEAD, adding(ETag=etag, **encrypted))
@@ -276,15 +282,15 @@ def test_an_encrypted_upload_is_not_read_back(
     outcome = engine.run()
     assert (outcome.status, outcome.files("deleted")) == (0, 1), outcome.errors
     assert wire.count(GET) == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def test_unfinished_uploads_of_a_killed_run_are_aborted_by_a_later_one(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, bucket: str
 ) -> None:
     """Those of Synapse's media under our prefix and older than a day; all others are left alone."""
     library.add([100], thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     engine.s3["prefix"] = "media/"
     now = time.time()
     uploads = [
@@ -303,14 +309,14 @@ def test_unfinished_uploads_of_a_killed_run_are_aborted_by_a_later_one(
             for key, number, then in uploads
         )
         body = f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{entries}</ListMultipartUploadsResult>"
-        exchange.reply(Answer(200, {"Content-Type": "application/xml"}, body.encode()))
+        exchange.reply(Response(200, {"Content-Type": "application/xml"}, body.encode()))
 
     wire.add(UPLOADS, tell)
     aborted: list[str] = []
 
     def note(exchange: Exchange) -> None:
         aborted.append(exchange.key)
-        exchange.reply(Answer(204, {}, b""))
+        exchange.reply(Response(204, {}, b""))
 
     wire.add("AbortMultipartUpload", note)
     outcome = engine.run()
@@ -321,22 +327,22 @@ def test_unfinished_uploads_of_a_killed_run_are_aborted_by_a_later_one(
 
 
 def test_a_server_that_cannot_list_unfinished_uploads_is_no_failure(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy
 ) -> None:
     library.add([100])
-    custody.take_stock()
+    inventory.record_files()
     wire.add(UPLOADS, refuse(403, "AccessDenied"))
     assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize("count", [8, 48])
 def test_large_files_are_uploaded_in_parallel(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, count: int
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, count: int
 ) -> None:
     """Most videos have about 20 MiB: as many requests are in flight as allowed."""
     library.add([17 * MIB] * count, thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     under_way: list[int] = [0, 0]
 
     def slowly(exchange: Exchange) -> None:
@@ -353,32 +359,32 @@ def test_large_files_are_uploaded_in_parallel(
     engine.offload["concurrency"] = 24
     assert engine.run().status == 0
     assert under_way[1] >= 12
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def test_a_damaged_large_file_is_aborted_before_it_becomes_an_object(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy
 ) -> None:
     (item,) = library.add([70 * MIB], thumbnails=0)
     path: Path = library.media_path / item.original
     content = bytearray(path.read_bytes())
     content[50 * MIB] ^= 1
     library.rewrite(item.original, bytes(content))
-    custody.take_stock()
+    inventory.record_files()
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, [item.original]), outcome.errors
     assert "SHA-256" in outcome.failures[item.original]
-    assert (wire.count(COMPLETE), custody.in_bucket()) == (0, {})
+    assert (wire.count(COMPLETE), inventory.in_bucket()) == (0, {})
     assert wire.count("AbortMultipartUpload", re.escape(item.original)) == 1
 
 
 @pytest.mark.parametrize("verifies", [True, False], ids=["verifies", "accepts any"])
 def test_a_checksum_replaces_the_md5_only_where_the_server_verifies_it(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, verifies: bool
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, verifies: bool
 ) -> None:
     """The proxy emulates a server with CRC32: it verifies each part, or accepts any value, as some servers do."""
     library.add([70 * MIB], thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     with_md5: list[bool] = []
     refused: list[str] = []
 
@@ -396,7 +402,7 @@ def test_a_checksum_replaces_the_md5_only_where_the_server_verifies_it(
             if checksum.base64() != exchange.header(f"x-amz-checksum-{name}"):
                 refused.append(exchange.path)
                 text = b"<Error><Code>BadDigest</Code><Message>not the announced one</Message></Error>"
-                exchange.reply(Answer(400, {"Content-Type": "application/xml"}, text))
+                exchange.reply(Response(400, {"Content-Type": "application/xml"}, text))
                 return
         if len(body) > 1:
             with_md5.append(exchange.header("content-md5") is not None)
@@ -408,16 +414,16 @@ def test_a_checksum_replaces_the_md5_only_where_the_server_verifies_it(
     assert (outcome.status, outcome.files("deleted")) == (0, 1), outcome.errors
     assert with_md5 == [not verifies] * 9
     assert bool(refused) == verifies
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize("damages", [False, True], ids=["stores it", "damages it"])
 def test_an_upload_whose_checksum_the_server_does_not_return_is_compared_in_other_ways(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, damages: bool
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, damages: bool
 ) -> None:
     """The proxy emulates a server that verifies the checksum of parts but ignores that of whole objects."""
     library.add([17 * MIB] * 3, thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
 
     def create(exchange: Exchange) -> None:
         answer = exchange.forward()
@@ -427,7 +433,7 @@ def test_an_upload_whose_checksum_the_server_does_not_return_is_compared_in_othe
     def part(exchange: Exchange) -> None:
         exchange.body()
         text = b"<Error><Code>BadDigest</Code><Message>not the announced one</Message></Error>"
-        exchange.reply(Answer(400, {"Content-Type": "application/xml"}, text))
+        exchange.reply(Response(400, {"Content-Type": "application/xml"}, text))
 
     def put(exchange: Exchange) -> None:
         with_md5.append(exchange.header("content-md5") is not None)
@@ -446,7 +452,7 @@ def test_an_upload_whose_checksum_the_server_does_not_return_is_compared_in_othe
     assert with_md5 == [False] * 3
     if damages:
         assert (outcome.status, len(outcome.failures), outcome.files("deleted")) == (1, 3, 0), outcome.errors
-        assert custody.on_disk() == custody.known
+        assert inventory.on_disk() == inventory.known
     else:
         assert (outcome.status, outcome.files("deleted")) == (0, 3), outcome.errors
-        custody.assert_all_moved()
+        inventory.assert_all_moved()

@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Callable
 
 import pytest
-from custody import Custody
 from library import Library
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from s3_server import S3Server
 from wire_proxy import LIST, PUT, WireProxy
@@ -53,26 +53,26 @@ def test_odd_names(kind: str, prefix: str, make_library: Callable[[str], Library
     for identifier in IDENTIFIERS:
         library.write(identifier, size=100)
         library.add_row(identifier, 100)
-    custody = Custody(library.media_path, s3.buckets / bucket, prefix)
-    custody.take_stock()
+    inventory = MediaInventory(library.media_path, s3.buckets / bucket, prefix)
+    inventory.record_files()
     with WireProxy(s3.endpoint_url) as wire:
         engine = Engine(library, {**s3.connection(bucket), "prefix": prefix, "endpoint_url": wire.endpoint_url})
         engine.offload["delete_local"] = False
         first = engine.run()
         assert (first.status, first.failures) == (0, {}), first.errors
-        assert first.files("uploaded") == len(custody.known)
-        assert custody.in_bucket() == custody.known
+        assert first.files("uploaded") == len(inventory.known)
+        assert inventory.in_bucket() == inventory.known
         engine.offload["delete_local"] = True
         wire.seen.clear()
         second = engine.run()
         assert (second.status, second.failures) == (0, {}), second.errors
-        assert second.files("verified") == second.files("deleted") == len(custody.known)
+        assert second.files("verified") == second.files("deleted") == len(inventory.known)
         # One page answers for all keys in S3's order: a file out of order would cost a list request of its own.
         assert (wire.count(LIST), wire.count(PUT)) == (1, 0)
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def test_random_names(library: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+def test_random_names(library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy) -> None:
     dice = random.Random("names")
     codes = (*range(0x21, 0x7F), *range(0xA1, 0x180), *range(0x4E00, 0x4E20), *range(0x1F600, 0x1F620))
     letters = [letter for letter in map(chr, codes) if letter.isprintable() and letter != "/"]
@@ -87,21 +87,21 @@ def test_random_names(library: Library, engine: Engine, custody: Custody, wire: 
         else:
             library.write(identifier, size=50)
             library.add_row(identifier, 50)
-    custody.take_stock()
+    inventory.record_files()
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
-    assert custody.in_bucket() == custody.known
+    assert inventory.in_bucket() == inventory.known
     engine.offload["delete_local"] = True
     wire.seen.clear()
     outcome = engine.run()
-    assert (outcome.status, outcome.files("verified"), wire.count(LIST)) == (0, len(custody.known), 1), outcome.errors
-    custody.assert_all_moved()
+    assert (outcome.status, outcome.files("verified"), wire.count(LIST)) == (0, len(inventory.known), 1), outcome.errors
+    inventory.assert_all_moved()
 
 
-def test_names_that_are_not_text(library: Library, engine: Engine, custody: Custody) -> None:
+def test_names_that_are_not_text(library: Library, engine: Engine, inventory: MediaInventory) -> None:
     """Names with invalid UTF-8 or control characters were not written by Synapse, so they stay and are counted."""
     library.add([1000] * 2, thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     folder = library.media_path / "local_content" / "aa" / "bb"
     folder.mkdir(parents=True)
     library.own(folder, folder.parent)
@@ -113,4 +113,4 @@ def test_names_that_are_not_text(library: Library, engine: Engine, custody: Cust
     outcome = engine.run()
     assert (outcome.status, outcome.skipped("unusable_name")) == (0, len(names)), outcome.errors
     assert len(list(folder.iterdir())) == len(names)
-    assert custody.in_bucket() == custody.known
+    assert inventory.in_bucket() == inventory.known

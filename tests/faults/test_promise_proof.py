@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Promise 1: no file is unlinked that is not proven to be in the bucket, and a good file repairs a bad object."""
+"""No file is unlinked that is not proven to be in the bucket, and a good file repairs a bad object."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
-from custody import Custody, unfinished_uploads
-from fault_proxy import Answer
+from fault_proxy import Response
 from library import MIB, Library
+from media_inventory import MediaInventory, unfinished_uploads
 from offload_engine import Engine
 from s3_server import S3Server
 from wire_faults import with_etags
@@ -49,7 +49,7 @@ DAMAGE = {
 def test_a_bad_object_is_repaired(
     library: Library,
     engine: Engine,
-    custody: Custody,
+    inventory: MediaInventory,
     s3: S3Server,
     bucket: str,
     damage: str,
@@ -64,33 +64,33 @@ def test_a_bad_object_is_repaired(
     (item,) = library.add([1000], origin="remote.example", thumbnails=1)
     victims.append(item.paths[1])
     library.add_thumbnail_row(item, (library.media_path / item.paths[1]).stat().st_size)
-    custody.take_stock()
+    inventory.record_files()
     for victim in victims:
         put(s3, bucket, victim, DAMAGE[damage]((library.media_path / victim).read_bytes()))
     conflicts = sorted(victims[1:]) if damage == "other bytes" else []
     expected = (1 if conflicts else 0, 3 - len(conflicts), conflicts)
-    before = custody.in_bucket()
+    before = inventory.in_bucket()
     rehearsed = engine.run("--dry-run")
     assert (rehearsed.status, rehearsed.files("repaired"), rehearsed.failed_paths) == expected, rehearsed.errors
-    assert custody.in_bucket() == before and custody.on_disk() == custody.known
+    assert inventory.in_bucket() == before and inventory.on_disk() == inventory.known
     outcome = engine.run()
     assert (outcome.status, outcome.files("repaired"), outcome.failed_paths) == expected, outcome.errors
-    assert outcome.files("uploaded") == len(custody.known) - 3
-    custody.assert_nothing_lost()
-    assert sorted(custody.on_disk()) == conflicts
-    assert all(custody.in_bucket()[path] == before[path] for path in conflicts)
+    assert outcome.files("uploaded") == len(inventory.known) - 3
+    inventory.assert_nothing_lost()
+    assert sorted(inventory.on_disk()) == conflicts
+    assert all(inventory.in_bucket()[path] == before[path] for path in conflicts)
 
 
 def test_without_delete_a_bad_object_is_repaired_too(
-    library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, s3: S3Server, bucket: str
 ) -> None:
     (item,) = library.add([5000], thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     put(s3, bucket, item.original, b"")
     engine.offload["delete_local"] = False
     outcome = engine.run()
     assert (outcome.status, outcome.files("repaired"), outcome.files("deleted")) == (0, 1, 0)
-    assert custody.on_disk() == custody.in_bucket() == custody.known
+    assert inventory.on_disk() == inventory.in_bucket() == inventory.known
 
 
 DISAGREEMENT = {
@@ -109,7 +109,7 @@ DISAGREEMENT = {
 def test_a_damaged_file_stays(
     library: Library,
     engine: Engine,
-    custody: Custody,
+    inventory: MediaInventory,
     wire: WireProxy,
     s3: S3Server,
     bucket: str,
@@ -128,22 +128,22 @@ def test_a_damaged_file_stays(
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, [victim.original]), outcome.errors
     assert (library.media_path / victim.original).read_bytes() == damaged
-    assert sorted(custody.on_disk()) == [victim.original]
+    assert sorted(inventory.on_disk()) == [victim.original]
     assert wire.count(PUT, victim.original) == wire.count(COMPLETE, victim.original) == 0
     if present:
-        assert (custody.bucket / victim.original).read_bytes() == good
+        assert (inventory.bucket / victim.original).read_bytes() == good
     else:
-        assert not (custody.bucket / victim.original).exists()
+        assert not (inventory.bucket / victim.original).exists()
     assert unfinished_uploads(s3, bucket) == []
 
 
 @pytest.mark.parametrize("mebibytes", [5, 7.5, 8, 10, 15, 16, 5.123], ids=lambda part: f"{part} MiB")
 def test_multipart_etags_of_other_tools(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, mebibytes: float
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, mebibytes: float
 ) -> None:
     """Objects that aws s3 sync or rclone uploaded with their own part sizes are proven, not uploaded again."""
     (item,) = library.add([18 * MIB + 5], thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
     engine.offload["delete_local"] = True
@@ -155,16 +155,16 @@ def test_multipart_etags_of_other_tools(
     assert wire.count(PUT) == wire.count(PART) == 0
     # Only part sizes that no tool uses require reading the object.
     assert wire.count(GET) <= (1 if mebibytes in (7.5, 5.123) else 0)
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize("verify", ["content", "size"])
 def test_an_etag_that_is_not_a_digest(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, verify: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, verify: str
 ) -> None:
     """The object is read back, unless the operator has chosen to trust the size."""
     library.add([18 * MIB], thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
     engine.offload.update(delete_local=True, verify=verify)
@@ -173,21 +173,21 @@ def test_an_etag_that_is_not_a_digest(
     outcome = engine.run()
     assert (outcome.status, outcome.files("verified")) == (0, 1), outcome.errors
     assert wire.count(GET) == (1 if verify == "content" else 0)
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize("verify", ["content", "size"])
 def test_another_size_is_never_accepted(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str, verify: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, s3: S3Server, bucket: str, verify: str
 ) -> None:
     (item,) = library.add([5000], thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     put(s3, bucket, item.original, b"x" * 4999)
     engine.offload["verify"] = verify
     wire.add(LIST, with_etags(lambda dummy: "0" * 32 + "-3"))
     outcome = engine.run()
     assert (outcome.status, outcome.files("repaired")) == (0, 1), outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def with_checksum(sha256: bytes) -> Callable[[Exchange], None]:
@@ -202,7 +202,7 @@ def with_checksum(sha256: bytes) -> Callable[[Exchange], None]:
             "x-amz-checksum-sha256": base64.b64encode(sha256).decode(),
             "x-amz-checksum-type": "FULL_OBJECT",
         }
-        exchange.reply(Answer(answer.status, headers, answer.body))
+        exchange.reply(Response(answer.status, headers, answer.body))
 
     return act
 
@@ -210,10 +210,10 @@ def with_checksum(sha256: bytes) -> Callable[[Exchange], None]:
 @pytest.mark.parametrize("right", [True, False], ids=["right checksum", "wrong checksum"])
 @pytest.mark.parametrize("size", [5000, 18 * MIB], ids=["small", "large"])
 def test_a_checksum_that_the_server_keeps(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, size: int, right: bool
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, size: int, right: bool
 ) -> None:
     (item,) = library.add([size], thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
     engine.offload["delete_local"] = True
@@ -226,26 +226,26 @@ def test_a_checksum_that_the_server_keeps(
     assert outcome.status == 0, outcome.errors
     assert wire.count(GET) == 0
     assert (outcome.files("verified"), outcome.files("repaired")) == ((1, 0) if right else (0, 1))
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def test_objects_that_exist_are_not_uploaded(
-    library: Library, engine: Engine, custody: Custody, wire: WireProxy, s3: S3Server, bucket: str
+    library: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy, s3: S3Server, bucket: str
 ) -> None:
     library.add([5000] * 10, thumbnails=1)
-    custody.take_stock()
-    for path in custody.known:
+    inventory.record_files()
+    for path in inventory.known:
         put(s3, bucket, path, (library.media_path / path).read_bytes())
     outcome = engine.run()
     assert (outcome.status, outcome.files("verified"), outcome.files("deleted")) == (0, 20, 20)
     # One HEAD shows that the objects can be read with these keys.
     assert (wire.count(PUT), wire.count(GET), wire.count(HEAD), wire.count(LIST)) == (0, 0, 1, 1)
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize("row_length", [None, 2000])
 def test_a_damaged_thumbnail_never_replaces_its_good_object(
-    library: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str, row_length: int | None
+    library: Library, engine: Engine, inventory: MediaInventory, s3: S3Server, bucket: str, row_length: int | None
 ) -> None:
     """The media's row is about the original only; Synapse's tables of thumbnails have the thumbnail's length."""
     (item,) = library.add([5000], thumbnails=1)

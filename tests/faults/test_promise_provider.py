@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Promise: no file is deleted that Synapse could not read from S3. Every run reads Synapse's configuration anew."""
+"""No file is deleted that Synapse could not read from S3. Every run reads Synapse's configuration anew."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 import yaml
-from custody import Custody
 from library import Library
 from media_host import provider_entry
+from media_inventory import MediaInventory
 from offload_engine import Engine, Outcome
 
 OTHER_MODULE = "s3_storage_provider.S3StorageProvider"
 
 
 @pytest.fixture
-def filled(library: Library, custody: Custody) -> Library:
+def filled(library: Library, inventory: MediaInventory) -> Library:
     library.add([1000] * 4, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     return library
 
 
@@ -28,22 +28,22 @@ def config(*entries: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {"server_name": "synapse.example", "media_storage_providers": list(entries), **changes}
 
 
-def assert_refused(outcome: Outcome, custody: Custody, *words: str) -> None:
+def assert_refused(outcome: Outcome, inventory: MediaInventory, *words: str) -> None:
     assert outcome.status == 2, (outcome.status, outcome.errors)
     lines = outcome.errors.strip().splitlines()
     assert len(lines) == 1 and "Synapse could not fetch what this run would delete" in lines[0], outcome.errors
     for word in words:
         assert word in lines[0], lines[0]
     assert outcome.report["changed"] is False and outcome.files("deleted") == outcome.files("uploaded") == 0
-    assert custody.on_disk() == custody.known
-    assert custody.in_bucket() == {}
+    assert inventory.on_disk() == inventory.known
+    assert inventory.in_bucket() == {}
 
 
-def test_right_entry(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_right_entry(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     engine.synapse_config = config({"module": "file_system", "config": {}}, provider_entry(engine.s3))
     outcome = engine.run()
     assert (outcome.status, outcome.errors) == (0, "")
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def near_misses() -> dict[str, tuple[Any, list[str]]]:
@@ -78,55 +78,57 @@ def near_misses() -> dict[str, tuple[Any, list[str]]]:
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry run"])
 @pytest.mark.parametrize("miss", near_misses())
-def test_wrong_entry(filled: Library, engine: Engine, custody: Custody, miss: str, options: tuple[str, ...]) -> None:
+def test_wrong_entry(
+    filled: Library, engine: Engine, inventory: MediaInventory, miss: str, options: tuple[str, ...]
+) -> None:
     make, words = near_misses()[miss]
     engine.synapse_config = make(engine.s3)
     outcome = engine.run(*options)
-    assert_refused(outcome, custody, *words)
+    assert_refused(outcome, inventory, *words)
     assert "k" * 32 not in outcome.output + outcome.errors
 
 
-def test_entry_that_is_commented_out(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_entry_that_is_commented_out(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     path = filled.directory / "homeserver.yaml"
     lines = yaml.safe_dump(config(provider_entry(engine.s3))).splitlines()
     path.write_text("".join(f"# {line}\n" for line in lines) + "server_name: synapse.example\n")
     engine.content["synapse_configs"] = [[str(path)]]
-    assert_refused(engine.run(), custody, "commented out", f"{path}, line ")
+    assert_refused(engine.run(), inventory, "commented out", f"{path}, line ")
 
 
-def test_entry_that_changes_between_two_runs(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_entry_that_changes_between_two_runs(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     """As when an operator's own playbook rewrites homeserver.yaml between two starts by the timer."""
     assert engine.run().status == 0
-    custody.assert_all_moved()
-    moved = custody.in_bucket()
+    inventory.assert_all_moved()
+    moved = inventory.in_bucket()
     new = filled.add([1000] * 2, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     engine.synapse_config = config(provider_entry(engine.s3, bucket="other"))
     outcome = engine.run()
     assert outcome.status == 2 and "bucket is 'other' there" in outcome.errors
-    assert sorted(custody.on_disk()) == sorted(path for item in new for path in item.paths)
-    assert custody.in_bucket() == moved
+    assert sorted(inventory.on_disk()) == sorted(path for item in new for path in item.paths)
+    assert inventory.in_bucket() == moved
     engine.synapse_config = None
     assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def test_homeserver_config_alone(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_homeserver_config_alone(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     """The main process is checked where no others are given, including a configuration directory."""
     engine.content.update(
         homeserver_config=[str(filled.config), str(filled.directory / "conf.d")], synapse_configs=None
     )
     (filled.directory / "conf.d").mkdir()
     (filled.directory / "conf.d").chmod(0o755)
-    assert_refused(engine.run(), custody, "no entry in media_storage_providers")
+    assert_refused(engine.run(), inventory, "no entry in media_storage_providers")
     entry = filled.directory / "conf.d" / "media.yaml"
     entry.write_text(yaml.safe_dump({"media_storage_providers": [provider_entry(engine.s3)]}))
     filled.own(entry)
     assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def test_worker_that_serves_media(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_worker_that_serves_media(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     worker = filled.directory / "worker.yaml"
     listeners = [{"type": "http", "port": 8083, "resources": [{"names": ["media"]}]}]
     content: dict[str, Any] = {
@@ -139,18 +141,18 @@ def test_worker_that_serves_media(filled: Library, engine: Engine, custody: Cust
     engine.content["synapse_configs"] = [[str(engine.synapse)], [str(engine.synapse), str(worker)]]
     worker.write_text(yaml.safe_dump({**content, "media_storage_providers": []}))
     filled.own(worker)
-    assert_refused(engine.run(), custody, "the worker media1")
+    assert_refused(engine.run(), inventory, "the worker media1")
     worker.write_text(yaml.safe_dump(content))
     assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def test_copying_needs_no_provider(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_copying_needs_no_provider(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     engine.synapse_config = config()
     engine.offload["delete_local"] = False
     outcome = engine.run()
     assert (outcome.status, outcome.errors) == (0, "")
-    assert custody.on_disk() == custody.known and len(custody.in_bucket()) == 8
+    assert inventory.on_disk() == inventory.known and len(inventory.in_bucket()) == 8
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_copying_needs_no_provider(filled: Library, engine: Engine, custody: Cus
 def test_the_report_says_what_is_not_checked(
     filled: Library,
     engine: Engine,
-    custody: Custody,
+    inventory: MediaInventory,
     content: dict[str, Any],
     offload: dict[str, Any],
     words: str,
@@ -174,12 +176,14 @@ def test_the_report_says_what_is_not_checked(
     outcome = engine.run()
     assert outcome.status == 0 and words in outcome.errors
     assert len(outcome.report["warnings"]) == 1 and words in outcome.report["warnings"][0]
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize("value", ["/etc/homeserver.yaml", ["/etc/homeserver.yaml"], [[]], [[5]]])
-def test_synapse_configs_of_a_wrong_type(filled: Library, engine: Engine, custody: Custody, value: Any) -> None:
+def test_synapse_configs_of_a_wrong_type(
+    filled: Library, engine: Engine, inventory: MediaInventory, value: Any
+) -> None:
     engine.content["synapse_configs"] = value
     outcome = engine.run()
     assert outcome.status == 2 and "no list of lists of paths" in outcome.errors
-    assert custody.on_disk() == custody.known
+    assert inventory.on_disk() == inventory.known

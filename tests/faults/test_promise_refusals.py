@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Promises 7 and 8: a wrong setting is refused with its cause and remedy, and the report says what happened."""
+"""A wrong setting is refused with its cause and remedy, and the report says what happened."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from custody import Custody
 from library import Library
+from media_inventory import MediaInventory
 from offload_engine import Engine, Outcome
 from s3_server import S3Server
 from wire_faults import refuse
@@ -20,20 +20,20 @@ from wire_proxy import WireProxy
 
 
 @pytest.fixture
-def filled(library: Library, custody: Custody) -> Library:
+def filled(library: Library, inventory: MediaInventory) -> Library:
     library.add([1000] * 4, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     return library
 
 
-def assert_refused(outcome: Outcome, custody: Custody, *words: str) -> None:
+def assert_refused(outcome: Outcome, inventory: MediaInventory, *words: str) -> None:
     assert outcome.status == 2, (outcome.status, outcome.errors)
     lines = outcome.errors.strip().splitlines()
     assert len(lines) == 1, outcome.errors
     for word in words:
         assert word in lines[0], lines[0]
-    assert custody.on_disk() == custody.known
-    assert custody.in_bucket() == {}
+    assert inventory.on_disk() == inventory.known
+    assert inventory.in_bucket() == {}
 
 
 WRONG = {
@@ -56,69 +56,69 @@ WRONG = {
 
 @pytest.mark.parametrize(("section", "key", "value", "word"), WRONG.values(), ids=WRONG.keys())
 def test_wrong_settings(
-    filled: Library, engine: Engine, custody: Custody, section: str, key: str, value: object, word: str
+    filled: Library, engine: Engine, inventory: MediaInventory, section: str, key: str, value: object, word: str
 ) -> None:
     settings: dict[str, Any] = getattr(engine, section)
     settings[key] = value
-    assert_refused(engine.run(), custody, word)
+    assert_refused(engine.run(), inventory, word)
     assert not filled.state_dir.exists()
 
 
-def test_unknown_section(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_unknown_section(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     engine.content["ofload"] = {}
-    assert_refused(engine.run(), custody, "ofload")
+    assert_refused(engine.run(), inventory, "ofload")
 
 
-def test_media_path_that_is_missing(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_media_path_that_is_missing(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     engine.media_path = filled.directory / "nowhere"
-    assert_refused(engine.run(), custody, "nowhere")
+    assert_refused(engine.run(), inventory, "nowhere")
 
 
-def test_media_path_that_is_no_media_store(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_media_path_that_is_no_media_store(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     """Most likely its parent directory: nothing in it is media."""
     engine.media_path = filled.directory
-    assert_refused(engine.run(), custody, str(filled.directory))
+    assert_refused(engine.run(), inventory, str(filled.directory))
 
 
-def test_media_path_that_is_a_file(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_media_path_that_is_a_file(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     engine.media_path = filled.config
-    assert_refused(engine.run(), custody, str(filled.config))
+    assert_refused(engine.run(), inventory, str(filled.config))
 
 
 @pytest.mark.parametrize("setting", ["prefix", "bucket"])
 def test_another_location_than_before(
-    filled: Library, engine: Engine, custody: Custody, s3: S3Server, bucket: str, setting: str
+    filled: Library, engine: Engine, inventory: MediaInventory, s3: S3Server, bucket: str, setting: str
 ) -> None:
     """With half of the media in each location, Synapse could not read all of it."""
     assert engine.run().status == 0
     filled.add([1000] * 2)
-    custody.take_stock()
+    inventory.record_files()
     other = f"{bucket}-other"
     s3.make_bucket(other)
     engine.s3[setting] = {"prefix": "elsewhere/", "bucket": other}[setting]
     outcome = engine.run()
     assert outcome.status == 2, outcome.errors
     assert engine.s3[setting].strip("/") in outcome.errors and str(filled.state_dir) in outcome.errors
-    assert len(custody.on_disk()) == 4 and s3.keys(other) == []
-    custody.assert_nothing_lost()
+    assert len(inventory.on_disk()) == 4 and s3.keys(other) == []
+    inventory.assert_nothing_lost()
 
 
-def test_synapse_without_local_media_storage(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_synapse_without_local_media_storage(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     config = yaml.safe_load(filled.config.read_text())
     config["enable_local_media_storage"] = False
     filled.config.write_text(yaml.safe_dump(config))
     engine.content["homeserver_config"] = [str(filled.config)]
-    assert_refused(engine.run(), custody, "enable_local_media_storage")
+    assert_refused(engine.run(), inventory, "enable_local_media_storage")
 
 
-def test_all_settings_from_synapses_configuration(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_all_settings_from_synapses_configuration(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     engine.content.update(homeserver_config=[str(filled.config)], media_path=None, database=None)
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def test_config_that_others_can_read(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_config_that_others_can_read(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     write: Callable[[], Any] = engine.write
 
     def write_for_all() -> Any:
@@ -127,10 +127,10 @@ def test_config_that_others_can_read(filled: Library, engine: Engine, custody: C
         return path
 
     engine.write = write_for_all  # type: ignore[method-assign]
-    assert_refused(engine.run(), custody, "0600")
+    assert_refused(engine.run(), inventory, "0600")
 
 
-def test_the_report(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+def test_the_report(filled: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy) -> None:
     filled.write("orphanorphan", thumbnails=0)
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
@@ -153,7 +153,7 @@ def test_the_report(filled: Library, engine: Engine, custody: Custody, wire: Wir
     assert (again.status, again.report["changed"], again.files("scanned")) == (0, False, 1)
 
 
-def test_no_secret_is_shown(filled: Library, engine: Engine, custody: Custody, wire: WireProxy) -> None:
+def test_no_secret_is_shown(filled: Library, engine: Engine, inventory: MediaInventory, wire: WireProxy) -> None:
 
     secrets = [engine.s3["secret_access_key"]]
     wire.add("PutObject", refuse(403, "SignatureDoesNotMatch"), skip=3)
@@ -163,12 +163,12 @@ def test_no_secret_is_shown(filled: Library, engine: Engine, custody: Custody, w
         assert secret not in outcome.output + outcome.errors
 
 
-def test_bandwidth_limit(library: Library, engine: Engine, custody: Custody) -> None:
+def test_bandwidth_limit(library: Library, engine: Engine, inventory: MediaInventory) -> None:
     """The limit applies to both directions together; one second's worth may be sent at once."""
     library.add([500_000] * 8, thumbnails=0)
-    custody.take_stock()
+    inventory.record_files()
     engine.offload["bandwidth_limit"] = "1M"
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
     assert 2 < outcome.report["seconds"] < 12
-    custody.assert_all_moved()
+    inventory.assert_all_moved()

@@ -9,16 +9,16 @@ import copy
 from pathlib import Path
 
 import pytest
-from custody import Custody
 from library import Library
+from media_inventory import MediaInventory
 from offload_engine import Engine, finish
 
 
 @pytest.fixture
-def filled(library: Library, custody: Custody) -> Library:
+def filled(library: Library, inventory: MediaInventory) -> Library:
     for origin in ("", "remote.example", "other.example"):
         library.add([500] * 60, origin=origin, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     return library
 
 
@@ -35,18 +35,18 @@ def sharded(engine: Engine, index: int, count: int) -> Engine:
 
 
 @pytest.mark.parametrize("count", [2, 5])
-def test_disjoint_and_complete(filled: Library, engine: Engine, custody: Custody, count: int) -> None:
+def test_disjoint_and_complete(filled: Library, engine: Engine, inventory: MediaInventory, count: int) -> None:
     taken: list[set[str]] = []
     for index in range(1, count + 1):
-        before = set(custody.on_disk())
+        before = set(inventory.on_disk())
         outcome = sharded(engine, index, count).run()
         assert outcome.status == 0, outcome.errors
-        gone = before - set(custody.on_disk())
+        gone = before - set(inventory.on_disk())
         assert outcome.files("scanned") == outcome.files("uploaded") == len(gone)
         assert sharded(engine, index, count).run().report["changed"] is False
         taken.append(gone)
-    custody.assert_all_moved()
-    whole = len(custody.known)
+    inventory.assert_all_moved()
+    whole = len(inventory.known)
     assert sum(len(gone) for gone in taken) == whole
     assert all(whole / count * 0.5 < len(gone) < whole / count * 1.6 for gone in taken)
     for gone in taken:
@@ -63,18 +63,18 @@ def test_stable(filled: Library, engine: Engine) -> None:
     assert first["files"] <= again["files"] <= first["files"] + 30
 
 
-def test_side_by_side(filled: Library, engine: Engine, custody: Custody) -> None:
+def test_side_by_side(filled: Library, engine: Engine, inventory: MediaInventory) -> None:
     """All at once on one file system: directories that one removes do not disturb another."""
     processes = [sharded(engine, index, 3).start() for index in (1, 2, 3)]
     outcomes = [finish(process) for process in processes]
     assert [outcome.status for outcome in outcomes] == [0, 0, 0], [outcome.errors for outcome in outcomes]
-    assert sum(outcome.files("deleted") for outcome in outcomes) == len(custody.known)
-    custody.assert_all_moved()
+    assert sum(outcome.files("deleted") for outcome in outcomes) == len(inventory.known)
+    inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "1/0", "-1/2", "1", "a/b", "1/2/3", 1.5])
-def test_refused(filled: Library, engine: Engine, custody: Custody, shard: object) -> None:
+def test_refused(filled: Library, engine: Engine, inventory: MediaInventory, shard: object) -> None:
     engine.offload["shard"] = shard
     outcome = engine.run()
     assert outcome.status == 2 and "shard" in outcome.errors, outcome.errors
-    assert custody.on_disk() == custody.known
+    assert inventory.on_disk() == inventory.known

@@ -13,8 +13,8 @@ import subprocess
 import time
 
 import pytest
-from custody import Custody
 from library import Library
+from media_inventory import MediaInventory
 from offload_engine import Engine, finish
 from wire_faults import Pause
 from wire_proxy import PUT, WireProxy
@@ -37,9 +37,9 @@ runpy.run_module("synapse_media.cli", run_name="__main__", alter_sys=True)
 
 
 @pytest.fixture
-def filled(library: Library, custody: Custody) -> Library:
+def filled(library: Library, inventory: MediaInventory) -> Library:
     library.add([19_000] * 20, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     return library
 
 
@@ -50,7 +50,9 @@ def start_signalled(engine: Engine, number: signal.Signals) -> subprocess.Popen[
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("number", STOPPING, ids=lambda number: number.name)
-def test_a_signal_while_the_metrics_are_written(engine: Engine, custody: Custody, number: signal.Signals) -> None:
+def test_a_signal_while_the_metrics_are_written(
+    engine: Engine, inventory: MediaInventory, number: signal.Signals
+) -> None:
     metrics = engine.library.directory / "offload.prom"
     engine.offload["metrics_file"] = str(metrics)
     outcome = finish(start_signalled(engine, number))
@@ -58,18 +60,18 @@ def test_a_signal_while_the_metrics_are_written(engine: Engine, custody: Custody
     assert outcome.status == 0, outcome.errors
     assert outcome.files("deleted") == 40 and "error" not in outcome.report and outcome.errors == ""
     assert "\nsynapse_s3_offload_success 1\n" in metrics.read_text()
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
-def with_many_failures(library: Library, custody: Custody) -> None:
+def with_many_failures(library: Library, inventory: MediaInventory) -> None:
     """A report that is larger than a pipe's buffer."""
     for item in library.add([1000] * 400, thumbnails=0):
         library.put(item.original, b"not what the row says")
-    custody.take_stock()
+    inventory.record_files()
 
 
-def test_a_signal_while_the_report_is_read_slowly(library: Library, engine: Engine, custody: Custody) -> None:
-    with_many_failures(library, custody)
+def test_a_signal_while_the_report_is_read_slowly(library: Library, engine: Engine, inventory: MediaInventory) -> None:
+    with_many_failures(library, inventory)
     reader, writer = os.pipe()
     process = engine.start(stdout=writer, stderr=subprocess.DEVNULL)
     os.close(writer)
@@ -83,8 +85,10 @@ def test_a_signal_while_the_report_is_read_slowly(library: Library, engine: Engi
     assert process.returncode == 1 and report["failures"] == 400 == len(report["failed"])
 
 
-def test_a_reader_that_reads_nothing_does_not_delay_a_stop(library: Library, engine: Engine, custody: Custody) -> None:
-    with_many_failures(library, custody)
+def test_a_reader_that_reads_nothing_does_not_delay_a_stop(
+    library: Library, engine: Engine, inventory: MediaInventory
+) -> None:
+    with_many_failures(library, inventory)
     reader, writer = os.pipe()
     try:
         process = engine.start(stdout=writer, stderr=subprocess.DEVNULL)
@@ -98,15 +102,15 @@ def test_a_reader_that_reads_nothing_does_not_delay_a_stop(library: Library, eng
         assert process.returncode == 1 and time.monotonic() - began < 5
     finally:
         os.close(reader)
-    custody.assert_nothing_lost()
+    inventory.assert_nothing_lost()
 
 
 @pytest.mark.parametrize("gone", ["stdout", "stderr"])
-def test_a_reader_that_disconnects(library: Library, engine: Engine, custody: Custody, gone: str) -> None:
+def test_a_reader_that_disconnects(library: Library, engine: Engine, inventory: MediaInventory, gone: str) -> None:
     library.add([19_000] * 20, thumbnails=1)
     bad = library.add([1000], thumbnails=0)[0].original
     library.put(bad, b"not what the row says")
-    custody.take_stock()
+    inventory.record_files()
     reader, writer = os.pipe()
     os.close(reader)
     process = engine.start(stdout=writer) if gone == "stdout" else engine.start(stderr=writer)
@@ -114,14 +118,14 @@ def test_a_reader_that_disconnects(library: Library, engine: Engine, custody: Cu
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 1, errors
     assert "Traceback" not in (errors or "") and "Exception" not in (errors or "")
-    assert list(custody.on_disk()) == [bad]
+    assert list(inventory.on_disk()) == [bad]
     if gone == "stderr":
         assert json.loads(output)["failures"] == 1
 
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)], ids=str)
-def test_closed_standard_streams(engine: Engine, custody: Custody, closed: tuple[int, ...]) -> None:
+def test_closed_standard_streams(engine: Engine, inventory: MediaInventory, closed: tuple[int, ...]) -> None:
     def close() -> None:
         for descriptor in closed:
             os.close(descriptor)
@@ -129,11 +133,11 @@ def test_closed_standard_streams(engine: Engine, custody: Custody, closed: tuple
     process = engine.start(before=close)
     process.communicate(timeout=60)
     assert process.returncode == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_lost_terminal(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_a_lost_terminal(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     """During the run, without the signal that usually comes with it."""
     pause = Pause()
     wire.add(PUT, pause, times=1)
@@ -145,7 +149,7 @@ def test_a_lost_terminal(engine: Engine, wire: WireProxy, custody: Custody) -> N
     pause.go_on.set()
     process.wait(60)
     assert process.returncode == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 def ignore(number: signal.Signals) -> None:
@@ -155,7 +159,7 @@ def ignore(number: signal.Signals) -> None:
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_that_was_ignored_from_the_start(
-    engine: Engine, wire: WireProxy, custody: Custody, number: signal.Signals
+    engine: Engine, wire: WireProxy, inventory: MediaInventory, number: signal.Signals
 ) -> None:
     """`nohup` ignores the first, a shell's background job the second."""
     pause = Pause()
@@ -167,11 +171,11 @@ def test_a_signal_that_was_ignored_from_the_start(
     pause.go_on.set()
     outcome = finish(process)
     assert outcome.status == 0, outcome.errors
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.usefixtures("filled")
-def test_nohup_still_stops_on_sigterm(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_nohup_still_stops_on_sigterm(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     pause = Pause()
     wire.add(PUT, pause, times=1)
     process = engine.start(before=lambda: ignore(signal.SIGHUP))
@@ -181,4 +185,4 @@ def test_nohup_still_stops_on_sigterm(engine: Engine, wire: WireProxy, custody: 
     outcome = finish(process)
     pause.go_on.set()
     assert outcome.status == 143, outcome.errors
-    custody.assert_nothing_lost()
+    inventory.assert_nothing_lost()

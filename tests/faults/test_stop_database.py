@@ -16,9 +16,9 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from custody import Custody
 from homeserver_database import Cluster, PostgresqlDatabase
 from library import Library
+from media_inventory import MediaInventory
 from offload_engine import Engine, finish
 from s3_server import S3Server
 from wire_faults import meanwhile
@@ -35,8 +35,8 @@ class Host:
     def __init__(self, library: Library, s3: S3Server, bucket: str, files: int = 5) -> None:
         self.library = library
         library.add([100] * files, thumbnails=0)
-        self.custody = Custody(library.media_path, s3.buckets / bucket)
-        self.custody.take_stock()
+        self.inventory = MediaInventory(library.media_path, s3.buckets / bucket)
+        self.inventory.record_files()
         self.engine = Engine(library, s3.connection(bucket))
 
     @contextmanager
@@ -68,7 +68,7 @@ class Host:
         assert outcome.status == 128 + number, outcome.errors
         assert outcome.report["error"] == f"Stopped by {number.name}. Run it again to go on."
         assert len(outcome.errors.strip().splitlines()) == 1, outcome.errors
-        self.custody.assert_nothing_lost()
+        self.inventory.assert_nothing_lost()
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_lock_while_the_database_is_opened(postgresql: Host, cluster: Cluster,
         # The server has ended the statement too, although it got no response.
         until(lambda: waiting(cluster, name) == 0, HEARD)
     assert postgresql.engine.run().status == 0
-    postgresql.custody.assert_all_moved()
+    postgresql.inventory.assert_all_moved()
 
 
 def test_a_lock_while_a_batch_is_looked_up(
@@ -130,7 +130,7 @@ def test_a_lock_while_a_batch_is_looked_up(
             until(lambda: waiting(cluster, name) == 0, HEARD)
             other.rollback()
         assert host.engine.run().status == 0
-    host.custody.assert_all_moved()
+    host.inventory.assert_all_moved()
 
 
 def test_a_server_that_is_suspended_during_a_run(
@@ -221,7 +221,7 @@ def test_an_sqlite_database_that_is_locked(sqlite: Host, number: signal.Signals)
         time.sleep(0.7)
         sqlite.stop(process, number)
     assert sqlite.engine.run().status == 0
-    sqlite.custody.assert_all_moved()
+    sqlite.inventory.assert_all_moved()
 
 
 def test_an_sqlite_database_that_is_locked_during_a_run(library: Library, s3: S3Server, bucket: str) -> None:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from custody import Custody
 from library import Library
+from media_inventory import MediaInventory
 from offload_engine import Engine
 from wire_faults import refuse
 from wire_proxy import HEAD, PUT, WireProxy
@@ -19,9 +19,9 @@ _UNDER_WAY = 64
 
 
 @pytest.fixture
-def filled(library: Library, custody: Custody) -> Library:
+def filled(library: Library, inventory: MediaInventory) -> Library:
     library.add([2_000] * 120, thumbnails=1)
-    custody.take_stock()
+    inventory.record_files()
     return library
 
 
@@ -37,57 +37,57 @@ ONE_OBJECT = {
 
 
 @pytest.mark.usefixtures("filled")
-def test_refused_objects_do_not_stop_others(engine: Engine, wire: WireProxy, custody: Custody) -> None:
+def test_refused_objects_do_not_stop_others(engine: Engine, wire: WireProxy, inventory: MediaInventory) -> None:
     """Each is refused for its own reason, spread over the run."""
-    victims = sorted(custody.known)[5 :: len(custody.known) // len(ONE_OBJECT)][: len(ONE_OBJECT)]
+    victims = sorted(inventory.known)[5 :: len(inventory.known) // len(ONE_OBJECT)][: len(ONE_OBJECT)]
     for victim, refusal in zip(victims, ONE_OBJECT.values(), strict=True):
         wire.add(PUT, refuse(*refusal), key=victim)
     outcome = engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, victims), outcome.errors
     assert "error" not in outcome.report or not outcome.report["error"]
-    assert outcome.files("deleted") == len(custody.known) - len(victims)
+    assert outcome.files("deleted") == len(inventory.known) - len(victims)
     for victim, (dummy, code) in zip(victims, ONE_OBJECT.values(), strict=True):
         assert code in outcome.failures[victim]
-    custody.assert_nothing_lost()
+    inventory.assert_nothing_lost()
     wire.faults.clear()
     assert engine.run().status == 0
-    custody.assert_all_moved()
+    inventory.assert_all_moved()
 
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("refusal", [(403, "InvalidObjectState"), (403, ""), (400, "")], ids=str)
 def test_one_object_that_cannot_be_checked(
-    engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str]
+    engine: Engine, wire: WireProxy, inventory: MediaInventory, refusal: tuple[int, str]
 ) -> None:
     """Like an object with an older customer key: all others are moved, in every run."""
     engine.offload["delete_local"] = False
     assert engine.run().status == 0
     engine.offload["delete_local"] = True
-    victim = sorted(custody.known)[0]
+    victim = sorted(inventory.known)[0]
     wire.add(PUT, refuse(*refusal), key=victim)
     wire.add(HEAD, refuse(*refusal), key=victim)
     outcome = engine.run()
     assert outcome.status in (0, 1), outcome.errors
     assert set(outcome.failed_paths) <= {victim}
-    assert outcome.files("deleted") >= len(custody.known) - 1
-    custody.assert_nothing_lost()
+    assert outcome.files("deleted") >= len(inventory.known) - 1
+    inventory.assert_nothing_lost()
 
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("concurrency", [1, 64])
 @pytest.mark.parametrize("refusal", [(403, "AccessDenied"), (403, ""), (400, "KMS.DisabledException")], ids=str)
 def test_a_server_that_refuses_every_put(
-    engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str], concurrency: int
+    engine: Engine, wire: WireProxy, inventory: MediaInventory, refusal: tuple[int, str], concurrency: int
 ) -> None:
     engine.offload["concurrency"] = concurrency
-    before = custody.on_disk()
+    before = inventory.on_disk()
     wire.add(PUT, refuse(*refusal))
     outcome = engine.run()
     assert outcome.status in (1, 2), outcome.errors
     assert "objects in a row" in outcome.report["error"]
     assert _IN_A_ROW < wire.count(PUT) <= _IN_A_ROW + 1 + 2 * concurrency
     assert len(outcome.failed_paths) <= _IN_A_ROW + 1
-    assert (custody.on_disk(), custody.in_bucket()) == (before, {})
+    assert (inventory.on_disk(), inventory.in_bucket()) == (before, {})
 
 
 @pytest.mark.usefixtures("filled")
@@ -101,14 +101,14 @@ def test_a_server_that_refuses_every_put(
     ids=str,
 )
 def test_a_setting_that_the_server_refuses(
-    engine: Engine, wire: WireProxy, custody: Custody, refusal: tuple[int, str], setting: str, value: str
+    engine: Engine, wire: WireProxy, inventory: MediaInventory, refusal: tuple[int, str], setting: str, value: str
 ) -> None:
     engine.s3[setting] = value
-    before = custody.on_disk()
+    before = inventory.on_disk()
     wire.add(PUT, refuse(*refusal))
     outcome = engine.run()
     assert outcome.status in (1, 2), outcome.errors
     assert f"synapse_s3_{setting} is {value}" in outcome.report["error"]
     assert _OF_A_SETTING < wire.count(PUT) <= _OF_A_SETTING + 1 + 2 * _UNDER_WAY
     assert len(outcome.errors.strip().splitlines()) <= _OF_A_SETTING + 2, outcome.errors
-    assert (custody.on_disk(), custody.in_bucket()) == (before, {})
+    assert (inventory.on_disk(), inventory.in_bucket()) == (before, {})

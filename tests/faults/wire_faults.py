@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from fault_proxy import Answer
+from fault_proxy import Response
 from wire_proxy import Act, Exchange
 
 Change = Callable[[bytes], bytes]
@@ -23,7 +23,7 @@ def refuse(status: int, code: str = "") -> Act:
 
     def act(exchange: Exchange) -> None:
         exchange.body()
-        exchange.reply(Answer(status, {"Content-Type": "application/xml"}, body.encode()))
+        exchange.reply(Response(status, {"Content-Type": "application/xml"}, body.encode()))
 
     return act
 
@@ -55,7 +55,7 @@ def close_before_answer(exchange: Exchange) -> None:
 
 def answer_nonsense(exchange: Exchange) -> None:
     exchange.body()
-    exchange.reply(Answer(200, {"Content-Type": "text/html"}, b"<html><body>It works!</body></html>"))
+    exchange.reply(Response(200, {"Content-Type": "text/html"}, b"<html><body>It works!</body></html>"))
 
 
 def changed(change: Change) -> Act:
@@ -189,6 +189,6 @@ def keep_half(client: Any, bucket: str, etag: str | None) -> Act:
     return act
 
 
-def _accepted(body: bytes, etag: str | None) -> Answer:
+def _accepted(body: bytes, etag: str | None) -> Response:
     given = hashlib.md5(body).hexdigest() if etag is None else etag
-    return Answer(200, {"ETag": f'"{given}"'} if given else {}, b"")
+    return Response(200, {"ETag": f'"{given}"'} if given else {}, b"")

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-from fault_proxy import Answer, ask_server
+from fault_proxy import Response, forward_request
 from http_server import HOP_BY_HOP, Handler, LocalServer
 from refusing_proxy import operation_of
 
@@ -49,7 +49,7 @@ KINDS = {
 
 
 @dataclass
-class Seen:
+class SeenRequest:
     operation: str
     key: str
     path: str
@@ -80,17 +80,17 @@ class Exchange:
         """Read this many bytes of the body, and leave the rest unread."""
         self._handler.rfile.read(min(count, self.length))
 
-    def forward(self) -> Answer:
+    def forward(self) -> Response:
         headers = dict(self._handler.headers.items())
-        return ask_server(self._proxy.target, self._handler.command, self.path, headers, self.body())
+        return forward_request(self._proxy.target, self._handler.command, self.path, headers, self.body())
 
-    def reply(self, answer: Answer, *, only: int | None = None) -> None:
+    def reply(self, answer: Response, *, only: int | None = None) -> None:
         """`only`: send this many bytes of the body, although its whole length was announced, then close."""
         self._handler.reply(answer.status, answer.headers, answer.body, only=only)
         if only is not None:
             self.close()
 
-    def dribble(self, answer: Answer, pause: float) -> None:
+    def dribble(self, answer: Response, pause: float) -> None:
         """Send one byte at a time, with a pause after each."""
         lines = [f"HTTP/1.1 {answer.status} Words", f"Content-Length: {len(answer.body)}"]
         lines += [f"{name}: {value}" for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP]
@@ -146,7 +146,7 @@ class Fault:
 class WireProxy(LocalServer):
     target: str
     faults: list[Fault] = field(default_factory=list)
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[SeenRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -166,7 +166,7 @@ class WireProxy(LocalServer):
 
     def _relay(self, exchange: Exchange) -> None:
         with self._lock:
-            self.seen.append(Seen(exchange.operation, exchange.key, exchange.path))
+            self.seen.append(SeenRequest(exchange.operation, exchange.key, exchange.path))
             fault = next((one for one in self.faults if one.strikes(exchange.operation, exchange.key)), None)
         if fault:
             fault.act(exchange)

@@ -18,13 +18,13 @@ _NO_DIGEST = '"ffffffffffffffffffffffffffffffff"'
 
 
 @dataclass
-class Answer:
+class Response:
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-def ask_server(target: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+def forward_request(target: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response:
     """Forward a request to the URL `target`. The Host header stays as it came, because the signature covers it."""
     host = urlsplit(target)
     connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=60)
@@ -32,7 +32,7 @@ def ask_server(target: str, method: str, path: str, headers: Mapping[str, str], 
         kept = {name: value for name, value in headers.items() if name.lower() not in HOP_BY_HOP}
         connection.request(method, path, body or None, kept)
         answer = connection.getresponse()
-        return Answer(answer.status, dict(answer.getheaders()), answer.read())
+        return Response(answer.status, dict(answer.getheaders()), answer.read())
     finally:
         connection.close()
 
@@ -47,10 +47,10 @@ class Fault:
     # Instead of asking the server: an error, or a whole response.
     status: int | None = None
     code: str = ""
-    answer: Answer | None = None
+    answer: Response | None = None
     # Called before, and after, the request to the server:
     before: Callable[[str], None] | None = None
-    change: Callable[[Answer], Answer] | None = None
+    change: Callable[[Response], Response] | None = None
 
     def strikes(self, method: str, path: str) -> bool:
         if self.times == 0 or method != self.method or not re.search(self.path, path):
@@ -80,7 +80,7 @@ class FaultProxy(LocalServer):
     def count(self, method: str, path: str = "") -> int:
         return sum(request.method == method and bool(re.search(path, request.path)) for request in self.requests)
 
-    def answer(self, request: Request, body: bytes) -> Answer:
+    def answer(self, request: Request, body: bytes) -> Response:
         with self._lock:
             self.requests.append(request)
             fault = next((each for each in self.faults if each.strikes(request.method, request.path)), None)
@@ -90,7 +90,7 @@ class FaultProxy(LocalServer):
             return _refusal(fault.status, fault.code)
         if fault and fault.answer:
             return fault.answer
-        answer = ask_server(self.target, request.method, request.path, request.headers, body)
+        answer = forward_request(self.target, request.method, request.path, request.headers, body)
         return fault.change(answer) if fault and fault.change else answer
 
     def _handler(self) -> type[Handler]:
@@ -109,23 +109,23 @@ class FaultProxy(LocalServer):
         return Relay
 
 
-def _refusal(status: int, code: str) -> Answer:
+def _refusal(status: int, code: str) -> Response:
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>injected</Message></Error>" if code else ""
-    return Answer(status, {"Content-Type": "application/xml"}, body.encode())
+    return Response(status, {"Content-Type": "application/xml"}, body.encode())
 
 
 # For `answer` to a PUT: the server reports success but stores nothing.
-ACCEPTED_BUT_NOT_KEPT = Answer(200, {"ETag": '"00000000000000000000000000000000"'}, b"")
+ACCEPTED_BUT_NOT_KEPT = Response(200, {"ETag": '"00000000000000000000000000000000"'}, b"")
 
 
-def other_etags(answer: Answer) -> Answer:
+def other_etags(answer: Response) -> Response:
     """For `change`: ETags that are no digest, as with SSE-C and SSE-KMS, but in the form of an MD5."""
     body = re.sub(rb"<ETag>[^<]*</ETag>", f"<ETag>{_NO_DIGEST}</ETag>".encode(), answer.body)
     headers = {name: _NO_DIGEST if name.lower() == "etag" else value for name, value in answer.headers.items()}
-    return Answer(answer.status, headers, body)
+    return Response(answer.status, headers, body)
 
 
-class Standstill:
+class BlockedPut:
     """Blocks the client at its next PUT until released."""
 
     def __init__(self, proxy: FaultProxy, timeout: float = 60) -> None:

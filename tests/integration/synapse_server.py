@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any
 
 import yaml
-from certificates import make_certificate
+from ansible_collections.matrix_ops.synapse_s3.tests.shared.certificates import make_certificate
 from s3_server import free_port
 from server_process import ServerProcess
 

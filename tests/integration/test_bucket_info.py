@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import make_certificate
+from ansible_collections.matrix_ops.synapse_s3.tests.shared.certificates import make_certificate
 from encrypting_proxy import DIGEST, EncryptingProxy
 from http_server import Handler, LocalServer
 from refusing_proxy import DENIED, NOT_IMPLEMENTED, Refusal, RefusingProxy

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from amazon_front import HOST, AmazonFront
-from fault_proxy import FaultProxy, Standstill
+from aws_proxy import HOST, AwsProxy
+from fault_proxy import BlockedPut, FaultProxy
 from media_host import MediaHost
 from role_credentials import MetadataService
 from s3_server import S3Server
@@ -80,8 +80,8 @@ def metadata(s3: S3Server) -> Iterator[MetadataService]:
 
 
 @pytest.fixture
-def front(host: MediaHost, s3: S3Server) -> Iterator[AmazonFront]:
-    with AmazonFront(host.directory, s3.port) as running:
+def aws(host: MediaHost, s3: S3Server) -> Iterator[AwsProxy]:
+    with AwsProxy(host.directory, s3.port) as running:
         host.own(running.ca_bundle)
         yield running
 
@@ -111,15 +111,13 @@ def test_all_sources_of_keys_with_an_endpoint(host: MediaHost, s3: S3Server, key
     assert host.state_dir.stat().st_uid == host.account.pw_uid != 0
 
 
-def test_all_sources_of_keys_at_amazons_own_address(
-    host: MediaHost, s3: S3Server, keys: Access, front: AmazonFront
-) -> None:
+def test_all_sources_of_keys_at_amazons_own_address(host: MediaHost, s3: S3Server, keys: Access, aws: AwsProxy) -> None:
     """No endpoint is set, so boto3 computes it; a proxy leads to it."""
     host.add_local()
-    access = Access(keys.options, {**keys.environment, "HTTPS_PROXY": front.proxy_url, "NO_PROXY": "127.0.0.1"})
-    done = offload(host, access, addressing_style="path", ca_bundle=str(front.ca_bundle))
+    access = Access(keys.options, {**keys.environment, "HTTPS_PROXY": aws.proxy_url, "NO_PROXY": "127.0.0.1"})
+    done = offload(host, access, addressing_style="path", ca_bundle=str(aws.ca_bundle))
     assert done["changed"] and done["deleted"]["files"] == 2 == len(s3.keys(host.bucket)), json.dumps(done)
-    assert set(front.asked) == {f"{HOST}:443"}
+    assert set(aws.connect_targets) == {f"{HOST}:443"}
 
 
 @pytest.fixture
@@ -169,7 +167,7 @@ def test_a_signal_ends_it_with_its_report(sqlite_host: MediaHost, s3: S3Server, 
     for dummy in range(4):
         host.add_local(thumbnails=0)
     with FaultProxy(s3.endpoint_url) as proxy:
-        standstill = Standstill(proxy)
+        standstill = BlockedPut(proxy)
         process = subprocess.Popen(
             command_of(host, {**static.options, "endpoint_url": proxy.endpoint_url}),
             env=environment_of({}),

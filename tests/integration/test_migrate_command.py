@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fault_proxy import Fault, FaultProxy, Standstill
+from fault_proxy import BlockedPut, Fault, FaultProxy
 from media_host import MediaHost
 from s3_server import S3Server
 
@@ -149,7 +149,7 @@ def test_a_held_lock_gives_exit_status_three_and_signals_stop_cleanly(command: C
     command.host.add_local()
     command.content["s3"]["endpoint_url"] = proxy.endpoint_url
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
-        standstill = Standstill(proxy)
+        standstill = BlockedPut(proxy)
         first = command.start()
         assert standstill.reached.wait(60)
         second = command.run()

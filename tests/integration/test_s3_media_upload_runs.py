@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_proxy import FaultProxy, Standstill
+from fault_proxy import BlockedPut, FaultProxy
 from media_host import MediaHost
 from run_module import run_module_process
 from s3_server import S3Server
@@ -31,7 +31,7 @@ TIMEOUT = 60.0
 @contextlib.contextmanager
 def held_upload(host: MediaHost, s3: S3Server, proxy: FaultProxy, **options: Any) -> Iterator[Future[dict[str, Any]]]:
     """An upload that is blocked at its first PUT while the body of the with statement runs."""
-    standstill = Standstill(proxy)
+    standstill = BlockedPut(proxy)
     with ThreadPoolExecutor(1) as pool:
         upload = pool.submit(host.upload, s3, delete=True, endpoint_url=proxy.endpoint_url, **options)
         try:
@@ -115,7 +115,7 @@ def test_killed_run_ends_its_script_and_can_be_repeated(
     arguments = sqlite_host.arguments(
         "upload", delete=True, **s3.connection(sqlite_host.bucket, endpoint_url=proxy.endpoint_url)
     )
-    standstill = Standstill(proxy)
+    standstill = BlockedPut(proxy)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(run_module_process, "s3_media_upload", arguments)
         assert standstill.reached.wait(TIMEOUT)
@@ -227,7 +227,7 @@ def test_terminated_module_ends_its_children(sqlite_host: MediaHost, s3: S3Serve
     arguments = sqlite_host.arguments(
         "upload", delete=True, **s3.connection(sqlite_host.bucket, endpoint_url=proxy.endpoint_url)
     )
-    standstill = Standstill(proxy)
+    standstill = BlockedPut(proxy)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(run_module_process, "s3_media_upload", arguments)
         assert standstill.reached.wait(TIMEOUT)

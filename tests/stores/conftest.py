@@ -19,8 +19,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 
-from bucket_custody import BucketCustody
-from certificates import Certificate, make_certificate
+from ansible_collections.matrix_ops.synapse_s3.tests.shared.certificates import Certificate, make_certificate
+from bucket_inventory import BucketInventory
 from homeserver_database import SqliteDatabase
 from juicefs import JuiceFS, JuiceFSWithETags
 from library import MIB, Library
@@ -86,7 +86,7 @@ def endpoint(request: pytest.FixtureRequest) -> Endpoint:
 
 
 class Host:
-    """A host with a library, a bucket of its own, the engine configured for both, and a Custody."""
+    """A host with a library, a bucket of its own, the engine configured for both, and its media inventory."""
 
     def __init__(self, library: Library, endpoint: Endpoint, customer_key: str | None = None, prefix: str = "") -> None:
         self.library = library
@@ -98,7 +98,7 @@ class Host:
         self.engine = Engine(library, {**settings, **({"prefix": prefix} if prefix else {})})
         if customer_key:
             self.engine.s3["sse_customer_key"] = customer_key
-        self.custody = BucketCustody(library.media_path, self.client, self.bucket, prefix, customer_key)
+        self.inventory = BucketInventory(library.media_path, self.client, self.bucket, prefix, customer_key)
 
     def assert_refused(self, outcome: Outcome, *settings: str) -> None:
         """The run ended with an error that names one of the settings; no file was moved or changed."""
@@ -110,9 +110,11 @@ class Host:
         self.assert_nothing_unlinked()
 
     def assert_nothing_unlinked(self) -> None:
-        unlinked = sorted(set(self.custody.known) - set(self.custody.on_disk()))
-        assert not unlinked, f"{len(unlinked)} of {len(self.custody.known)} files were unlinked, such as {unlinked[:3]}"
-        assert self.custody.on_disk() == self.custody.known
+        unlinked = sorted(set(self.inventory.known) - set(self.inventory.on_disk()))
+        assert not unlinked, (
+            f"{len(unlinked)} of {len(self.inventory.known)} files were unlinked, such as {unlinked[:3]}"
+        )
+        assert self.inventory.on_disk() == self.inventory.known
 
 
 MakeHost = Callable[..., Host]

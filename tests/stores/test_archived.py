@@ -16,14 +16,14 @@ def test_archived_objects_are_no_copies(others: int, host: Host) -> None:
     archived = []
     for storage_class in ("GLACIER", "DEEP_ARCHIVE"):
         for path in host.library.add([5000], thumbnails=1)[0].paths:
-            host.custody.put(path, StorageClass=storage_class)
+            host.inventory.put(path, StorageClass=storage_class)
             archived.append(path)
     for path in host.library.add([5000], thumbnails=0)[0].paths:
-        host.custody.put(path, StorageClass="STANDARD_IA")
+        host.inventory.put(path, StorageClass="STANDARD_IA")
     host.library.add([1000] * others, thumbnails=0)
-    host.custody.take_stock()
+    host.inventory.record_files()
     outcome = host.engine.run()
-    on_disk = host.custody.on_disk()
+    on_disk = host.inventory.on_disk()
     unlinked = [path for path in archived if path not in on_disk]
     assert not unlinked, f"{len(unlinked)} of {len(archived)} files were removed although their objects are archived"
     assert (outcome.status, outcome.failed_paths) == (1, sorted(archived)), outcome.errors
@@ -32,4 +32,4 @@ def test_archived_objects_are_no_copies(others: int, host: Host) -> None:
     assert sorted(on_disk) == sorted(archived)
     classes = {host.client.head_object(Bucket=host.bucket, Key=path).get("StorageClass") for path in archived}
     assert classes == {"GLACIER", "DEEP_ARCHIVE"}, "archived objects were overwritten"
-    host.custody.assert_nothing_lost()
+    host.inventory.assert_nothing_lost()

@@ -22,7 +22,7 @@ def allow(host: Host, user: str, prefix: str = "", denied: Sequence[tuple[str, s
     keys = host.store.make_user(user)
     bucket = f"arn:aws:s3:::{host.bucket}"
     who = {"AWS": [f"arn:aws:iam:::user/{user}"]}
-    # Objects that the user uploads belong to the user, and custody reads them as the bucket's owner.
+    # Objects that the user uploads belong to the user, and inventory reads them as the bucket's owner.
     owner = {"AWS": ["arn:aws:iam:::user/administrator"]}
     statements = [
         {"Effect": "Allow", "Principal": who, "Action": ["s3:ListBucket"], "Resource": [bucket]},
@@ -54,14 +54,14 @@ def test_with_least_privilege(make_host: MakeHost, endpoint: Endpoint) -> None:
         client.list_multipart_uploads(Bucket=host.bucket)
     host.library.add([1, 19_000, IN_PARTS], thumbnails=1)
     host.library.add([1000] * 20, origin="example.com", thumbnails=1)
-    host.custody.take_stock()
+    host.inventory.record_files()
     host.engine.offload["delete_local"] = False
     first = host.engine.run()
     assert (first.status, first.failures) == (0, {}), first.errors
     host.engine.offload["delete_local"] = True
     second = host.engine.run()
-    assert (second.status, second.files("verified")) == (0, len(host.custody.known)), second.errors
-    host.custody.assert_all_moved()
+    assert (second.status, second.files("verified")) == (0, len(host.inventory.known)), second.errors
+    host.inventory.assert_all_moved()
 
 
 def test_refusal_to_put_some_keys(host: Host) -> None:
@@ -69,19 +69,19 @@ def test_refusal_to_put_some_keys(host: Host) -> None:
     items = host.library.add([1000] * 30, thumbnails=1)
     folder = items[0].original.rsplit("/", 2)[0]
     allow(host, f"deny-put-{host.bucket}", denied=[("s3:PutObject", f"{folder}/*")])
-    host.custody.take_stock()
-    refused = sorted(path for path in host.custody.known if path.startswith(f"{folder}/"))
+    host.inventory.record_files()
+    refused = sorted(path for path in host.inventory.known if path.startswith(f"{folder}/"))
     outcome = host.engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, refused), outcome.errors
-    assert sorted(host.custody.on_disk()) == refused
-    host.custody.assert_reported(outcome)
+    assert sorted(host.inventory.on_disk()) == refused
+    host.inventory.assert_reported(outcome)
 
 
 def test_refusal_to_get_some_keys(host: Host) -> None:
     """An object with an ETag of unknown parts must be read to be proven; here it cannot be."""
     items = host.library.add([6 * MIB] + [1000] * 30, thumbnails=0)
     composed = items[0].original
-    host.custody.take_stock()
+    host.inventory.record_files()
     content = (host.library.media_path / composed).read_bytes()
     upload_id = host.client.create_multipart_upload(Bucket=host.bucket, Key=composed)["UploadId"]
     parts = []
@@ -94,21 +94,21 @@ def test_refusal_to_get_some_keys(host: Host) -> None:
     allow(host, f"deny-get-{host.bucket}", denied=[("s3:GetObject", composed)])
     outcome = host.engine.run()
     assert (outcome.status, outcome.failed_paths) == (1, [composed]), outcome.errors
-    assert sorted(host.custody.on_disk()) == [composed]
-    host.custody.assert_reported(outcome)
+    assert sorted(host.inventory.on_disk()) == [composed]
+    host.inventory.assert_reported(outcome)
 
 
 def test_versioned_bucket(host: Host) -> None:
     host.client.put_bucket_versioning(Bucket=host.bucket, VersioningConfiguration={"Status": "Enabled"})
     host.library.add([1, 19_000, 17 * MIB], thumbnails=1)
     host.library.add([1000] * 20, origin="example.com", thumbnails=1)
-    host.custody.take_stock()
+    host.inventory.record_files()
     # One was deleted in the bucket, which leaves a marker; one has another content, which the row proves wrong.
     deleted, damaged = (item.original for item in host.library.add([5000] * 2, thumbnails=0))
-    host.custody.take_stock()
-    host.custody.put(deleted)
+    host.inventory.record_files()
+    host.inventory.put(deleted)
     host.client.delete_object(Bucket=host.bucket, Key=deleted)
-    host.custody.put(damaged, bytes(5000))
+    host.inventory.put(damaged, bytes(5000))
     host.engine.offload["delete_local"] = False
     first = host.engine.run()
     assert (first.status, first.failures, first.files("repaired")) == (0, {}, 1), first.errors
@@ -117,16 +117,16 @@ def test_versioned_bucket(host: Host) -> None:
     host.engine.offload["delete_local"] = True
     second = host.engine.run()
     assert (second.status, second.files("uploaded"), second.files("repaired")) == (0, 0, 0), second.errors
-    assert second.files("deleted") == len(host.custody.known)
-    host.custody.assert_all_moved()
+    assert second.files("deleted") == len(host.inventory.known)
+    host.inventory.assert_all_moved()
 
 
 def test_storage_class_of_the_zone(host: Host) -> None:
     host.engine.s3["storage_class"] = "STANDARD_IA"
     host.library.add([1, 19_000, 17 * MIB], thumbnails=1)
-    host.custody.take_stock()
+    host.inventory.record_files()
     outcome = host.engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    host.custody.assert_all_moved()
+    host.inventory.assert_all_moved()
     listed = host.client.list_objects_v2(Bucket=host.bucket)["Contents"]
     assert {entry["StorageClass"] for entry in listed} == {"STANDARD_IA"}

@@ -13,7 +13,7 @@ ZEROS = bytes(5000)
 
 
 def test_which_copy_is_right(host: Host) -> None:
-    library, custody = host.library, host.custody
+    library, inventory = host.library, host.inventory
 
     def original(*, with_sha256: bool) -> str:
         return library.add([5000], thumbnails=0, with_sha256=with_sha256)[0].original
@@ -33,24 +33,24 @@ def test_which_copy_is_right(host: Host) -> None:
     short_object = original(with_sha256=False)
     damaged_file = original(with_sha256=True)
 
-    custody.take_stock()
-    custody.put_all()
-    good = dict(custody.known)
+    inventory.record_files()
+    inventory.put_all()
+    good = dict(inventory.known)
     half = (library.media_path / nothing_known).read_bytes()[:2500]
     library.rewrite(no_digest, ZEROS)
     library.rewrite(damaged_thumbnail, bytes(100))
     library.rewrite(nothing_known, half)
     library.rewrite(damaged_file, ZEROS)
-    custody.put(damaged_object, ZEROS)
-    custody.put(short_object, ZEROS[:4000])
+    inventory.put(damaged_object, ZEROS)
+    inventory.put(short_object, ZEROS[:4000])
 
     outcome = host.engine.run()
     conflicts = [no_digest, damaged_thumbnail, nothing_known, damaged_file]
     repaired = [damaged_object, short_object]
-    in_bucket = custody.in_bucket()
+    in_bucket = inventory.in_bucket()
     worse = [path for path in good if in_bucket.get(path) != good[path]]
     assert not worse, f"the bucket does not hold the good content of {worse}; {outcome.output}"
-    assert custody.on_disk() == {
+    assert inventory.on_disk() == {
         no_digest: digest(ZEROS),
         damaged_thumbnail: digest(bytes(100)),
         nothing_known: digest(half),
@@ -58,4 +58,4 @@ def test_which_copy_is_right(host: Host) -> None:
     }
     assert (outcome.status, outcome.failed_paths) == (1, sorted(conflicts)), outcome.errors
     assert outcome.files("repaired") == len(repaired)
-    assert equal not in custody.on_disk()
+    assert equal not in inventory.on_disk()

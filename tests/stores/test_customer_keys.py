@@ -22,8 +22,8 @@ def stored(make_host: MakeHost, endpoint: Endpoint) -> Host:
     host = make_host(endpoint, customer_key=KEY)
     host.library.add([1, 19_000, 60_000, 1_100_000], thumbnails=1)
     host.library.add([500] * 4, origin="example.com", thumbnails=1)
-    host.custody.take_stock()
-    host.custody.put_all()
+    host.inventory.record_files()
+    host.inventory.put_all()
     return host
 
 
@@ -36,10 +36,10 @@ def test_objects_that_the_configured_key_does_not_read(
     host.engine.s3["sse_customer_key"] = configured
     outcome = host.engine.run()
     host.assert_nothing_unlinked()
-    assert host.custody.in_bucket() == host.custody.known, "objects were overwritten"
+    assert host.inventory.in_bucket() == host.inventory.known, "objects were overwritten"
     assert outcome.status in (1, 2), outcome.output
     if outcome.status == 1:
-        assert outcome.failed_paths == sorted(host.custody.known)
+        assert outcome.failed_paths == sorted(host.inventory.known)
         assert all("sse_customer_key" in reason for reason in outcome.failures.values()), outcome.failures
     else:
         assert "sse_customer_key" in outcome.errors, outcome.errors
@@ -49,14 +49,14 @@ def test_objects_that_the_configured_key_does_not_read(
 def test_objects_that_the_configured_key_reads(endpoint: Endpoint, make_host: MakeHost) -> None:
     """A listing does not say which key an object has: each is checked by HEAD, and none is read."""
     host = stored(make_host, endpoint)
-    count = len(host.custody.known)
+    count = len(host.inventory.known)
     outcome = host.engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
     assert outcome.files("verified") == outcome.files("deleted") == count
     requests = outcome.report["requests"]
     assert requests["head"] >= count, f"{requests['head']} HEAD requests for {count} objects under a customer key"
     assert (requests["get"], requests["put"]) == (0, 0), requests
-    host.custody.assert_all_moved()
+    host.inventory.assert_all_moved()
 
 
 @ENCRYPTING
@@ -64,18 +64,18 @@ def test_everything_moves_under_a_key(endpoint: Endpoint, make_host: MakeHost) -
     host = make_host(endpoint, customer_key=KEY)
     host.library.add([1, 19_000, 1_100_000], thumbnails=1)
     host.library.add([IN_PARTS, 17 * MIB], origin="example.com", thumbnails=0)
-    host.custody.take_stock()
+    host.inventory.record_files()
     host.engine.offload["delete_local"] = False
     first = host.engine.run()
     assert (first.status, first.failures) == (0, {}), first.errors
-    assert host.custody.in_bucket() == host.custody.known
+    assert host.inventory.in_bucket() == host.inventory.known
     host.engine.offload["delete_local"] = True
     second = host.engine.run()
     assert (second.status, second.failures, second.files("uploaded")) == (0, {}, 0), second.errors
-    host.custody.assert_all_moved()
+    host.inventory.assert_all_moved()
     assert KEY not in first.output + first.errors + second.output + second.errors
     # Reading all of it without the key would be what the server was asked to prevent.
-    path = next(iter(host.custody.known))
+    path = next(iter(host.inventory.known))
     with pytest.raises(host.client.exceptions.ClientError):
         host.client.get_object(Bucket=host.bucket, Key=path)
 
@@ -101,11 +101,11 @@ def test_a_policy_that_demands_a_key(endpoint: Endpoint, make_host: MakeHost) ->
     with pytest.raises(host.client.exceptions.ClientError, match="AccessDenied"):
         host.client.put_object(Bucket=host.bucket, Key="in the clear", Body=b"x")
     host.library.add([IN_PARTS, 19_000], thumbnails=1)
-    host.custody.take_stock()
+    host.inventory.record_files()
     outcome = host.engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
     assert outcome.report["requests"]["complete_multipart"] == 1
-    host.custody.assert_all_moved()
+    host.inventory.assert_all_moved()
 
     # A file that differs from its row is not completed, and no part of it stays on the server.
     damaged = host.library.add([IN_PARTS], thumbnails=0)[0].original
@@ -124,7 +124,7 @@ def test_a_server_that_ignores_the_key(size: int, host: Host, wire: WireProxy) -
     host.engine.offload["concurrency"] = 4
     host.library.add([size], thumbnails=0)
     host.library.add([1000] * (40 if size < MIB else 0), thumbnails=0)
-    host.custody.take_stock()
+    host.inventory.record_files()
     outcome = host.engine.run()
     host.assert_refused(outcome, "sse_customer_key")
     sent = wire.count("PutObject") + wire.count("UploadPart")
@@ -138,7 +138,7 @@ def test_a_server_that_permits_keys_over_https_only(host: Host, wire: WireProxy)
     host.engine.s3["sse_customer_key"] = KEY
     host.engine.offload["concurrency"] = 4
     host.library.add([1000] * 100, thumbnails=1)
-    host.custody.take_stock()
+    host.inventory.record_files()
     outcome = host.engine.run()
     host.assert_refused(outcome, "sse_customer_key")
     assert len(wire.seen) <= 32, f"{len(wire.seen)} requests for one wrong setting"

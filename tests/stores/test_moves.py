@@ -26,25 +26,25 @@ def fill(host: Host, dice: random.Random, large: Sequence[int] = (17 * MIB, 20 *
         host.library.add(sizes, origin=origin, thumbnails=2)
     for size in large:
         host.library.add([size], origin="example.com.au", thumbnails=0, with_sha256=dice.random() < 0.5)
-    host.custody.take_stock()
+    host.inventory.record_files()
 
 
 def test_everything_moves(host: Host) -> None:
     fill(host, random.Random("moves"), [IN_PARTS, 17 * MIB])
-    count = len(host.custody.known)
+    count = len(host.inventory.known)
     host.engine.offload["delete_local"] = False
     first = host.engine.run()
     assert (first.status, first.failures) == (0, {}), first.errors
     assert first.files("uploaded") == count
     assert first.report["requests"]["complete_multipart"] >= 1
-    assert host.custody.in_bucket() == host.custody.known
+    assert host.inventory.in_bucket() == host.inventory.known
 
     host.engine.offload["delete_local"] = True
     second = host.engine.run()
     assert (second.status, second.failures) == (0, {}), second.errors
     moved = {outcome: second.files(outcome) for outcome in ("uploaded", "repaired", "verified", "deleted")}
     assert moved == {"uploaded": 0, "repaired": 0, "verified": count, "deleted": count}
-    host.custody.assert_all_moved()
+    host.inventory.assert_all_moved()
 
     third = host.engine.run()
     assert (third.status, third.report["requests"]["put"], third.files("uploaded")) == (0, 0, 0), third.errors
@@ -56,8 +56,8 @@ def test_everything_moves_at_once(host: Host) -> None:
     fill(host, random.Random("at once"))
     outcome = host.engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    assert outcome.files("uploaded") == outcome.files("deleted") == len(host.custody.known)
-    host.custody.assert_all_moved()
+    assert outcome.files("uploaded") == outcome.files("deleted") == len(host.inventory.known)
+    host.inventory.assert_all_moved()
 
 
 @pytest.mark.parametrize("endpoint", ["seaweedfs", "juicefs", "juicefs_etags", "rgw"], indirect=True)
@@ -75,10 +75,10 @@ def test_killed_at_random_instants(host: Host) -> None:
         process.kill()
         process.communicate(timeout=60)
         struck += process.returncode < 0
-        host.custody.assert_nothing_lost()
-        if not host.custody.on_disk():
+        host.inventory.assert_nothing_lost()
+        if not host.inventory.on_disk():
             fill(host, dice, large=())
     assert struck, f"no kill hit an active run in {time.monotonic() - began:.1f} s"
     outcome = host.engine.run()
     assert (outcome.status, outcome.failures) == (0, {}), outcome.errors
-    host.custody.assert_all_moved()
+    host.inventory.assert_all_moved()

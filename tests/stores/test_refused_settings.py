@@ -17,14 +17,14 @@ def test_a_storage_class_that_the_server_does_not_have(sizes: list[int], host: H
     host.engine.s3["storage_class"] = "ONEZONE_IA"
     host.engine.offload["concurrency"] = 4
     host.library.add(sizes, thumbnails=0)
-    host.custody.take_stock()
+    host.inventory.record_files()
     outcome = host.engine.run()
     if outcome.status == 1 and len(sizes) == 2:
         # Two refusals are too few to distinguish a setting from two files.
-        assert outcome.failed_paths == sorted(host.custody.known)
+        assert outcome.failed_paths == sorted(host.inventory.known)
         assert all("storage_class" in reason for reason in outcome.failures.values()), outcome.failures
         host.assert_nothing_unlinked()
     else:
         host.assert_refused(outcome, "storage_class")
     assert len(wire.seen) <= 32, f"{len(wire.seen)} requests for one wrong setting"
-    assert host.custody.listed() == []
+    assert host.inventory.listed() == []

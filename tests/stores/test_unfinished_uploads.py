@@ -47,7 +47,7 @@ def unfinished(host: Host) -> list[str]:
 def killed_in_an_upload(host: Host, wire: WireProxy) -> str:
     """Return the key of the upload that a killed run leaves on the server."""
     item = host.library.add([IN_PARTS], thumbnails=0)[0]
-    host.custody.take_stock()
+    host.inventory.record_files()
     pause = Pause(then=Exchange.close)
     wire.add(PART, pause, skip=1)
     process = host.engine.start()
@@ -58,7 +58,7 @@ def killed_in_an_upload(host: Host, wire: WireProxy) -> str:
     wire.faults.clear()
     key = f"{PREFIX}{item.original}"
     assert unfinished(host) == [key]
-    host.custody.assert_nothing_lost()
+    host.inventory.assert_nothing_lost()
     return key
 
 
@@ -75,18 +75,18 @@ def test_unfinished_uploads(endpoint: Endpoint, make_host: MakeHost) -> None:
 
         # A run that may still be active elsewhere is no older than this one's own.
         host.library.add([1000] * 3, thumbnails=0)
-        host.custody.take_stock()
+        host.inventory.record_files()
         at_once = host.engine.run()
         assert (at_once.status, at_once.failures) == (0, {}), at_once.errors
         assert unfinished(host) == sorted([killed, *left_alone]), "uploads younger than a day were aborted"
-        host.custody.assert_all_moved()
+        host.inventory.assert_all_moved()
 
         host.library.add([1000] * 3, thumbnails=0)
-        host.custody.take_stock()
+        host.inventory.record_files()
         wire.add(LIST_UPLOADS, as_if_begun(2, but_for=[young]))
         wire.seen.clear()
         later = host.engine.run()
         assert (later.status, later.failures) == (0, {}), later.errors
         assert wire.count(LIST_UPLOADS), "the engine did not ask for unfinished uploads"
         assert unfinished(host) == left_alone
-        host.custody.assert_all_moved()
+        host.inventory.assert_all_moved()

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import os
 import signal
 import socket
@@ -41,9 +39,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.transport.response import Link
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.version import USER_AGENT
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from ansible_collections.matrix_ops.synapse_s3.tests.shared.certificates import Certificate, make_certificate
 from s3_client import get, md5, put, with_s3
 from scripted_store import answer, cut_after, done, error, scripted_store
 
@@ -68,35 +64,19 @@ def large_file(tmp_path: Path) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test store")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "store.pem"
-    path.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path
+def certificate_and_key(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-def context(certificate: Path) -> ssl.SSLContext:
+def certificate(certificate_and_key: Certificate) -> Path:
+    return certificate_and_key.certificate
+
+
+@pytest.fixture
+def context(certificate_and_key: Certificate) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(*certificate_and_key)
     return context
 
 
@@ -434,7 +414,7 @@ def test_after_a_signal_the_client_can_still_clean_up(after: float) -> None:
         loop.close()
 
 
-class Tunnel:
+class ConnectProxy:
     """An HTTP proxy that supports CONNECT, and responds to plain requests itself."""
 
     def __init__(self, reply: bytes, target: tuple[str, int] | None = None) -> None:
@@ -480,7 +460,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 def test_tls_uses_a_tunnel_through_the_proxy(
     context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tunnel = Tunnel(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    tunnel = ConnectProxy(b"HTTP/1.1 200 Connection established\r\n\r\n")
     monkeypatch.setenv("HTTPS_PROXY", tunnel.url)
     with scripted_store(done("x"), context=context) as store:
         assert put(store.settings(ca_bundle=str(certificate))) == "x"
@@ -494,7 +474,7 @@ def test_an_ipv6_address_has_brackets_in_the_tunnel_request(
     context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with scripted_store(done("x"), context=context) as store:
-        tunnel = Tunnel(b"HTTP/1.1 200 Connection established\r\n\r\n", ("127.0.0.1", store.port))
+        tunnel = ConnectProxy(b"HTTP/1.1 200 Connection established\r\n\r\n", ("127.0.0.1", store.port))
         monkeypatch.setenv("HTTPS_PROXY", tunnel.url)
         # The certificate is for 127.0.0.1; only the request to the proxy matters here.
         with pytest.raises(StoreError, match="for another name"):

@@ -116,7 +116,7 @@ def test_families_alternate_and_one_that_works_comes_first(loop: Loop, monkeypat
     assert loop.run(names.addresses()) == [fours[1], sixes[0], fours[0], sixes[1], sixes[2]]
 
 
-class Silent:
+class SilentAddress:
     """An address that neither accepts nor refuses connections, as behind a router that drops packets."""
 
     def __init__(self, family: int, host: str) -> None:
@@ -136,8 +136,10 @@ class Silent:
 
 
 @pytest.fixture
-def silent() -> Iterator[Silent]:
-    silent = Silent(IPV6, "::1") if socket.has_ipv6 and _has_ipv6_loopback() else Silent(IPV4, "127.0.0.2")
+def silent() -> Iterator[SilentAddress]:
+    silent = (
+        SilentAddress(IPV6, "::1") if socket.has_ipv6 and _has_ipv6_loopback() else SilentAddress(IPV4, "127.0.0.2")
+    )
     yield silent
     silent.close()
 
@@ -154,7 +156,7 @@ def connect(loop: Loop, *places: tuple[int, Any], timeout: float = 10) -> Any:
     return loop.run(ParallelConnect(loop, [SocketAddress(*place) for place in places], timeout).run())
 
 
-def test_an_address_that_does_not_respond_costs_a_moment(loop: Loop, silent: Silent) -> None:
+def test_an_address_that_does_not_respond_costs_a_moment(loop: Loop, silent: SilentAddress) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         begun = time.monotonic()
         connected = connect(loop, silent.place, (IPV4, listener.getsockname()))
@@ -164,7 +166,7 @@ def test_an_address_that_does_not_respond_costs_a_moment(loop: Loop, silent: Sil
         drop(loop, connected.link)
 
 
-def test_connection_attempts_that_are_no_longer_needed_are_closed(loop: Loop, silent: Silent) -> None:
+def test_connection_attempts_that_are_no_longer_needed_are_closed(loop: Loop, silent: SilentAddress) -> None:
     before = sorted(Path("/proc/self/fd").iterdir())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         connected = connect(loop, silent.place, silent.place, (IPV4, listener.getsockname()))
@@ -189,14 +191,16 @@ def test_a_refused_connection_tries_the_next_address_at_once(loop: Loop) -> None
         connect(loop, refusing, refusing)
 
 
-def test_a_timeout_where_no_address_responds(loop: Loop, silent: Silent) -> None:
+def test_a_timeout_where_no_address_responds(loop: Loop, silent: SilentAddress) -> None:
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
         connect(loop, silent.place, silent.place, timeout=0.3)
     assert 0.5 <= time.monotonic() - begun < 5
 
 
-def test_later_connections_start_with_the_family_that_worked(monkeypatch: pytest.MonkeyPatch, silent: Silent) -> None:
+def test_later_connections_start_with_the_family_that_worked(
+    monkeypatch: pytest.MonkeyPatch, silent: SilentAddress
+) -> None:
     async def main(s3: Bucket, client: Client, loop: Loop) -> list[float]:
         seconds = []
         for number in range(3):

@@ -114,6 +114,7 @@ def ask(directory: Path, found: str, given: str = "") -> subprocess.CompletedPro
         (programs / name).write_text(f"#!/bin/sh\necho {said}\n")
         (programs / name).chmod(0o755)
     variables = {
+        "__synapse_s3_answer_is_due": True,
         "__synapse_s3_homeserver": {"base_url": found},
         "__synapse_s3_synapse": {"service": "matrix-synapse.service"},
         "synapse_s3_synapse_url": given,
@@ -121,7 +122,8 @@ def ask(directory: Path, found: str, given: str = "") -> subprocess.CompletedPro
         "synapse_s3_storage_provider_wait_timeout": 2,
     }
     (directory / "given.yml").write_text(yaml.safe_dump(variables))
-    task = {"name": "Ask", "ansible.builtin.include_tasks": str(ROLES / "storage_provider/tasks/health.yml")}
+    verification = yaml.safe_load((ROLES / "storage_provider/tasks/verify.yml").read_text(encoding="utf-8"))
+    (task,) = [task for task in verification if task["name"] == "Wait until Synapse answers"]
     reached = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     files = [*VARIABLES, str(directory / "given.yml")]
     play = {"hosts": "all", "gather_facts": False, "vars": reached, "vars_files": files, "tasks": [task]}

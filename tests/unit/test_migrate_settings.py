@@ -27,8 +27,8 @@ SETTING_ROLES = ("common", "migrate")
 HOSTS = ("media-2", "media-10", "media-1")
 
 
-class Operator:
-    """Has an inventory of three hosts, and returns the configuration file of each."""
+class ThreeHosts:
+    """An inventory of three hosts; returns the configuration file of each."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -69,12 +69,12 @@ class Operator:
 
 
 @pytest.fixture
-def operator(tmp_path: Path) -> Operator:
-    return Operator(tmp_path)
+def hosts(tmp_path: Path) -> ThreeHosts:
+    return ThreeHosts(tmp_path)
 
 
-def test_the_defaults_equal_those_of_the_engine(operator: Operator) -> None:
-    told = operator.settings()["media-1"]
+def test_the_defaults_equal_those_of_the_engine(hosts: ThreeHosts) -> None:
+    told = hosts.settings()["media-1"]
     assert set(told) <= set(SECTIONS)
     section = told["offload"]
     taken = OffloadSettings.from_mapping(section, "the role's configuration")
@@ -84,8 +84,8 @@ def test_the_defaults_equal_those_of_the_engine(operator: Operator) -> None:
     assert told["migrate"] == {"state_dir": section["state_dir"]}
 
 
-def test_each_setting_reaches_the_engine_and_each_host_gets_its_own_shard(operator: Operator) -> None:
-    told = operator.settings(
+def test_each_setting_reaches_the_engine_and_each_host_gets_its_own_shard(hosts: ThreeHosts) -> None:
+    told = hosts.settings(
         migrate_older_than="2w",
         migrate_grace="1h",
         migrate_delete_local=False,
@@ -118,8 +118,8 @@ def test_each_setting_reaches_the_engine_and_each_host_gets_its_own_shard(operat
     assert [taken[host].shard for host in sorted(HOSTS)] == [Shard(1, 3), Shard(2, 3), Shard(3, 3)]
 
 
-def test_upstreams_script_gets_only_its_own_section(operator: Operator) -> None:
-    told = operator.settings(migrate_engine="s3_media_upload", migrate_older_than="1m")["media-1"]
+def test_upstreams_script_gets_only_its_own_section(hosts: ThreeHosts) -> None:
+    told = hosts.settings(migrate_engine="s3_media_upload", migrate_older_than="1m")["media-1"]
     assert "offload" not in told
     assert told["migrate"] == {
         "older_than": "1m",

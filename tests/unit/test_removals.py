@@ -39,7 +39,7 @@ class RefusedError(Exception):
     pass
 
 
-class Told:
+class ReportedFiles:
     """The reported files by path; fails if one is reported twice or in another thread."""
 
     def __init__(self) -> None:
@@ -56,8 +56,8 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def reported() -> ReportedFiles:
+    return ReportedFiles()
 
 
 @pytest.fixture(params=[1, 4])
@@ -92,11 +92,11 @@ def slow_unlinks(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
 @pytest.mark.parametrize("ending", ["refused", "interrupted", "at once"])
 def test_a_run_that_ends_early_reports_every_removed_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: Loop, told: Told, ending: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: Loop, reported: ReportedFiles, ending: str
 ) -> None:
     files = make_files(tmp_path, 600)
     slow_unlinks(monkeypatch, 2e-3)
-    removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, told)
+    removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, reported)
 
     async def main() -> None:
         task = loop.start(removals.remove(files))
@@ -111,7 +111,7 @@ def test_a_run_that_ends_early_reports_every_removed_file(
         loop.run(main())
     assert removals.finish() == 0
     gone = sorted({proven.file.path for proven in files} - set(remaining(tmp_path)))
-    assert told.deleted == gone
+    assert reported.deleted == gone
     assert len(gone) < 600
     if ending != "at once":
         assert gone
@@ -121,12 +121,12 @@ def test_a_run_that_ends_early_reports_every_removed_file(
     assert removals.finish() == 0
 
 
-def test_all_files_are_reported_in_a_run_without_errors(tmp_path: Path, loop: Loop, told: Told) -> None:
+def test_all_files_are_reported_in_a_run_without_errors(tmp_path: Path, loop: Loop, reported: ReportedFiles) -> None:
     files = make_files(tmp_path, 600)
     before = open_descriptors()
-    removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, told)
+    removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, reported)
     loop.run(removals.remove(files))
-    assert told.deleted == sorted(proven.file.path for proven in files)
+    assert reported.deleted == sorted(proven.file.path for proven in files)
     assert everything(tmp_path) == ["local_content/"]
     assert removals.removed_directories == 66
     assert removals.finish() == 0
@@ -150,13 +150,15 @@ def test_the_given_object_itself_is_returned(tmp_path: Path, loop: Loop) -> None
     assert seen[0] is given
 
 
-def test_jobs_that_never_started_are_not_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
+def test_jobs_that_never_started_are_not_awaited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reported: ReportedFiles
+) -> None:
     monkeypatch.setattr(removal, "_FILES_A_JOB", 1)
     files = make_files(tmp_path, 50)
     go_on = threading.Event()
 
     with contextlib.closing(Loop(threads=1)) as loop:
-        removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, told, most_jobs=50)
+        removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, reported, most_jobs=50)
 
         async def main() -> None:
             # This occupies the only thread.
@@ -172,12 +174,12 @@ def test_jobs_that_never_started_are_not_awaited(tmp_path: Path, monkeypatch: py
         assert time.monotonic() - begun < 5
         go_on.set()
     time.sleep(0.05)
-    assert told.outcomes == {}
+    assert reported.outcomes == {}
     assert len(remaining(tmp_path)) == 50
 
 
 def test_a_file_system_that_hangs_does_not_delay_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reported: ReportedFiles
 ) -> None:
     files = make_files(tmp_path, 20)
     go_on = threading.Event()
@@ -189,7 +191,7 @@ def test_a_file_system_that_hangs_does_not_delay_the_end(
 
     monkeypatch.setattr(os, "unlink", unlink)
     with contextlib.closing(Loop(threads=2)) as loop:
-        removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, told)
+        removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, reported)
 
         async def main() -> None:
             loop.start(removals.remove(files))
@@ -202,17 +204,19 @@ def test_a_file_system_that_hangs_does_not_delay_the_end(
         assert removals.finish(patience=0.3) == 1
         assert time.monotonic() - begun < 5
     gone = sorted({proven.file.path for proven in files} - set(remaining(tmp_path)))
-    assert told.deleted == gone
+    assert reported.deleted == gone
     assert len(gone) == 13
     go_on.set()
     time.sleep(0.1)
     # Only the unlink that was under way.
     assert len(remaining(tmp_path)) == 6
-    assert told.deleted == gone
+    assert reported.deleted == gone
 
 
 @pytest.mark.usefixtures("shared_file_system")
-def test_slow_opens_overlap_in_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
+def test_slow_opens_overlap_in_small_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reported: ReportedFiles
+) -> None:
     files = make_files(tmp_path, 400)
 
     def slowly(name: Any, flags: int, *, dir_fd: int | None = None) -> int:
@@ -220,7 +224,7 @@ def test_slow_opens_overlap_in_small_batches(tmp_path: Path, monkeypatch: pytest
         return open_file(name, flags, dir_fd=dir_fd)
 
     with contextlib.closing(Loop(threads=16)) as loop:
-        removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, told, most_jobs=16)
+        removals = Removals(loop, str(tmp_path), OwnUnlinks(), 0.0, reported, most_jobs=16)
         assert removals.batch_size == 128
         monkeypatch.setattr(os, "open", slowly)
         loop.run(removals.remove(files[:20]))
@@ -228,7 +232,7 @@ def test_slow_opens_overlap_in_small_batches(tmp_path: Path, monkeypatch: pytest
         begun = time.monotonic()
         loop.run(removals.remove(files[20:]))
         assert time.monotonic() - begun < 380 * 5e-3
-    assert len(told.deleted) == 400
+    assert len(reported.deleted) == 400
 
 
 @pytest.mark.usefixtures("shared_file_system")

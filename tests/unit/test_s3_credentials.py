@@ -21,19 +21,19 @@ from s3_client import md5, put, with_s3
 from scripted_store import answer, done, error, scripted_store
 
 
-class Frozen(NamedTuple):
+class FrozenCredentials(NamedTuple):
     access_key: str
     secret_key: str
     token: str
 
 
-class Chain:
+class SessionWithKeys:
     """Replaces boto3's session: each new session finds the next keys."""
 
     def __init__(self, found: list[str]) -> None:
         self._found = found
 
-    def __call__(self) -> Chain:
+    def __call__(self) -> SessionWithKeys:
         return self
 
     def get_credentials(self) -> Any:
@@ -44,8 +44,8 @@ class Chain:
 class FoundKeys(NamedTuple):
     name: str
 
-    def get_frozen_credentials(self) -> Frozen:
-        return Frozen(f"id-{self.name}", f"secret-{self.name}", f"token-{self.name}")
+    def get_frozen_credentials(self) -> FrozenCredentials:
+        return FrozenCredentials(f"id-{self.name}", f"secret-{self.name}", f"token-{self.name}")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def without_keys(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    monkeypatch.setattr(boto3.session, "Session", Chain(list(names)))
+    monkeypatch.setattr(boto3.session, "Session", SessionWithKeys(list(names)))
 
 
 @pytest.mark.parametrize("refusal", [error(400, "ExpiredToken"), error(403, "AccessDenied"), answer(403), answer(400)])

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
     DatabaseSettings,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.difference import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.comparison import (
     Sizes,
     explain_difference,
 )

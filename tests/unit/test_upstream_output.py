@@ -13,12 +13,12 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream import launcher
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.failures import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.output import (
     Context,
+    Output,
     reason_of,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.output import Output
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.script import Ended
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.script import CompletedScript
 
 ROOT = "/srv/media store"
 CONTEXT = Context(
@@ -85,7 +85,7 @@ def test_files_left_alone_are_no_failures() -> None:
 
 
 def reason(error_text: str = "", exit_status: int = 1, *lines: str, command: str = "upload") -> str | None:
-    return reason_of(Ended(exit_status, [], error_text), output_of(*lines), command, CONTEXT)
+    return reason_of(CompletedScript(exit_status, [], error_text), output_of(*lines), command, CONTEXT)
 
 
 def traceback(last: str) -> str:

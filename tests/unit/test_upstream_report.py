@@ -11,21 +11,15 @@ from typing import Any
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.reporting import SHOWN, Diff
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.problems import (
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.report import (
     KEPT,
     Problems,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.report import (
-    report_of_error,
-    report_of_result,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.results import (
     StepFailedError,
     UpdateDbResult,
     UploadResult,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.upstream.summary import (
     combined,
+    report_of_error,
+    report_of_result,
     summary_line,
 )
 

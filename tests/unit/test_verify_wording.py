@@ -28,5 +28,7 @@ def test_no_text_promises_a_round_trip_in_every_run(name: str) -> None:
 
 
 def test_the_role_makes_it_once_for_each_state() -> None:
-    task = (ROOT / "roles/storage_provider/tasks/verify.yml").read_text(encoding="utf-8")
-    assert "__synapse_s3_applied.proven != __synapse_s3_provider_fingerprint" in task
+    due = (ROOT / "roles/storage_provider/vars/main.yml").read_text(encoding="utf-8")
+    assert "__synapse_s3_applied.proven != __synapse_s3_provider_fingerprint" in due
+    verification = (ROOT / "roles/storage_provider/tasks/verify.yml").read_text(encoding="utf-8")
+    assert "when: __synapse_s3_round_trip_is_due" in verification

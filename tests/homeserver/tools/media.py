@@ -28,7 +28,7 @@ from typing import Any
 
 from ageing import age
 from client import Client, RequestError
-from occupancy import in_bucket, on_disk
+from media_counts import in_bucket, on_disk
 from pictures import png, thumbnails_of
 from remote_media import RemoteMediaCache
 

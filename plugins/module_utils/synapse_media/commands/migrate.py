@@ -17,9 +17,8 @@ from ..process.signals import hold_signals
 from ..settings.config import ConfigFile, flag, read_config, text
 from ..settings.units import parse_duration
 from ..upstream.command import COMMANDS, Command, check_synapse, run_step
-from ..upstream.report import report_of_error, report_of_result
-from ..upstream.session import become_worker, open_job, settings_of
-from ..upstream.summary import combined, summary_line
+from ..upstream.job import become_worker, open_job, settings_of
+from ..upstream.report import combined, report_of_error, report_of_result, summary_line
 from .arguments import add_output, add_verb
 
 

@@ -10,7 +10,7 @@ import argparse
 import os
 
 from ..settings.config import read_config
-from ..upstream.session import become_worker, prepare, settings_of
+from ..upstream.job import become_worker, prepare, settings_of
 from .arguments import add_verb
 
 

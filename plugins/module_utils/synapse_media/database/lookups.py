@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 from ..disk.layout import LOCAL, Media
 from ..errors import ConfigurationError
@@ -21,6 +22,8 @@ if HAS_PSYCOPG2:
 
 # SQLite before 3.32 takes at most 999 values a statement; PostgreSQL takes arrays. One batch size serves both.
 BATCH = 400
+
+Item = TypeVar("Item")
 
 # The age rule is upstream's own, so that only rows are reset that the script would have added.
 _OLD = "COALESCE(last_access_ts, created_ts) < {mark}"
@@ -98,6 +101,13 @@ class SynapseDatabase:
         with closing(self._connection.cursor()) as cursor:
             cursor.execute(sql, values)
             return [tuple(row) for row in cursor.fetchall()]
+
+
+def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """For databases that accept many values in a statement but not any number."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is in a file: opened without following a link, read and digested while it stays the file that was seen.
+"""The content of a file: opened without following a link, read and digested while it is still the file that was listed.
 
 Everything here blocks and belongs in a worker thread.
 """
@@ -44,22 +44,22 @@ __all__ = [
 CHANGED = "changed"
 VANISHED = "vanished"
 UNREADABLE = "unreadable"
-# The run is ending, and nobody waits for the digest any more.
+# The run is ending, so the digest is no longer needed.
 STOPPED = "stopped"
 
 _MIB = 1024 * 1024
-# In bytes: up to here a file is read in one go.
+# In bytes: a file up to this size is read at once.
 SMALL = 1 * _MIB
 _STEP = 1 * _MIB
 
-# Not blocking: what took a file's place may be a FIFO, and opening that would wait for a writer.
+# Not blocking: a FIFO may have replaced the file, and opening that would wait for a writer.
 _READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# A look by the engine is no use of the media.
-_UNNOTICED = _READING | getattr(os, "O_NOATIME", 0)
+# The access time stays: reading by the engine is no use of the media.
+_READING_NO_ATIME = _READING | getattr(os, "O_NOATIME", 0)
 
 
 class Content(NamedTuple):
-    """A file's digests, raw, and its bytes where they were to be kept. Without an MD5 there is a checksum (base64)."""
+    """A file's raw digests, and its bytes if they were to be kept. Without an MD5 there is a checksum (base64)."""
 
     identity: Identity
     md5: bytes
@@ -69,7 +69,7 @@ class Content(NamedTuple):
 
 
 class ContentProblem(MediaError):
-    """A file cannot be relied on; `reason` is CHANGED, VANISHED, UNREADABLE or STOPPED."""
+    """A file cannot be used; `reason` is CHANGED, VANISHED, UNREADABLE or STOPPED."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
@@ -88,11 +88,11 @@ def read_batch(
     pace: FileSystemPace | None = None,
     checksum: str = "",
 ) -> list[Content | ContentProblem]:
-    """The MD5s, the SHA-256s and the bytes of files; cheaper if neighbours come together. Never raises OSError.
+    """Return MD5, SHA-256 and bytes of files; cheapest if files of one directory come together. Never raises OSError.
 
-    Each is wanted with two flags: whether to make a SHA-256, and whether to keep the bytes if they are at most SMALL.
-    `unlinks` knows which changes of hard-linked files are this run's own. `pace` learns how long the opens take. Files
-    larger than SMALL get the `checksum` of that name in place of an MD5, where one is given.
+    Each file comes with two flags: whether to compute a SHA-256, and whether to keep the bytes if they are at most
+    SMALL. `unlinks` has the changes of hard-linked files that this run made itself. `pace` is given how long each open
+    takes. Files larger than SMALL get the `checksum` of that name instead of an MD5, if one is given.
     """
     with OpenDirectories(root) as directories:
         files = _Files(directories, unlinks or OwnUnlinks(), pace)
@@ -100,13 +100,13 @@ def read_batch(
 
 
 def open_file(root: str, file: LocalFile, unlinks: OwnUnlinks | None = None) -> int:
-    """A descriptor to read from, the caller's to close. Raises ContentProblem unless it is the file that was seen."""
+    """Return a descriptor, which the caller closes. Raises ContentProblem unless it is the file that was listed."""
     with OpenDirectories(root) as directories:
         return _Files(directories, unlinks or OwnUnlinks(), None).open(file, file.identity)
 
 
 def digest_part(descriptor: int, offset: int, length: int) -> bytes:
-    """The MD5 of a part, raw. Raises ContentProblem where the file ends before it, OSError where it cannot be read."""
+    """Return the raw MD5 of a part. Raises ContentProblem if the file ends before it, OSError if it cannot be read."""
     digest = hashlib.md5(usedforsecurity=False)
     for chunk in _chunks(descriptor, offset, length, _never):
         digest.update(chunk)
@@ -114,7 +114,7 @@ def digest_part(descriptor: int, offset: int, length: int) -> bytes:
 
 
 def digest_sha256(descriptor: int, length: int, stop: Callable[[], bool]) -> bytes:
-    """The SHA-256 of the first bytes, raw; `stop` is asked before each MiB. Raises as digest_part(), or STOPPED."""
+    """Return the raw SHA-256 of the first bytes; `stop` is called before each MiB. Raises as digest_part()."""
     digest = hashlib.sha256()
     for chunk in _chunks(descriptor, 0, length, stop):
         digest.update(chunk)
@@ -122,7 +122,7 @@ def digest_sha256(descriptor: int, length: int, stop: Callable[[], bool]) -> byt
 
 
 def checksum_of(descriptor: int, offset: int, length: int, name: str, stop: Callable[[], bool] = _never) -> str:
-    """A checksum of a part, in base64; `name` is one of checksums.available(). Raises as digest_sha256()."""
+    """Return a checksum of a part in base64; `name` is one of checksums.available(). Raises as digest_sha256()."""
     checksum = Checksum(name)
     for chunk in _chunks(descriptor, offset, length, stop):
         checksum.update(chunk)
@@ -130,7 +130,7 @@ def checksum_of(descriptor: int, offset: int, length: int, name: str, stop: Call
 
 
 def digest_in_order(descriptor: int, offset: int, length: int, sha256: Any, name: str, stop: Callable[[], bool]) -> str:
-    """The checksum of a part, in base64, in the same pass in which its bytes go into the SHA-256 of the whole file."""
+    """Return the checksum of a part in base64, and update the SHA-256 of the whole file with the same bytes."""
     checksum = Checksum(name)
     for chunk in _chunks(descriptor, offset, length, stop):
         sha256.update(chunk)
@@ -147,14 +147,14 @@ class _Files:
         self._pace = pace
 
     def open(self, file: LocalFile, identity: Identity) -> int:
-        """Raises ContentProblem unless it is the file that was seen, with this identity."""
+        """Raises ContentProblem unless it is the file that was listed, with this identity."""
         try:
             directory, name = self._directories.place_of(file.path)
             began = time.perf_counter()
             try:
-                descriptor = os.open(name, _UNNOTICED, dir_fd=directory)
+                descriptor = os.open(name, _READING_NO_ATIME, dir_fd=directory)
             except PermissionError:
-                # Only a file's owner may leave its access time alone.
+                # Only a file's owner may open it without a change of its access time.
                 descriptor = os.open(name, _READING, dir_fd=directory)
         except OSError as error:
             raise _problem(file, error) from error
@@ -178,7 +178,7 @@ def _read(
         descriptor = files.open(file, identity)
         try:
             content = _digested(descriptor, file, identity, want_sha256, keep, stop, checksum)
-            # Whoever wrote meanwhile has left a later time or another size behind.
+            # A write meanwhile has changed the time or the size.
             return content if files.is_same(identity, os.fstat(descriptor)) else _changed(file)
         finally:
             os.close(descriptor)
@@ -215,7 +215,7 @@ def _digested(
 
 
 def _whole(descriptor: int, file: LocalFile) -> bytes:
-    # One byte more than there should be, so that a file that grew shows itself.
+    # One byte more than expected, so that a file that grew is noticed.
     data = os.read(descriptor, file.size + 1)
     while len(data) < file.size:
         more = os.read(descriptor, file.size + 1 - len(data))
@@ -228,7 +228,7 @@ def _whole(descriptor: int, file: LocalFile) -> bytes:
 
 
 def _chunks(descriptor: int, offset: int, length: int, stop: Callable[[], bool]) -> Iterator[memoryview]:
-    """Each is valid until the next is asked for."""
+    """Each chunk is valid until the next one is requested."""
     buffer = memoryview(bytearray(min(_STEP, length)))
     while length > 0:
         if stop():
@@ -236,7 +236,7 @@ def _chunks(descriptor: int, offset: int, length: int, stop: Callable[[], bool])
         received = os.preadv(descriptor, [buffer[: min(_STEP, length)]], offset)
         if not received:
             raise ContentProblem(
-                "The file became shorter while it was read. It is left alone; the next run looks at it again.", CHANGED
+                "The file became shorter while it was read. It is left alone; the next run tries it again.", CHANGED
             )
         yield buffer[:received]
         offset += received
@@ -245,18 +245,18 @@ def _chunks(descriptor: int, offset: int, length: int, stop: Callable[[], bool])
 
 def _changed(file: LocalFile) -> ContentProblem:
     return ContentProblem(
-        f"{file.path} changed while it was looked at. It is left alone; the next run looks at it again.", CHANGED
+        f"{file.path} changed while it was read. It is left alone; the next run tries it again.", CHANGED
     )
 
 
 def _problem(file: LocalFile, error: OSError) -> ContentProblem:
     if isinstance(error, FileNotFoundError):
-        return ContentProblem(f"{file.path} is gone since it was listed. Somebody else removed it.", VANISHED)
-    # A link, a socket or a file in the place of what was there.
+        return ContentProblem(f"{file.path} is gone since it was listed: another program removed it.", VANISHED)
+    # A link or a socket has replaced the file, or a file its directory.
     if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO) or isinstance(error, NotADirectoryError):
         return _changed(file)
     return ContentProblem(
         f"{file.path} cannot be read ({error.strerror or error}). "
-        "Give it to the user this runs as, or look after the disk it is on.",
+        "Give it to the user this runs as, or check the disk it is on.",
         UNREADABLE,
     )

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The directories of a tree, read in order; where opens are slow, several threads read those that come next.
+"""The directories of a tree, read in order; where opens are slow, several threads read the next ones in advance.
 
-The order of what is given does not depend on the threads. On a quick file system there are none, and each directory is
-read when it is its turn.
+The order of the results does not depend on the threads. On a fast file system there are none, and each directory is
+read in its turn.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ from .pace import FileSystemPace
 
 T = TypeVar("T")
 
-# Seconds an open takes where threads begin to be worth it; a local disk with warm caches takes a tenth of it.
+# Threads are used where an open takes more seconds than this; a local disk with warm caches takes a tenth of it.
 _SLOW = 200e-6
-# What is read ahead in all, counted in directories and what is in them; threads go on where a quarter of it is free.
+# How many directories and entries are read ahead at most; threads continue where a quarter of that is free.
 _MOST_AHEAD = 10_000
-# What is kept of one directory. The rest is read when it is its turn.
+# How many entries of one directory are read ahead. The rest is read in its turn.
 _MOST_OF_ONE = 1000
 
 
 class Directory(Generic[T]):
-    """One directory of the tree, or what is in its place. Its parent's descriptor is open while this is read."""
+    """One directory of the tree, or what has replaced it. Its parent's descriptor is open while this is read."""
 
-    # Attributes of the class until they are something else: most directories need few of them.
+    # Attributes of the class until they get another value: most directories need few of them.
 
-    #: What is below, in order, where this has directories below, and then the descriptor is open.
+    #: Its subdirectories in order, if it has any; then the descriptor is open.
     names: list[str] | None = None
     descriptor = -1
-    # How many of the names were taken, and how many of those directories are being read while there are threads.
+    # How many of the names were taken, and, if there are threads, how many of those directories are being read.
     _position = 0
     reading = 0
-    # Those taken by threads, in order, which the walk has not come to yet.
+    # Those taken by threads, in order, that the walk has not reached yet.
     children: deque[Directory[T]] | None = None
     is_ahead = False
     is_read = False
     entries: Sequence[T] = ()
     rest: Iterator[T] | None = None
     error: BaseException | None = None
-    # What was read ahead here, this directory included.
+    # Entries that were read ahead, and one for the directory itself.
     count = 1
-    #: Whatever read() wants to know of this when it reads what is below.
+    #: For read(): what it needs of this directory when it reads a subdirectory.
     context: Any = None
 
     def __init__(self, parent: Directory[T] | None, name: str, path: str) -> None:
@@ -61,14 +61,14 @@ class Directory(Generic[T]):
         self.path = path
 
     def next_path(self) -> str | None:
-        """Of the first directory below that nobody has taken."""
+        """The path of the first subdirectory that was not taken."""
         if self.names is None or self._position >= len(self.names):
             return None
         name = self.names[self._position]
         return f"{self.path}/{name}" if self.path else name
 
     def take(self) -> Directory[T] | None:
-        """The first directory below that nobody has taken."""
+        """Take the first subdirectory that was not taken."""
         names, position = self.names, self._position
         if names is None or position >= len(names):
             return None
@@ -77,7 +77,7 @@ class Directory(Generic[T]):
         return Directory(self, name, f"{self.path}/{name}" if self.path else name)
 
     def released(self) -> int:
-        """The descriptor to close, once nobody needs it any more; -1 until then."""
+        """Return the descriptor to close if it is no longer needed, else -1."""
         if self.reading or (self.names is not None and self._position < len(self.names)):
             return -1
         descriptor, self.descriptor = self.descriptor, -1
@@ -85,37 +85,37 @@ class Directory(Generic[T]):
 
 
 class ReadAhead(Generic[T]):
-    """`read` gives what is in a directory, in order; a generator closes what it has open.
+    """`read` yields the entries of a directory in order; as a generator it closes what it has opened.
 
-    Where there are directories below it sets `names` and `descriptor` and leaves that open. It is called in several
+    If there are subdirectories, it sets `names` and `descriptor`, and leaves the latter open. It is called in several
     threads at once, for different directories, and notes in `pace` how long it took to open one.
     """
 
     def __init__(self, read: Callable[[Directory[T]], Iterable[T]], pace: FileSystemPace) -> None:
         self._read = read
         self._pace = pace
-        # Reentrant, as the garbage collector may close an abandoned walk in the middle of anything.
+        # Reentrant, because the garbage collector may close an abandoned walk at any point.
         self._lock = threading.RLock()
         self._something_to_read = threading.Condition(self._lock)
         self._awaited_is_read = threading.Condition(self._lock)
-        # While there are threads: directories that have names nobody has taken, by the path of the first, in order.
+        # While there are threads: directories with names that were not taken, sorted by the path of the first one.
         self._untaken: list[tuple[str, Directory[T]]] = []
         self._awaited: Directory[T] | None = None
         self._ahead = 0
-        # Only the walk itself makes it more than it is.
+        # Only the walk itself increases it.
         self._threads = 0
         self._idle = 0
         self._closed = False
 
     def walk(self, top: Directory[T]) -> Iterator[T]:
-        """What is in the tree, in order. `top` has its names and its descriptor, which is closed at the end."""
+        """Yield the entries of the tree in order. `top` has its names and a descriptor, which is closed at the end."""
         stack = [top]
         try:
             while stack:
                 parent = stack[-1]
                 if self._pace.latency > _SLOW and self._threads < self._pace.threads:
                     self._start_threads(stack)
-                # Threads end by themselves, and only here new ones begin: without any, nothing needs a lock.
+                # Threads end by themselves and are started only here, so without any nothing needs a lock.
                 alone = not self._threads
                 directory = parent.take() if alone and not parent.children else self._next_below(parent)
                 if directory is None:
@@ -140,7 +140,7 @@ class ReadAhead(Generic[T]):
             return parent.children.popleft() if parent.children else self._take(parent)
 
     def _was_read(self, parent: Directory[T], directory: Directory[T]) -> None:
-        """By the walk itself, beside threads."""
+        """Record a directory that the walk itself has read while there are threads."""
         with self._lock:
             parent.reading -= 1
             descriptor = parent.released()
@@ -171,7 +171,7 @@ class ReadAhead(Generic[T]):
                 self._untaken.clear()
                 for directory in _all_below(stack):
                     self._offer(directory)
-            # Where the system allows no more of them, those there are have to do.
+            # If the system permits no more of them, the existing ones must suffice.
             with contextlib.suppress(RuntimeError):
                 while self._threads < self._pace.threads:
                     threading.Thread(target=self._work, name="offload-walk", daemon=True).start()
@@ -229,11 +229,11 @@ class ReadAhead(Generic[T]):
                 parent.children.append(directory)
                 self._ahead += 1
             self._read_ahead(parent, directory)
-            # Else the one that was read last would be kept while this waits.
+            # Otherwise the last one would stay in memory while this waits.
             del parent, directory
 
     def _is_wanted(self) -> bool:
-        """Whether there are not more threads than the file system is worth."""
+        """Return whether the file system is slow enough for the present number of threads."""
         return self._pace.latency > _SLOW and self._threads <= self._pace.threads
 
     def _read_ahead(self, parent: Directory[T], directory: Directory[T]) -> None:
@@ -262,13 +262,13 @@ class ReadAhead(Generic[T]):
             descriptors.append(parent.released())
             if self._awaited is directory:
                 self._awaited_is_read.notify()
-        # Not with the lock held: all other threads would have to wait for this one to run again.
+        # Without the lock: all other threads would have to wait until this one runs again.
         for descriptor in descriptors:
             _close(descriptor)
 
 
 def _all_below(stack: Iterable[Directory[T]]) -> Iterator[Directory[T]]:
-    """The directories and those that were read ahead below them, each before its children are looked for."""
+    """Yield the directories, and those below them that were read ahead, each after its children were collected."""
     rest = list(stack)
     while rest:
         directory = rest.pop()

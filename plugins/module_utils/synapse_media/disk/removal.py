@@ -2,15 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The only place that unlinks media: what is proven in the bucket, and still the file that was proven.
+"""The only place that unlinks media: each file is proven to be in the bucket, and still the file that was proven.
 
-A file on a file system that other hosts may write to is opened before its identity is trusted: a look by name may be
-answered there from what another host's change has made stale, and an open asks the server. The name is then looked at
-once more. Between the last look and the unlink remain some microseconds (on a network file system one round trip) in
-which somebody may put
-another file there; no system call unlinks a name only if it still leads to a certain file. Between the look at an
-empty directory and its removal there are as many: a directory that got an entry meanwhile stays by itself, but a
-program that has looked whether the directory exists and makes a file in it right afterwards may find it gone.
+On a file system that other hosts may write to, a file is opened before its identity is trusted: stat() by name may
+return attributes that another host's change has made stale, while an open asks the server. Then stat() by name is
+called once more. Between that and the unlink remain some microseconds (on a network file system one round trip) in
+which another program may put another file there: no system call unlinks a name only if it still leads to a certain
+file. The same holds for the check of an empty directory and its removal: a directory that got an entry meanwhile is
+not removed, but a program that has checked that the directory exists, and then makes a file in it, may find it gone.
 """
 
 from __future__ import annotations
@@ -36,29 +35,29 @@ DELETED = "deleted"
 CHANGED = "changed"
 VANISHED = "vanished"
 
-# DELETED, CHANGED or VANISHED; an OSError where the file is there as it was and cannot be removed.
+# DELETED, CHANGED or VANISHED; an OSError if the file is unchanged and cannot be removed.
 Removed = Union[str, OSError]
 
-# Not blocking: what took a file's place may be a FIFO, and opening that would wait for a writer.
-_LOOKING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# Not blocking: a FIFO may have replaced the file, and opening that would wait for a writer.
+_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_ATIME = getattr(os, "O_NOATIME", 0)
-# How an open says that a link, a socket or a device took the place of the file.
+# The errors of an open if a link, a socket or a device has replaced the file.
 _REPLACED = (errno.ELOOP, errno.ENXIO, errno.ENODEV)
 
-# What one thread is given at a time where the file system is quick; as few as the pace says where it is not.
+# What one thread is given at a time on a fast file system; on a slow one as few as its pace says.
 _FILES_A_JOB = 128
 _DIRECTORIES_A_JOB = 256
-# The pace's number for a file system that has not shown itself slow.
-_QUICK = FileSystemPace(1).batch
-# Seconds that finish() waits for the one unlink that each job is at.
+# The number of a pace that has measured no slow file system.
+_FAST = FileSystemPace(1).batch
+# Seconds that finish() waits for the unlink that each job has in progress.
 _PATIENCE = 10.0
 
 
 class Removals:
-    """Unlinks files in threads of the loop, and tells of each exactly once, on the loop's thread.
+    """Unlinks files in threads of the loop, and reports each exactly once, on the loop's thread.
 
-    `grace` is in seconds: directories that somebody else changed within it stay. `tell` is given each file with what
-    became of it. At most `most_jobs` of the loop's threads are used by one call at a time.
+    `grace` is in seconds: directories that another program changed within it stay. `report` is called with each file
+    and its outcome. At most `most_jobs` of the loop's threads are used by one call at a time.
     """
 
     def __init__(
@@ -67,11 +66,11 @@ class Removals:
         root: str,
         own_unlinks: OwnUnlinks,
         grace: float,
-        tell: Callable[[Any, Removed], None],
+        report: Callable[[Any, Removed], None],
         most_jobs: int = 4,
     ) -> None:
         self._loop = loop
-        self._tell = tell
+        self._report = report
         self._remover = _Remover(root, own_unlinks, grace, most_jobs)
         self._jobs: dict[_Job, None] = {}
         #: Directories that were removed because they were empty.
@@ -79,52 +78,52 @@ class Removals:
 
     @property
     def batch_size(self) -> int:
-        """How many files one job should be given."""
+        """The number of files to give to one job."""
         return _batch(self._remover.pace, _FILES_A_JOB)
 
     async def remove(self, files: Sequence[Removable]) -> None:
         """Unlinks each file that is still what was proven, then the directories that this emptied. Raises nothing.
 
-        Neighbours should come together. What the loop's run does not wait for any more, finish() waits for.
+        Files of one directory should come together. finish() waits for what the loop's run no longer waits for.
         """
         size = self.batch_size
         jobs = [_Job(files[start : start + size], ()) for start in range(0, len(files), size)]
         await self._run(jobs, self._remover.pace.threads)
 
     async def prune(self, empty_directories: Sequence[str]) -> None:
-        """Removes directories that are empty and old, given by path, then those above that this emptied."""
+        """Removes directories that are empty and old, given by path, then their parents that this emptied."""
         size = _batch(self._remover.pruning_pace, _DIRECTORIES_A_JOB)
         starts = range(0, len(empty_directories), size)
         jobs = [_Job((), empty_directories[start : start + size]) for start in starts]
         await self._run(jobs, self._remover.pruning_pace.threads)
 
     def finish(self, patience: float = _PATIENCE) -> int:
-        """To be called once the loop's run has ended, however it ended. Gives how many unlinks are still under way.
+        """Call this after the loop's run has ended, however it ended. Returns the number of unlinks still in progress.
 
-        No job goes on to another file; what the jobs have done until then is told. An unlink may be under way for
-        longer than the `patience` in seconds where the file system does not answer, and that one is told by nobody.
+        No job continues with another file; what the jobs have done until then is reported. If the file system does not
+        respond, an unlink may last longer than `patience` (seconds), and that one is never reported.
         """
         self._remover.stopping = True
         until = time.monotonic() + patience
-        under_way = 0
+        in_progress = 0
         for job in list(self._jobs):
-            ended = job.call_off() or job.ended.wait(max(0.0, until - time.monotonic()))
-            under_way += not ended
+            ended = job.cancel() or job.ended.wait(max(0.0, until - time.monotonic()))
+            in_progress += not ended
             self._settle(job)
-        return under_way
+        return in_progress
 
     async def _run(self, jobs: list[_Job], at_once: int) -> None:
         jobs.reverse()
 
-        async def run_one_after_the_other() -> None:
+        async def run_in_turn() -> None:
             while jobs and not self._remover.stopping:
                 job = jobs.pop()
                 self._jobs[job] = None
                 await self._loop.in_thread(job.run, self._remover)
                 self._settle(job)
 
-        others = [self._loop.start(run_one_after_the_other()) for dummy in range(min(len(jobs), at_once) - 1)]
-        await run_one_after_the_other()
+        others = [self._loop.start(run_in_turn()) for dummy in range(min(len(jobs), at_once) - 1)]
+        await run_in_turn()
         for other in others:
             await other
 
@@ -132,25 +131,25 @@ class Removals:
         self._jobs.pop(job, None)
         self.removed_directories += job.removed_directories
         job.removed_directories = 0
-        for file, outcome in job.untold():
-            self._tell(file, outcome)
+        for file, outcome in job.unreported():
+            self._report(file, outcome)
 
 
 class _Job:
-    """What one thread does: its outcomes can be read while it is at work."""
+    """What one thread does; its outcomes can be read while it runs."""
 
     def __init__(self, files: Sequence[Removable], directories: Sequence[str]) -> None:
         self._files = files
         self._directories = directories
         self._outcomes: list[Removed] = []
-        self._told = 0
-        self._begins = threading.Lock()
+        self._reported = 0
+        self._start_lock = threading.Lock()
         self.removed_directories = 0
         self.ended = threading.Event()
 
     def run(self, remover: _Remover) -> None:
-        # Held for good: whoever is first decides whether this job is done or called off.
-        if not self._begins.acquire(blocking=False):
+        # Never released: whoever acquires it first runs this job or cancels it.
+        if not self._start_lock.acquire(blocking=False):
             return
         try:
             with OpenDirectories(remover.root) as directories:
@@ -167,16 +166,16 @@ class _Job:
         finally:
             self.ended.set()
 
-    def call_off(self) -> bool:
-        """True where no thread has begun with it, and now none will."""
-        return self._begins.acquire(blocking=False)
+    def cancel(self) -> bool:
+        """Return True if no thread has started it, and now none will."""
+        return self._start_lock.acquire(blocking=False)
 
-    def untold(self) -> Iterator[tuple[Removable, Removed]]:
-        """What became of files since this was last asked."""
-        while self._told < len(self._outcomes):
-            told = self._told
-            self._told += 1
-            yield self._files[told], self._outcomes[told]
+    def unreported(self) -> Iterator[tuple[Removable, Removed]]:
+        """Yield the files, with their outcomes, that came since the last call."""
+        while self._reported < len(self._outcomes):
+            reported = self._reported
+            self._reported += 1
+            yield self._files[reported], self._outcomes[reported]
 
 
 class _Remover:
@@ -199,7 +198,7 @@ class _Remover:
         except FileNotFoundError:
             return VANISHED
         except NotADirectoryError:
-            # A link, say, took the place of a directory on the way.
+            # A link or a file has replaced a directory on the path.
             return CHANGED
         except OSError as error:
             return CHANGED if error.errno in _REPLACED else error
@@ -218,14 +217,14 @@ class _Remover:
             if not stat.S_ISREG(status.st_mode):
                 return CHANGED
             if status.st_nlink > 1:
-                # Our own unlink of one name makes the others look changed.
+                # Our own unlink of one name changes the status of the others.
                 with self._own_unlinks.changing(identity) as unlink:
                     status = os.fstat(descriptor)
                     if not unlink.is_same(identity, identity_of(status)):
                         return CHANGED
                     outcome = self._unlink(path, name, directory, identity_of(status))
                     if outcome == DELETED:
-                        # What was done is done: where this look fails the other names wait for the next run.
+                        # The unlink is done: if this fails, the other names wait for the next run.
                         with contextlib.suppress(OSError):
                             unlink.record(status, os.fstat(descriptor))
                     return outcome
@@ -239,7 +238,7 @@ class _Remover:
     def _unlink(
         self, path: str, name: bytes, directory: int, identity: Identity, *, of_one_name: bool = False
     ) -> Removed:
-        """DELETED or CHANGED. With `of_one_name`, a file that has other names (hard links) counts as changed."""
+        """Return DELETED or CHANGED. With `of_one_name`, a file that has other names (hard links) counts as changed."""
         outcome = CHANGED
 
         def unlink_if_same() -> None:
@@ -253,11 +252,11 @@ class _Remover:
         return outcome
 
     def prune(self, directories: OpenDirectories, candidates: Iterable[str]) -> Iterator[str]:
-        """Removes directories that are empty and old, level by level upwards, and gives the path of each."""
+        """Removes directories that are empty and old, level by level upwards, and yields the path of each."""
         level = set(candidates)
         while level:
             above = set()
-            # Neighbours together, so that their parent is opened once.
+            # Sorted, so that each parent is opened once.
             for path in sorted(level):
                 if self.stopping:
                     return
@@ -277,32 +276,32 @@ class _Remover:
             self._ages.rmdir(path, name, parent)
             self.pruning_pace.note(time.perf_counter() - began)
         except OSError:
-            # In use again, gone, or not this user's to remove: a directory that stays takes nothing from anybody.
+            # In use again, gone, or not permitted. A directory that stays does no harm.
             return False
         return True
 
 
 def _batch(pace: FileSystemPace, most: int) -> int:
     batch = pace.batch
-    return most if batch >= _QUICK else batch
+    return most if batch >= _FAST else batch
 
 
 def _open(name: bytes, directory: int) -> int:
     try:
-        # A look by the engine is no use of the media.
-        return open_patiently(name, _LOOKING | _NO_ATIME, directory)
+        # The access time stays: reading by the engine is no use of the media.
+        return open_patiently(name, _READING | _NO_ATIME, directory)
     except PermissionError as error:
-        # Only a file's owner may leave its access time alone.
+        # Only a file's owner may open it without a change of its access time.
         if error.errno != errno.EPERM:
             raise
-        return open_patiently(name, _LOOKING, directory)
+        return open_patiently(name, _READING, directory)
 
 
 def _close(descriptor: int) -> None:
     try:
         os.close(descriptor)
     except OSError:
-        # It was read from at most, and what became of the file is known already.
+        # Nothing was written, and the outcome for the file is known already.
         return
 
 

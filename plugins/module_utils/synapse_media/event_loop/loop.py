@@ -22,7 +22,7 @@ from .threads import Threads
 T = TypeVar("T")
 R = TypeVar("R")
 
-# How often, in seconds, waits for a socket are looked through for those that have lasted too long.
+# Every so many seconds the waits for sockets are checked for those that have lasted too long.
 SWEEP_INTERVAL = 0.2
 # Only on Linux, which is where Synapse runs; on other systems this must still import.
 _READ = getattr(select, "EPOLLIN", 1)
@@ -32,7 +32,7 @@ _EDGES = _READ | getattr(select, "EPOLLOUT", 4) | getattr(select, "EPOLLRDHUP", 
 
 @types.coroutine
 def suspend() -> Generator[None, Any, Any]:
-    """Parks the current task until Loop.resume() is called with it; gives the value that came with that."""
+    """Suspends the current task until Loop.resume() is called with it; returns the value given there."""
     return (yield)
 
 
@@ -58,7 +58,7 @@ class Task(Generic[T]):
         return self.result  # type: ignore[return-value]
 
     def end(self, result: T | None, error: BaseException | None) -> bool:
-        """Hands the outcome to those who wait; false where nobody does."""
+        """Resumes the tasks that await this one; returns whether there are any."""
         self.finished = True
         self.result = result
         self.error = error
@@ -68,7 +68,7 @@ class Task(Generic[T]):
 
 
 class Channel:
-    """One socket as the loop sees it. Readiness comes as edges: those that nobody waited for are kept in ``events``."""
+    """A socket in the loop. Each event is reported once (edge-triggered): ``events`` has those no task waited for."""
 
     __slots__ = ("deadline", "descriptor", "events", "hung", "limit", "task")
 
@@ -76,14 +76,14 @@ class Channel:
         self.descriptor = descriptor
         self.task: Task[Any] | None = None
         self.deadline = 0.0
-        # No wait lasts beyond this moment, whatever its timeout is: on the clock of Loop.now.
+        # No wait lasts beyond this time, on the clock of Loop.now, whatever its timeout is.
         self.limit = float("inf")
         self.events = 0
         self.hung = False
 
 
 class Loop:
-    """Runs coroutines on this thread, and jobs that block on up to ``threads`` others."""
+    """Runs coroutines in this thread, and blocking functions in up to ``threads`` others."""
 
     def __init__(self, threads: int = 4) -> None:
         self.current: Task[Any]
@@ -92,11 +92,11 @@ class Loop:
         self._timers: list[tuple[float, int, Task[Any]]] = []
         self._order = itertools.count()
         self._channels: dict[int, Channel] = {}
-        # When this turn began: cheaper than to look at the clock once a request.
+        # When this turn began: cheaper than reading the clock for each request.
         self.now = time.monotonic()
         self._next_sweep = self.now + SWEEP_INTERVAL
         self._interruption: BaseException | None = None
-        self._unheard: BaseException | None = None
+        self._unawaited_error: BaseException | None = None
         self._closed = False
         self._poller = select.epoll()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -104,10 +104,10 @@ class Loop:
         self._threads = Threads(threads, self._wake_writer)
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Drives everything until ``main`` has ended, and gives its result.
+        """Runs all tasks until ``main`` has ended, and returns its result.
 
-        What interrupt() was given is raised from here at the next turn, and so is the error of a task that nobody
-        awaits. Tasks that are still under way then are closed where they stand; run() may be called again afterwards.
+        The error given to interrupt() is raised from here at the next turn, and so is the error of a task that no
+        other task awaits. Tasks that have not ended by then are closed; run() may be called again afterwards.
         """
         task = self.start(main)
         try:
@@ -116,18 +116,18 @@ class Loop:
                 self._turn()
             self._raise_pending()
         finally:
-            self._abandon_tasks()
+            self._close_tasks()
         return task.result  # type: ignore[return-value]
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Task[T]:
-        """Runs the coroutine beside the others. An error while nobody awaits the task ends run()."""
+        """Runs the coroutine concurrently. If it fails and no task awaits it, run() ends with its error."""
         task = Task(self, coroutine)
         self._tasks.add(task)
         self._ready.append((task, None, None))
         return task
 
     def resume(self, task: Task[Any], value: Any = None, error: BaseException | None = None) -> None:
-        """Wakes a task out of suspend(), with a value or an error. Exactly once a suspend()."""
+        """Resumes a task in suspend(), with a value or an error. Call it exactly once for each suspend()."""
         self._ready.append((task, value, error))
 
     @types.coroutine
@@ -136,7 +136,7 @@ class Loop:
         yield
 
     async def in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
-        """The function's result, or its error; it runs on a thread of the pool meanwhile."""
+        """Runs the function in a thread of the pool; returns its result or raises its error."""
         self._threads.submit(self.current, function, arguments)
         result: R = await suspend()
         return result
@@ -146,16 +146,16 @@ class Loop:
         self._threads.allow(count)
 
     def interrupt(self, error: BaseException) -> None:
-        """Safe from a signal handler. The first one counts until run() has raised it."""
+        """May be called in a signal handler. Further errors are ignored until run() has raised the first."""
         if self._interruption is None:
             self._interruption = error
         if not self._closed:
-            # A full pipe wakes the loop just as well.
+            # A full pipe wakes the loop as well.
             with contextlib.suppress(BlockingIOError):
                 os.write(self._wake_writer, b"\0")
 
     def close(self) -> None:
-        """Threads end with the job they are at; open sockets are their owners' to close."""
+        """Threads end after their current job; open sockets are closed by their owners."""
         if self._closed:
             return
         self._closed = True
@@ -165,25 +165,25 @@ class Loop:
         os.close(self._wake_writer)
 
     def watch(self, descriptor: int) -> Channel:
-        """From now on wait() works for this socket; unwatch() it before it is closed."""
+        """Needed before wait() for this socket; unwatch() it before it is closed."""
         channel = self._channels[descriptor] = Channel(descriptor)
         self._poller.register(descriptor, _EDGES)
         return channel
 
     def unwatch(self, channel: Channel) -> None:
         if self._channels.pop(channel.descriptor, None) is not None and not self._closed:
-            # The system forgets a socket by itself when it breaks in certain ways.
+            # The system itself removes a socket that failed in certain ways.
             with contextlib.suppress(OSError):
                 self._poller.unregister(channel.descriptor)
 
     def end_wait(self, channel: Channel) -> None:
-        """Whoever waits for this socket gets a TimeoutError now."""
+        """Raises TimeoutError in the task that waits for this socket."""
         if channel.task is not None:
             self._ready.append((channel.task, None, TimeoutError()))
             channel.task = None
 
     def wait(self, channel: Channel, timeout: float) -> Awaitable[None]:
-        """Until something has happened on the socket since the last wait(); TimeoutError after ``timeout`` seconds."""
+        """Waits until the socket has had an event since the last wait(); TimeoutError after ``timeout`` seconds."""
         return self._wait(channel, timeout)
 
     @types.coroutine
@@ -199,7 +199,7 @@ class Loop:
 
     def _turn(self) -> None:
         ready = self._ready
-        for descriptor, events in self._poller.poll(0 if ready else self._patience(), 256):
+        for descriptor, events in self._poller.poll(0 if ready else self._poll_timeout(), 256):
             channel = self._channels.get(descriptor)
             if channel is not None:
                 self._note(channel, events)
@@ -211,13 +211,13 @@ class Loop:
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
             self._sweep(now)
-        # What becomes ready meanwhile waits for the next turn, so that sockets get their share.
+        # What becomes ready meanwhile waits for the next turn, so that sockets are polled between.
         for dummy in range(len(ready)):
             self._step(*ready.popleft())
-            if self._interruption is not None or self._unheard is not None:
+            if self._interruption is not None or self._unawaited_error is not None:
                 return
 
-    def _patience(self) -> float:
+    def _poll_timeout(self) -> float:
         wake = self._next_sweep
         if self._timers and self._timers[0][0] < wake:
             wake = self._timers[0][0]
@@ -232,7 +232,7 @@ class Loop:
             channel.task = None
 
     def _take_outcomes(self) -> None:
-        # Emptied first: a job that ends after this line writes a byte of its own.
+        # Read first: a job that ends after this line writes another byte.
         os.read(self._wake_reader, 4096)
         for task, result, error in self._threads.outcomes():
             self._ready.append((task, result, error))
@@ -256,29 +256,29 @@ class Loop:
             task.end(ended.value, None)
         except Exception as failure:
             self._tasks.discard(task)
-            if not task.end(None, failure) and self._unheard is None:
-                self._unheard = failure
+            if not task.end(None, failure) and self._unawaited_error is None:
+                self._unawaited_error = failure
 
     def _raise_pending(self) -> None:
-        # The interruption first: left behind, it would end the run that clears up.
+        # The interruption first: if it stayed, it would end the next run, which cleans up.
         interruption, self._interruption = self._interruption, None
         if interruption is not None:
             raise interruption
-        unheard, self._unheard = self._unheard, None
-        if unheard is not None:
-            raise unheard
+        unawaited, self._unawaited_error = self._unawaited_error, None
+        if unawaited is not None:
+            raise unawaited
 
-    def _abandon_tasks(self) -> None:
-        # All are ended before the first is closed: a lock that one gives back is not to be handed to another of them.
+    def _close_tasks(self) -> None:
+        # All are ended before the first is closed, so that a lock that one releases is not given to another of them.
         abandoned, self._tasks = self._tasks, set()
         for task in abandoned:
             task.end(None, RuntimeError("The task was closed when the loop's run ended."))
         self._threads.forget_waiting()
         self._timers.clear()
-        self._unheard = None
+        self._unawaited_error = None
         for task in abandoned:
             self.current = task
-            # One that awaits while it is being closed cannot be waited for, and must not keep the others open.
+            # A task that awaits while it is being closed raises an error, which must not keep the others open.
             with contextlib.suppress(Exception):
                 task.coroutine.close()
         self._ready.clear()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ..disk.layout import Media, content_path, is_ordinary, thumbnail_directory
 from ..reporting import SHOWN
 from .plan import Plan, PlannedFile
-from .problems import Problems
+from .report import Problems
 
 # Synapse writes thumbnails in place: a file that is a few seconds old may be half written.
 SETTLE_SECONDS = 5.0

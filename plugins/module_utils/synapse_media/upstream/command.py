@@ -14,11 +14,9 @@ from ..errors import ConfigurationError
 from ..process.forked import call_as
 from ..process.privileges import worker
 from ..settings.provider_check import check_provider
-from .job import Job
-from .report import report_of_error, report_of_result
-from .results import StepResult
-from .session import SessionSettings, open_job
-from .steps import check_deleted, update_db
+from .cache_update import check_deleted, update_db
+from .job import Job, JobSettings, open_job
+from .report import StepResult, report_of_error, report_of_result
 from .upload import upload
 
 COMMANDS = ("update-db", "check-deleted", "upload")
@@ -32,14 +30,14 @@ class Command:
     provider_check: bool = True
 
 
-def perform(command: Command, settings: SessionSettings, user: str | None) -> dict[str, Any]:
+def perform(command: Command, settings: JobSettings, user: str | None) -> dict[str, Any]:
     """Return a report for exit_json or fail_json. Raises only if nothing could be started."""
     unchecked = check_synapse(command, settings)
     report = _perform(command, settings, user)
     return {**report, "warnings": [unchecked]} if unchecked else report
 
 
-def check_synapse(command: Command, settings: SessionSettings) -> str | None:
+def check_synapse(command: Command, settings: JobSettings) -> str | None:
     """Refuse to delete media that Synapse could not read from S3; return a warning if that was not checked."""
     if settings.store is None:
         return None
@@ -52,7 +50,7 @@ def check_synapse(command: Command, settings: SessionSettings) -> str | None:
     )
 
 
-def _perform(command: Command, settings: SessionSettings, user: str | None) -> dict[str, Any]:
+def _perform(command: Command, settings: JobSettings, user: str | None) -> dict[str, Any]:
     account = worker(user, settings.source.media_path)
     if not settings.rehearse:
         make_state_dir(settings.state_dir, account)
@@ -73,7 +71,7 @@ def run_step(job: Job, command: Command) -> StepResult:
     return upload(job, job.store, delete=command.delete)
 
 
-def _report(command: Command, settings: SessionSettings) -> dict[str, Any]:
+def _report(command: Command, settings: JobSettings) -> dict[str, Any]:
     try:
         with open_job(settings) as job:
             return report_of_result(run_step(job, command))

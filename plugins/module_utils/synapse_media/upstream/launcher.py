@@ -27,7 +27,7 @@ BOOTSTRAP = (
     "exec(compile(job['launcher'], 's3_media_upload launcher', 'exec'), names); names['main'](job)"
 )
 
-# States of a planned file that matter here. The child records what it did, so that the parent knows even if it dies.
+# States of a planned file that matter here. The child records what it did, so the parent has it after a crash too.
 ABSENT = "absent"
 PROVEN = "proven"
 UPLOADED = "uploaded"

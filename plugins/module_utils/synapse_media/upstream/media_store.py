@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ..disk.layout import FIRST_LEVEL, MARK_NAME
 from ..errors import ConfigurationError
-from .state import STORE_ID_NAME
+from .workspace import STORE_ID_NAME
 
 _MARK_TEXT = """{id}
 # synapse-s3 looks for this file before it moves media, so that it never takes another directory,

@@ -11,21 +11,20 @@ from dataclasses import dataclass, field
 from itertools import tee
 from typing import cast
 
+from ..database.lookups import in_batches
 from ..errors import StoreError
 from ..s3.boto.client import make_client
 from ..s3.boto.trial_objects import not_confirmed
 from ..s3.explain import error_code, error_status, explain
 from ..settings.homeserver import DatabaseSettings
 from ..settings.store import StoreSettings, sse_arguments
-from .batches import in_batches
-from .content import FileChangedError, ReadBack, ReadBackError, equal
-from .difference import Sizes, explain_difference
-from .listing import STORE_ERRORS, Found, RemoteObject, find_by_head, find_by_listing
+from .comparison import FileChangedError, Sizes, equal, explain_difference
+from .objects import STORE_ERRORS, Found, ReadBack, ReadBackError, RemoteObject, find_by_head, find_by_listing
 from .plan import ABSENT, DIFFERS, PRESENT, PROVEN, UNKNOWN, UPLOADED, Plan, PlannedFile
-from .problems import SHOWN, Problems
+from .report import SHOWN, Problems
 
 _BATCH = 500
-# What a store responses to a HEAD with another customer key than the object's, and to one without a key.
+# The status of a HEAD with another customer key than the object's, and of one without a key.
 _OTHER_KEY = (400, 403)
 _KEY_NEEDED = 400
 
@@ -54,7 +53,7 @@ class Prover:
     ) -> None:
         """Without `compare` it is enough that an object exists: nothing will be deleted.
 
-        The database, if it is known, helps to say which of two that differ is wrong.
+        The database, if it is known, may prove which of a file and an object that differ is wrong.
         """
         self._settings = settings
         self._root = root
@@ -63,7 +62,7 @@ class Prover:
         self._database = database
         self._client = make_client(settings)
         # Without a customer key one object shows whether objects need one.
-        self._must_ask = not settings.sse_customer_key
+        self._check_first_object = not settings.sse_customer_key
         self._just_stored = False
 
     def look_up_all(self) -> ProofFailures:
@@ -143,7 +142,7 @@ class Prover:
         that one needs a key.
         """
         key = self._settings.sse_customer_key
-        if not key and not self._must_ask:
+        if not key and not self._check_first_object:
             return None
         try:
             remote = find_by_head(self._client, self._settings.bucket, found.key, sse_arguments(self._settings))
@@ -164,7 +163,7 @@ class Prover:
         if remote is None:
             # Without a key the next object is checked; the script checks each again before it removes the file.
             return "its object is gone since it was listed" if key else None
-        self._must_ask = False
+        self._check_first_object = False
         if key and self._just_stored and not remote.with_customer_key:
             raise not_confirmed(f"HeadObject of {found.key}")
         return None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs upstream's script as a child: its output is parsed, its arguments are hidden, and it never outlives us."""
+"""Runs upstream's script as a child: its output is parsed, its arguments are hidden, and it ends when we end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typing import IO, cast
 
 from ..errors import ConfigurationError
 from . import launcher
-from .state import Workspace
+from .workspace import Workspace
 
 SCRIPT_NAME = "s3_media_upload"
 _LAST_LINES = 20
@@ -46,8 +46,8 @@ class Script:
 
 
 @dataclass(frozen=True)
-class Confinement:
-    """Restrictions that the launcher applies. Only `upload` has a plan: the other commands touch no media."""
+class Restrictions:
+    """What the launcher restricts the script to. Only `upload` has a plan: the other commands touch no media."""
 
     root: str
     plan: Path | None = None
@@ -56,7 +56,7 @@ class Confinement:
 
 
 @dataclass(frozen=True)
-class Ended:
+class CompletedScript:
     exit_status: int
     last_lines: list[str]
     error_text: str
@@ -76,17 +76,17 @@ def require_script(path: str) -> None:
 
 
 def run_script(
-    script: Script, arguments: Sequence[str], confinement: Confinement, on_line: Callable[[str], None]
-) -> Ended:
+    script: Script, arguments: Sequence[str], restrictions: Restrictions, on_line: Callable[[str], None]
+) -> CompletedScript:
     options = [] if script.show_progress else ["--no-progress"]
     job = {
         "launcher": _LAUNCHER,
         "script": script.path,
         "arguments": [*options, *arguments],
-        "root": confinement.root,
-        "plan": str(confinement.plan) if confinement.plan else None,
-        "prefix": confinement.prefix,
-        "deleting": confinement.deleting,
+        "root": restrictions.root,
+        "plan": str(restrictions.plan) if restrictions.plan else None,
+        "prefix": restrictions.prefix,
+        "deleting": restrictions.deleting,
     }
     inherited = [] if script.workspace.lock_descriptor is None else [script.workspace.lock_descriptor]
     process = subprocess.Popen(
@@ -108,7 +108,9 @@ def run_script(
         raise
 
 
-def _follow(process: subprocess.Popen[bytes], job: str, script: Script, on_line: Callable[[str], None]) -> Ended:
+def _follow(
+    process: subprocess.Popen[bytes], job: str, script: Script, on_line: Callable[[str], None]
+) -> CompletedScript:
     # All three are pipes: run_script sets them.
     stdin, stdout, stderr = (cast("IO[bytes]", pipe) for pipe in (process.stdin, process.stdout, process.stderr))
     errors = _ErrorStream(stderr, show=script.show_progress)
@@ -129,7 +131,7 @@ def _follow(process: subprocess.Popen[bytes], job: str, script: Script, on_line:
         stdin.close()
     error_text = _masked(errors.text(), script.secrets)
     last_lines = [*(_masked(line, script.secrets) for line in lines), *error_text.splitlines()[-_LAST_LINES:]]
-    return Ended(exit_status, last_lines, error_text)
+    return CompletedScript(exit_status, last_lines, error_text)
 
 
 class _ErrorStream(threading.Thread):

@@ -18,15 +18,14 @@ from itertools import islice
 from ..errors import ConfigurationError
 from ..reporting import SHOWN
 from ..settings.store import StoreSettings
-from .cache import Snapshot, open_cache
 from .candidates import Findings, list_candidates, wait_until_settled
 from .job import Job
 from .output import Output
 from .plan import ABSENT, DELETED, DIFFERS, PRESENT, PROVEN, UPLOADED, Plan, PlannedFile
-from .problems import Problems
 from .proof import ProofFailures, Prover
-from .results import StepFailedError, UploadResult
-from .script import Confinement
+from .report import Problems, StepFailedError, UploadResult
+from .script import Restrictions
+from .workspace import Snapshot, open_cache
 
 _IN_BUCKET = (PRESENT, PROVEN, DIFFERS)
 
@@ -169,8 +168,8 @@ class _Upload:
         if deleting:
             arguments.append("--delete")
         arguments += ["--", self._job.root, settings.bucket]
-        confinement = Confinement(self._job.root, self._plan.path, settings.prefix, deleting)
-        output, ended, reason = self._job.run(arguments, confinement, self._plan.contains)
+        restrictions = Restrictions(self._job.root, self._plan.path, settings.prefix, deleting)
+        output, ended, reason = self._job.run(arguments, restrictions, self._plan.contains)
         return _FinishedRun(output, reason, ended.last_lines)
 
     def _fail_if(self, reason: str | None, ended: _FinishedRun) -> None:

@@ -22,7 +22,7 @@ from .response import CHUNK, WOULD_BLOCK, BrokenResponse, Link, Reader, Response
 
 
 class FilePart(NamedTuple):
-    """``length`` bytes of an open file from ``offset`` on."""
+    """``length`` bytes of an open file, starting at ``offset``."""
 
     descriptor: int
     offset: int
@@ -33,7 +33,7 @@ Body = Union[bytes, FilePart]
 
 
 class Connection(Reader):
-    """Whoever holds it closes it once it is not ``usable``."""
+    """Its owner must close it when it is no longer ``usable``."""
 
     def __init__(self, loop: Loop, link: Link, bandwidth: Bandwidth | None, slowest: float) -> None:
         super().__init__(loop, link, bandwidth, slowest)
@@ -49,14 +49,14 @@ class Connection(Reader):
             self._socket.close()
 
     def is_alive(self) -> bool:
-        """Whether the store still holds this idle connection, as far as can be known without a request."""
+        """Return whether this idle connection is still open, as far as is known without a request."""
         channel = self._channel
         if channel.hung:
             return False
         if channel.events:
             channel.events = 0
             try:
-                # Bytes that nobody asked for are as bad as the end.
+                # After unexpected bytes it cannot be used either.
                 self._socket.recv(1)
             except WOULD_BLOCK:
                 return True
@@ -68,35 +68,35 @@ class Connection(Reader):
     async def exchange(self, head: bytes, body: Body, is_head: bool, make_sink: Callable[[], Sink] | None) -> Response:
         """Sends a request and reads its whole response. Raises RetryableError, or RequestFailed if the file ends early.
 
-        A sink is made for the body of a response in the 200s; every other body is in the response.
+        The body of a response with a status of 2xx goes to a new sink; every other body is in the response.
         """
-        whole = False
+        complete = False
         try:
             self._channel.limit = self._loop.now + self.timeout
             sent = await self._send(head, body)
-            # Not so that a long body which went out fast leaves hours for the response.
+            # Set again: what a long body has added to the limit must not become time for the response.
             self._channel.limit = self._loop.now + self.timeout
             response = await self._read_response(is_head, make_sink)
             if not sent:
                 self.usable = False
                 if response.status < 300:
-                    raise ConnectionClosedError("the store answered before it had the whole request")
-            whole = True
+                    raise ConnectionClosedError("the store responded before it had the whole request")
+            complete = True
         except TimeoutError as error:
             raise ReadTimeoutError from error
         except BrokenResponse as error:
-            raise ResponseParserError("the answer is not HTTP") from error
+            raise ResponseParserError("the response is not HTTP") from error
         except OSError as error:
             raise ConnectionClosedError(str(error)) from error
         finally:
-            # Also where the task is closed half-way: what is left of this response must not become the next one's.
+            # Also if the task is closed before the end: the rest of this response must not be read as the next one.
             self.used = True
-            if not whole:
+            if not complete:
                 self.usable = False
         return response
 
     async def _send(self, head: bytes, body: Body) -> bool:
-        """False where the store answered, or hung up, before it had taken everything."""
+        """Return False if the store responded or closed the connection before it had received everything."""
         try:
             if isinstance(body, bytes):
                 return await self._send_bytes(head, body)
@@ -104,7 +104,7 @@ class Connection(Reader):
                 return False
             return await self._send_file(body)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError, ssl.SSLEOFError):
-            # It may have said why before it hung up.
+            # It may have sent the reason before it closed the connection.
             return False
 
     async def _send_bytes(self, head: bytes, body: bytes) -> bool:
@@ -115,7 +115,7 @@ class Connection(Reader):
                 await self._bandwidth.take(len(head) + len(first))
         sent = 0
         if self._is_tls:
-            # One record for both, where a second one would cost the store as much again.
+            # One TLS record for both: a second one would double the cost for the store.
             head, first = head + first, b""
         else:
             with contextlib.suppress(BlockingIOError):
@@ -142,7 +142,7 @@ class Connection(Reader):
             try:
                 sent = self._socket.send(view, 0 if self._is_tls else flags)
             except WOULD_BLOCK:
-                if not await self._may_go_on():
+                if not await self._wait_to_send():
                     return False
             else:
                 view = view[sent:]
@@ -162,7 +162,7 @@ class Connection(Reader):
                 try:
                     sent = os.sendfile(self._socket.fileno(), part.descriptor, offset, step)
                 except BlockingIOError:
-                    if not await self._may_go_on():
+                    if not await self._wait_to_send():
                         return False
                     continue
                 except OSError as error:
@@ -191,8 +191,8 @@ class Connection(Reader):
             offset += len(data)
         return True
 
-    async def _may_go_on(self) -> bool:
-        """Waits until more can be sent; false once the store has begun to respond or has hung up."""
+    async def _wait_to_send(self) -> bool:
+        """Wait until more can be sent; return False if the store responds or has closed the connection."""
         await self._loop.wait(self._channel, self.timeout)
         if self._channel.hung:
             return False
@@ -204,15 +204,13 @@ class Connection(Reader):
 
 
 def _raise_if_of_disk(error: OSError) -> None:
-    # What a socket raises is tried again; a disk that cannot be read is no error of the store.
+    # Errors of the socket are retried; a disk that cannot be read is no error of the store.
     if error.errno in (errno.EIO, errno.ESTALE, errno.EBADF):
-        raise RequestFailed(
-            f"The file cannot be read ({error.strerror}). Look into the disk's health.", "FileUnreadable"
-        )
+        raise RequestFailed(f"The file cannot be read ({error.strerror}). Check the disk.", "FileUnreadable")
 
 
 def _file_ended() -> RequestFailed:
     return RequestFailed(
-        "The file became shorter while it was uploaded. It stays on disk; run this again once it is not written to.",
+        "The file became shorter while it was uploaded. It stays on disk; run this again when no program writes to it.",
         "FileEnded",
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Opens connections: name, TCP to several addresses side by side (RFC 8305), a proxy's tunnel, TLS."""
+"""Opens connections: resolve the name, TCP to several addresses in parallel (RFC 8305), a proxy's tunnel, TLS."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from .limits import NoDescriptorLeft
 from .resolver import Resolver, SocketAddress
 from .response import WOULD_BLOCK, BrokenResponse, Link, parse_head
 
-# Seconds after which the next address is tried beside those that have not answered.
+# Seconds after which the next address is tried, in parallel to those that have not responded.
 ATTEMPT_DELAY = 0.25
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
 class Connected(NamedTuple):
-    """What was connected first."""
+    """The first address that was connected."""
 
     link: Link
     family: int
 
 
 class ParallelConnect:
-    """One connection. ``timeout`` in seconds, for each address."""
+    """Makes one connection. ``timeout`` is in seconds, for each address."""
 
     def __init__(self, loop: Loop, addresses: Sequence[SocketAddress], timeout: float) -> None:
         self._loop = loop
         self._waiting = list(reversed(addresses))
         self._timeout = timeout
-        self._under_way: list[Link] = []
+        self._in_progress: list[Link] = []
         self._running = 0
         self._runner: Task[None] | None = None
         self._connected: Connected | None = None
@@ -63,7 +63,7 @@ class ParallelConnect:
             raise
         finally:
             self._over = True
-            for link in self._under_way:
+            for link in self._in_progress:
                 self._loop.end_wait(link.channel)
         if self._connected is None:
             if self._error is not None and self._error.errno in _NO_DESCRIPTOR:
@@ -72,7 +72,7 @@ class ParallelConnect:
         return self._connected
 
     def _wake(self) -> None:
-        # Exactly once for each time that it waits.
+        # Exactly once for each time it is suspended.
         runner, self._runner = self._runner, None
         if runner is not None:
             self._loop.resume(runner)
@@ -86,7 +86,7 @@ class ParallelConnect:
         try:
             link = await self._connect(address)
         except OSError as error:
-            # Not of those that were only told to stop.
+            # An attempt that was stopped has no error to report.
             if not self._over:
                 self._error = error
         else:
@@ -107,9 +107,9 @@ class ParallelConnect:
         except BaseException:
             plain.close()
             raise
-        # Watched from here on only: a socket that has not begun to connect counts as hung up.
+        # Watched only from here on: before connect() the system reports a socket as closed by the peer.
         link = Link(plain, self._loop.watch(plain.fileno()))
-        self._under_way.append(link)
+        self._in_progress.append(link)
         try:
             if error == errno.EINPROGRESS:
                 await self._loop.wait(link.channel, self._timeout)
@@ -118,7 +118,7 @@ class ParallelConnect:
             drop(self._loop, link)
             raise
         finally:
-            self._under_way.remove(link)
+            self._in_progress.remove(link)
         if error:
             drop(self._loop, link)
             raise OSError(error, os.strerror(error))
@@ -126,13 +126,13 @@ class ParallelConnect:
 
 
 def drop(loop: Loop, link: Link) -> None:
-    """Closes a connection that nobody uses."""
+    """Closes a connection that is not used."""
     loop.unwatch(link.channel)
     link.socket.close()
 
 
 _TUNNEL_HEAD_LIMIT = 16 * 1024
-# Of the tunnel and the handshake together, in which each step may last as long as the timeout.
+# Tunnel and handshake together may last this many timeouts.
 _STEPS = 3
 
 
@@ -167,7 +167,7 @@ class Connector:
         try:
             if self._proxy is not None:
                 await self._tunnel(link, self._proxy)
-            # The descriptor stays the same, and so the loop goes on watching it.
+            # The descriptor stays the same, so the loop continues to watch it.
             wrapped = self._context.wrap_socket(link.socket, server_hostname=self._host, do_handshake_on_connect=False)
             link = Link(wrapped, link.channel)
             await self._handshake(link, wrapped)
@@ -203,7 +203,7 @@ class Connector:
             except WOULD_BLOCK:
                 await self._progress(link)
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError) as error:
-                raise EndpointConnectionError(f"the TLS handshake was broken off: {error}") from error
+                raise EndpointConnectionError(f"the TLS handshake failed: {error}") from error
             except ssl.SSLCertVerificationError:
                 raise
             except ssl.SSLError as error:
@@ -217,10 +217,10 @@ class Connector:
         target = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         authorization = f"proxy-authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
         head = f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\nuser-agent: {USER_AGENT}\r\n"
-        # So short that a fresh socket takes it at once.
+        # So short that a new socket accepts it at once.
         link.socket.send(f"{head}{authorization}\r\n".encode("latin-1"))
         data = b""
-        # TLS has the client speak first, so nothing of it can follow the proxy's head.
+        # In TLS the client sends first, so nothing follows the proxy's head.
         while not data.endswith(b"\r\n\r\n"):
             try:
                 piece = link.socket.recv(_TUNNEL_HEAD_LIMIT)
@@ -231,13 +231,13 @@ class Connector:
                 raise ProxyConnectionError(str(error)) from error
             data += piece
             if not piece or len(data) > _TUNNEL_HEAD_LIMIT:
-                raise ProxyConnectionError("the proxy answered nothing that can be understood")
+                raise ProxyConnectionError("the response of the proxy is not HTTP")
         try:
             status = parse_head(data[:-4])[0]
         except BrokenResponse as error:
-            raise ProxyConnectionError("the proxy does not speak HTTP") from error
+            raise ProxyConnectionError("the response of the proxy is not HTTP") from error
         if not 200 <= status < 300:
-            raise ProxyConnectionError(f"the proxy answered {status}")
+            raise ProxyConnectionError(f"the proxy responded with {status}")
 
     async def _progress(self, link: Link) -> None:
         try:
