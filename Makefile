@@ -6,22 +6,24 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-TARGETS := setup lint sanity unit integration stores molecule demo demo-stop test quick test-matrix pythons faults benchmark clean
+TARGETS := setup lint sanity unit integration stores provider molecule demo demo-stop test quick test-matrix pythons faults benchmark clean
 .PHONY: help $(TARGETS)
 
 help:
 	@echo 'make demo         a homeserver in a container; its media moves to S3; every picture is compared (about 5 minutes at first)'
 	@echo 'make demo-stop    removes the demo'
 	@echo 'make quick        lint, unit tests and one short molecule scenario: under 5 minutes once set up'
-	@echo 'make test         lint, sanity, unit, integration, stores, molecule, a check of the benchmarks, and the demo'
-	@echo 'make test-matrix  unit, sanity and one molecule scenario with ansible-core 2.16 to 2.19, or ANSIBLE_CORE=2.17 alone'
+	@echo 'make test         lint, sanity, unit, integration, stores, molecule, provider, a check of the benchmarks, and the demo'
+	@echo 'make test-matrix  unit, sanity and one molecule scenario with ansible-core 2.16 to 2.21, or ANSIBLE_CORE=2.17 alone'
+	@echo 'make test-systems  one molecule scenario on Debian 13, Ubuntu 22.04 and 24.04'
 	@echo 'make pythons      what runs on hosts, with each Python from 3.9 to 3.13 that is there'
-	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, mypy'
+	@echo 'make lint         yamllint, ansible-lint, ruff, shellcheck, zizmor, mypy'
 	@echo 'make sanity       ansible-test sanity, antsibull-docs'
 	@echo 'make unit         unit tests'
 	@echo 'make integration  modules and engine against real servers, faults and kills included, in a container'
 	@echo 'make docs         the documentation as a site in .cache/docs/html, with its links checked'
 	@echo "make galaxy-importer  Galaxy's own checks of the built collection"
+	@echo 'make provider     the resilient storage provider in the oldest and the newest Synapse, in a container'
 	@echo "make stores       the engine against Ceph's RGW, SeaweedFS and JuiceFS's gateway, in a container"
 	@echo 'make molecule     roles and playbooks against a real homeserver, in containers'
 	@echo 'make faults       the fault tests at length: 200 kills, or FAULT_KILLS=1000 (make integration has 20)'
@@ -29,13 +31,13 @@ help:
 	@echo 'make setup        only what all of these need: system packages, Docker engine, images, Python tools'
 	@echo 'make clean        removes what any of these made, except for system packages'
 
-TARGETS += docs galaxy-importer
-.PHONY: docs galaxy-importer
+TARGETS += docs galaxy-importer test-systems
+.PHONY: docs galaxy-importer test-systems
 
 ifneq ($(shell id -u),0)
 
 # Taken from the environment too, which sudo empties.
-PASSED_ON := ANSIBLE_CORE MATRIX_STEPS
+PASSED_ON := ANSIBLE_CORE MATRIX_STEPS SYSTEMS
 
 # Installing packages, starting a Docker engine and talking to it take root. All targets run so, and not only some, because what
 # they make in .venv and .cache then has one owner.
@@ -61,6 +63,9 @@ containers: tools
 stores-image: containers
 	@dev/stores-image.sh
 
+docker-image: containers
+	@dev/docker-image.sh
+
 # ansible-lint looks up the modules of the collections that the tests use.
 lint: tools
 	@dev/collections.sh
@@ -84,22 +89,28 @@ integration: containers
 stores: stores-image
 	@dev/stores.sh
 
+provider: containers
+	@dev/provider.sh
+
 faults: containers
 	@FAULT_KILLS=$(or $(FAULT_KILLS),200) dev/faults.sh
 
-molecule: containers
+molecule: docker-image
 	@dev/molecule.sh
 
 demo: containers
 	@demo/demo.sh
 
-setup: stores-image
+setup: stores-image docker-image
 
-test: stores-image
+test: stores-image docker-image
 	@dev/test.sh
 
 quick: containers
 	@dev/quick.sh
+
+test-systems: containers
+	@dev/test-systems.sh $(SYSTEMS)
 
 test-matrix: containers
 	@ANSIBLE_CORE='$(ANSIBLE_CORE)' MATRIX_STEPS='$(MATRIX_STEPS)' dev/test-matrix.sh
@@ -117,5 +128,5 @@ demo-stop:
 clean:
 	@dev/clean.sh
 
-.PHONY: tools containers stores-image
+.PHONY: tools containers stores-image docker-image
 endif

@@ -26,6 +26,8 @@ PYTHON = CACHE / "venv" / "bin" / "python"
 AWS = CACHE / "venv" / "bin" / "aws"
 RCLONE = CACHE / "venv" / "bin" / "rclone"
 AWSCRT = CACHE / "awscrt"
+# A Synapse with upstream's storage provider; only the figure downloads needs it.
+SYNAPSE = CACHE / "synapse" / "bin" / "python"
 SCRIPT = CACHE / "venv" / "bin" / "s3_media_upload"
 
 BUCKET = "bench"

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import Bench
+from figures.downloads import downloads
 from figures.large_file import large_file
 from figures.nightly import memory, nightly
 from figures.offload import already_there, first_offload, tls
@@ -35,6 +36,7 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "memory": memory,
     "large-file": large_file,
     "tls": tls,
+    "downloads": downloads,
 }
 
 # Takes long, and has no goals.

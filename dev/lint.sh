@@ -24,6 +24,8 @@ rm -rf "$ANSIBLE_HOME/collections/ansible_collections/matrix_ops"
 check ansible-lint --strict --nocolor
 check ruff check .
 check shellcheck --external-sources "${scripts[@]}"
+# Offline, because it would ask GitHub for what the actions are.
+check zizmor --offline --no-progress --quiet --persona pedantic --strict-collection .github
 check dev/mypy.sh
 check antsibull-changelog lint
 # On a copy, which has neither .venv nor .cache.

@@ -27,11 +27,16 @@ for folder in dev demo tests/homeserver/tools; do
 done
 # The figures use the database of the integration tests; the tests in faults and stores use their servers too.
 cd "$TREE/benchmarks"
-MYPYPATH=$CACHE/tree:$TREE/tests/integration check .
+MYPYPATH=$CACHE/tree:$TREE/tests/integration:$TREE/tests/provider check .
 cd "$TREE/tests/faults"
 MYPYPATH=$CACHE/tree:$TREE/tests/integration check "${tests[@]}" .
 cd "$TREE/tests/stores"
 MYPYPATH=$CACHE/tree:$TREE/tests/integration:$TREE/tests/faults check "${tests[@]}" .
+cd "$TREE/tests/provider"
+MYPYPATH=$CACHE/tree:$TREE/tests/integration check "${tests[@]}" .
+# Synapse and Twisted are not there when it is checked, so what comes from them has no type.
+cd "$TREE/roles/storage_provider/files"
+check .
 for folder in tests/integration molecule; do
   cd "$TREE/$folder"
   check "${tests[@]}" .

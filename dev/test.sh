@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Runs all checks and tests, the quick ones first; stops at the first that fails, and prints how long each took. The
-# integration tests and those of other S3 servers use containers of their own and run one after the other, in parallel
-# to molecule and the demo, because two cores can run two of them.
+# integration tests, those of other S3 servers and those of the storage provider use containers of their own and run
+# one after the other, in parallel to molecule and the demo, because two cores can run two of them.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -24,11 +24,11 @@ step dev/unit.sh
 step dev/benchmarks.sh
 
 log=$CACHE/integration.log
-say "dev/integration.sh, then dev/stores.sh: started in the background; their output follows at the end (until then in $log)"
+say "dev/integration.sh, dev/stores.sh, dev/provider.sh: started in the background; their output follows at the end (until then in $log)"
 began=$SECONDS
 (
   trap 'kill "${script_pid:-}" 2>/dev/null || :; exit 1' TERM
-  for script in dev/integration.sh dev/stores.sh; do
+  for script in dev/integration.sh dev/stores.sh dev/provider.sh; do
     "$ROOT/$script" &
     script_pid=$!
     wait "$script_pid" || fail "make test: $script failed after $((SECONDS - began)) s"
@@ -44,8 +44,8 @@ status=0
 wait "$beside" || status=$?
 trap - EXIT
 cat "$log"
-[[ $status -eq 0 ]] || fail "make test: dev/integration.sh or dev/stores.sh failed, see above"
-took+=("$(printf '%-20s %4d s, in parallel to molecule and demo' 'integration, stores' $((SECONDS - began)))")
+[[ $status -eq 0 ]] || fail "make test: dev/integration.sh, dev/stores.sh or dev/provider.sh failed, see above"
+took+=("$(printf '%-20s %4d s, in parallel to molecule and demo' 'integration, stores, provider' $((SECONDS - began)))")
 
 say "make test: everything passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 printf '      %s\n' "${took[@]}"

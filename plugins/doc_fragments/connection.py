@@ -53,10 +53,11 @@ options:
   storage_class:
     description:
       - Storage class of new objects.
-      - The storage provider inside Synapse does not accept V(ONEZONE_IA).
+      - Upstream's storage provider does not accept V(ONEZONE_IA) and V(GLACIER_IR); upstream's script does not accept
+        V(GLACIER_IR), which was added in version 1.2.0.
     type: str
     default: STANDARD
-    choices: [STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, INTELLIGENT_TIERING, ONEZONE_IA]
+    choices: [STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, INTELLIGENT_TIERING, ONEZONE_IA, GLACIER_IR]
   addressing_style:
     description:
       - Whether the name of the bucket is in the path or in the host name of a URL.

@@ -41,8 +41,8 @@ options:
   provider_check:
     description:
       - Whether a run that deletes local files needs an entry in C(media_storage_providers) of each process that serves
-        media, with the module C(s3_storage_provider.S3StorageProviderBackend) and this bucket, prefix, endpoint and
-        customer key.
+        media, with the module of upstream's storage provider or of the resilient one, and this bucket, prefix, endpoint
+        and customer key.
       - Turn it off only if Synapse fetches the media in another way, such as by a module of your own.
       - If neither O(homeserver_config) nor O(synapse_configs) is given, nothing is checked, and a warning says so.
     type: bool

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import (
     ADDRESSING_STYLES,
-    STORAGE_CLASSES,
+    ALL_STORAGE_CLASSES,
     StoreSettings,
 )
 
@@ -26,7 +26,7 @@ CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
     "session_token": {"type": "str", "no_log": True},
     "sse_customer_key": {"type": "str", "no_log": True},
     "sse_customer_algo": {"type": "str", "default": "AES256"},
-    "storage_class": {"type": "str", "default": "STANDARD", "choices": list(STORAGE_CLASSES)},
+    "storage_class": {"type": "str", "default": "STANDARD", "choices": list(ALL_STORAGE_CLASSES)},
     "addressing_style": {"type": "str", "default": "auto", "choices": list(ADDRESSING_STYLES)},
     "ca_bundle": {"type": "path"},
 }

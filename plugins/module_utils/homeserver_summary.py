@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .homeserver_edit.entry import KEY, PROVIDER_MODULE
+from .homeserver_edit.entry import KEY, PROVIDER_MODULES
 from .homeserver_edit.flow_entry import unmarked
 from .homeserver_edit.managed_entry import find_managed_entry
 from .synapse_media.settings.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
@@ -77,11 +77,20 @@ def _database_name(config: Mapping[str, Any]) -> str | None:
 
 def base_url(listeners: Any) -> str | None:
     """The URL of the first listener with the client API: over plain HTTP, else a Unix socket, else over TLS."""
-    serving = [
-        listener
-        for listener in (listeners if isinstance(listeners, list) else [])
-        if isinstance(listener, dict) and listener.get("type") == "http" and "client" in _resources(listener)
-    ]
+    return _first_url([listener for listener in _http(listeners) if "client" in _resources(listener)])
+
+
+def health_url(listeners: Any) -> str | None:
+    """The URL of the first listener over HTTP, whatever it serves: each of a process also says whether that lives."""
+    return base_url(listeners) or _first_url(_http(listeners))
+
+
+def _http(listeners: Any) -> list[Mapping[str, Any]]:
+    given = listeners if isinstance(listeners, list) else []
+    return [listener for listener in given if isinstance(listener, dict) and listener.get("type") == "http"]
+
+
+def _first_url(serving: Sequence[Mapping[str, Any]]) -> str | None:
     found: dict[str, list[str]] = {"http": [], "unix": [], "https": []}
     for listener in serving:
         if listener.get("port"):
@@ -124,7 +133,7 @@ def storage_providers(paths: Sequence[str]) -> list[dict[str, Any]]:
 
 def _provider(entry: Any, path: str, managed: Mapping[str, Any] | None) -> dict[str, Any]:
     entry = unmarked(entry) if isinstance(entry, dict) else {}
-    is_s3 = entry.get("module") == PROVIDER_MODULE
+    is_s3 = entry.get("module") in PROVIDER_MODULES
     config = entry.get("config")
     config = config if isinstance(config, dict) and is_s3 else {}
     return {

@@ -21,7 +21,7 @@ from .synapse_media.errors import ConfigurationError
 from .systemd_unit import Run
 
 # Runs in Pythons of any age, which may lack importlib.metadata. Of two packages of one name the first is imported.
-_PYTHON = """
+PYTHON_FACTS = """
 import json, os, sys, sysconfig
 facts = {"version": "%d.%d" % sys.version_info[:2], "packages": {}}
 try:
@@ -99,7 +99,7 @@ def canonical(name: str) -> str:
 def python_facts(run: Run, python: str) -> dict[str, Any]:
     """Version, packages and abilities of a Python; `error` says why it cannot be run, and is None where it can."""
     # Isolated from this process's environment, and without writing bytecode: a look must leave no trace.
-    status, output, error = run([python, "-I", "-B", "-c", _PYTHON])
+    status, output, error = run([python, "-I", "-B", "-c", PYTHON_FACTS])
     try:
         facts = json.loads(output.strip().rpartition("\n")[2]) if status == 0 else None
     except ValueError:
@@ -126,7 +126,9 @@ class User:
     run: Run
 
     def _as_user(self, command: Sequence[str]) -> tuple[int, str, str]:
-        become = ["setpriv", f"--reuid={self.name}", f"--regid={self.group}", "--init-groups", "--reset-env", "--"]
+        # A number need not have a name, without which there are no further groups.
+        groups = "--clear-groups" if self.name.isdigit() else "--init-groups"
+        become = ["setpriv", f"--reuid={self.name}", f"--regid={self.group}", groups, "--reset-env", "--"]
         return self.run([*become, *command])
 
     def unreadable(self, paths: Sequence[str]) -> list[str]:

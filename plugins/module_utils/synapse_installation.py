@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import grp
-import json
 import os
 import pwd
 from collections.abc import Sequence
@@ -15,14 +14,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .synapse_container.installation import container_installation
 from .synapse_media.errors import ConfigurationError
 from .synapse_media.settings.homeserver import absolute, config_files
+from .synapse_processes import Process, main_of, processes, workers_alone
+from .synapse_python import PACKAGED_PYTHON, PYTHON_PROBE, python_of_synapse
 from .synapse_service import (
     USUAL_UNITS,
     SynapseCommand,
     SynapseNotFoundError,
     command_of,
     find_unit,
+    is_worker,
     refuse_container,
     runs_in_container,
 )
@@ -30,64 +33,31 @@ from .systemd_unit import Run, Unit, is_masked
 
 # The layout of Debian's package of Synapse.
 PACKAGED = SynapseCommand(
-    python="/opt/venvs/matrix-synapse/bin/python",
+    python=PACKAGED_PYTHON,
     config_paths=["/etc/matrix-synapse/homeserver.yaml", "/etc/matrix-synapse/conf.d"],
     keys_directory=None,
 )
 PACKAGED_USER = "matrix-synapse"
 
-# The result is the last line, because importing Synapse may print warnings before it.
-_PROBE = """
-import importlib.metadata, importlib.util, json, os, sys, sysconfig
-import synapse
-def version(name):
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-try:
-    import pip
-    has_pip = True
-except ImportError:
-    has_pip = False
-def reads(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""
-virtual = sys.prefix != sys.base_prefix
-made_by_uv = any(line.partition("=")[0].strip() == "uv" for line in reads(sys.prefix + "/pyvenv.cfg").splitlines())
-marked = os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED"))
-if os.path.exists(sys.prefix + "/pipx_metadata.json"):
-    kind = "pipx"
-elif virtual:
-    kind = "uv" if made_by_uv else "virtualenv"
-else:
-    kind = "distribution" if marked else "system"
-print()
-print(json.dumps({
-    "python_kind": kind,
-    "ensurepip": importlib.util.find_spec("ensurepip") is not None,
-    "version": version("matrix-synapse") or getattr(synapse, "__version__", None),
-    "python_version": "%d.%d.%d" % sys.version_info[:3],
-    "pip": has_pip,
-    "provider_version": version("synapse-s3-storage-provider"),
-    "enhanced_provider_version": version("enhanced-s3-storage-provider"),
-    "boto3_version": version("boto3"),
-}))
-"""
-
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the operator has set; what is empty is searched for."""
+    """What the operator has set; what is empty is searched for.
+
+    `services`: every process by its service; `service` is the same for one, and comes first.
+    `container_ok`: whether Synapse may run in a container that is left alone, with any Python of the host in `python`.
+    """
 
     service: str = ""
+    services: Sequence[str] = ()
     python: str = ""
     config_paths: Sequence[str] = ()
     user: str = ""
     group: str = ""
+    container_ok: bool = False
+    container: str = ""
+    container_paths: Sequence[str] = ()
+    drop_in_name: str = "synapse-s3.conf"
 
 
 @dataclass(frozen=True)
@@ -106,22 +76,55 @@ def installation(run: Run, wanted: Wanted) -> dict[str, Any]:
 
     Raises SynapseNotFoundError if there is no Synapse, and ConfigurationError, which names the setting to correct.
     """
-    unit = find_unit(run, wanted.service)
+    if wanted.container:
+        return container_installation(
+            run, wanted.container, wanted.service, wanted.drop_in_name, wanted.container_paths, PYTHON_PROBE
+        )
+    units = _units(run, wanted)
+    unit = main_of(units) if units else None
+    boxed = unit is not None and runs_in_container(unit)
     command = _command(run, unit, wanted)
     account = _account(unit, wanted)
     working_directory = _working_directory(unit, account)
     python = absolute(wanted.python or command.python, working_directory)
     config_paths = _existing(wanted.config_paths or command.config_paths, working_directory)
+    main = Process(
+        service=unit.name if unit else None,
+        worker=bool(unit and is_worker(unit)),
+        active=bool(unit and unit.active),
+        stopped=bool(unit and unit.stopped),
+        named=bool(wanted.service or wanted.services),
+        python=python,
+        config_paths=config_paths,
+        working_directory=working_directory,
+        keys_directory=_keys_directory(command, config_paths, working_directory),
+        user=account.user,
+        group=account.group,
+    )
     return {
-        "service": unit.name if unit else None,
-        "active": bool(unit and unit.active),
+        "service": main.service,
+        "active": main.active,
         "python": python,
-        **_with_remedy(_probe(run, python), python),
+        **python_of_synapse(run, python, needs_synapse=not (boxed and wanted.container_ok)),
         "config_paths": config_paths,
         "working_directory": working_directory,
-        "keys_directory": _keys_directory(command, config_paths, working_directory),
+        "keys_directory": main.keys_directory,
         **asdict(account),
+        "container": None,
+        "processes": processes(run, main, [other for other in units if other is not unit]),
     }
+
+
+def _units(run: Run, wanted: Wanted) -> list[Unit]:
+    """The services that were named, else the one that was found, else none."""
+    names = list(dict.fromkeys(filter(None, [wanted.service, *wanted.services])))
+    found = [find_unit(run, name) for name in names]
+    if not names:
+        found = [find_unit(run, None)]
+        if found == [None] and not (wanted.python and wanted.config_paths) and not Path(PACKAGED.python).exists():
+            found = [workers_alone(run)]
+    # One service under two names, such as with and without its ending.
+    return list({unit.name: unit for unit in found if unit is not None}.values())
 
 
 def _command(run: Run, unit: Unit | None, wanted: Wanted) -> SynapseCommand:
@@ -214,54 +217,3 @@ def _keys_directory(command: SynapseCommand, config_paths: Sequence[str], workin
             "Correct synapse_s3_synapse_config_paths."
         )
     return str(Path(files[-1]).parent)
-
-
-def _probe(run: Run, python: str) -> dict[str, Any]:
-    """The versions of packages in this Python. Raises ConfigurationError if it does not run Synapse."""
-    if not os.access(python, os.X_OK):
-        error_class = ConfigurationError if os.path.lexists(python) else SynapseNotFoundError
-        raise error_class(
-            f"Synapse's Python {python} does not exist or cannot be run. Correct synapse_s3_synapse_python."
-        )
-    # Isolated from the environment of this process, and without bytecode: this must not write anything.
-    status, output, error = run([python, "-I", "-B", "-c", _PROBE])
-    try:
-        facts = json.loads(output.strip().rpartition("\n")[2]) if status == 0 else None
-    except ValueError:
-        facts = None
-    if not isinstance(facts, dict) or not facts.get("version"):
-        last_line = error.strip().rpartition("\n")[2] or f"exit status {status}"
-        raise ConfigurationError(
-            f"{python} does not run Synapse ({last_line}). "
-            "Set synapse_s3_synapse_python to the Python of Synapse's virtualenv."
-        )
-    return facts
-
-
-def _with_remedy(facts: dict[str, Any], python: str) -> dict[str, Any]:
-    """The facts with pip_remedy: how to install pip for this kind of Python; None if it has pip."""
-    remedy = None if facts["pip"] else _pip_remedy(str(facts["python_kind"]), bool(facts.pop("ensurepip")), python)
-    facts.pop("ensurepip", None)
-    return {**facts, "pip_remedy": remedy}
-
-
-def _pip_remedy(kind: str, has_ensurepip: bool, python: str) -> str:
-    if kind == "uv":
-        return f"It is in a virtualenv that uv made. Run 'uv pip install --python {python} pip' as its owner."
-    if kind == "pipx":
-        name = Path(python).parents[1].name
-        return f"It is in a virtualenv that pipx made. Run 'pipx inject {name} pip' as its owner."
-    if kind == "distribution":
-        return (
-            "It is the distribution's own Python, which does not accept packages from pip (PEP 668). Run Synapse in a "
-            "virtualenv or from the packages of packages.matrix.org, or set synapse_s3_synapse_python if this is not "
-            "the Python that runs it."
-        )
-    if kind == "system" and not has_ensurepip:
-        return "It is not in a virtualenv. Install pip for it, on Debian and Ubuntu with 'apt install python3-pip'."
-    if has_ensurepip:
-        return f"Run '{python} -m ensurepip' as the owner of its packages."
-    return (
-        "It is in a virtualenv whose Python lacks ensurepip. Install that, on Debian and Ubuntu with "
-        f"'apt install python3-venv', and run '{python} -m ensurepip' as the virtualenv's owner."
-    )

@@ -10,7 +10,7 @@ import argparse
 import contextlib
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -23,6 +23,7 @@ MAIN_MODULE = "synapse.app.homeserver"
 _ANY_MODULE = "synapse.app."
 _WORKER_SCRIPT = "synapse_worker"
 _MENTIONS_SYNAPSE = re.compile(r"synapse\.app\.homeserver|synapse_homeserver|matrix_synapse")
+_STARTS_MAIN = re.compile(r"synapse\.app\.homeserver|synapse_homeserver")
 _IS_WORKER = re.compile(r"synapse\.app\.(?!homeserver)|synapse_worker|synctl start (?:-w|--worker)")
 _CONTAINER_PROGRAMS = {"docker", "docker-compose", "podman", "podman-compose", "nerdctl", "systemd-nspawn"}
 _SCRIPTS = ("synapse_homeserver", "synctl")
@@ -84,8 +85,8 @@ def find_unit(run: Run, name: str | None) -> Unit | None:
     return unit_named(run, found[0]) if found else None
 
 
-def synapse_processes(run: Run) -> list[SynapseCommand]:
-    """The commands by which the loaded services start Synapse and its workers; unknown commands are left out."""
+def synapse_services(run: Run) -> list[tuple[Unit, SynapseCommand]]:
+    """The loaded services that start Synapse or a worker, each with its command; unknown commands are left out."""
     found = []
     for service, exec_start in sorted(loaded_services(run).items()):
         if not _MENTIONS_SYNAPSE.search(exec_start) and not _IS_WORKER.search(exec_start):
@@ -98,8 +99,19 @@ def synapse_processes(run: Run) -> list[SynapseCommand]:
             for command in unit.commands:
                 started = parse_command(expand(command, environment), environment, workers=True)
                 if started is not None:
-                    found.append(_absolute(started, unit.working_directory or "/"))
+                    found.append((unit, _absolute(started, unit.working_directory or "/")))
     return found
+
+
+def synapse_processes(run: Run) -> list[SynapseCommand]:
+    """The commands by which the loaded services start Synapse and its workers."""
+    return [command for _unit, command in synapse_services(run)]
+
+
+def is_worker(unit: Unit) -> bool:
+    """Whether the service starts a worker and no main process."""
+    text = " ".join(word for command in unit.commands for word in command)
+    return bool(_IS_WORKER.search(text)) and not _STARTS_MAIN.search(text)
 
 
 def _absolute(command: SynapseCommand, working_directory: str) -> SynapseCommand:
@@ -121,16 +133,20 @@ def runs_in_container(unit: Unit) -> bool:
 def refuse_container(unit: Unit) -> NoReturn:
     """Raises the ConfigurationError for a service that starts a container."""
     raise ConfigurationError(
-        f"{unit.name} starts a container. Synapse in a container is not supported: its Python and its configuration "
-        f"cannot be found through the service. If they are on this host nevertheless, set {SETTINGS}."
+        f"{unit.name} starts a container. Synapse in a container is not supported without its name: set "
+        "synapse_s3_synapse_container to it. If Python and configuration are on this host nevertheless, "
+        f"set {SETTINGS}."
     )
 
 
 def command_of(unit: Unit) -> SynapseCommand:
-    """The command in the ExecStart of the service. Raises ConfigurationError, which does not quote the command."""
+    """The command in the ExecStart of the service, which may be that of a worker.
+
+    Raises ConfigurationError, which does not quote the command.
+    """
     environment = full_environment(unit)
     for command in unit.commands:
-        found = parse_command(expand(command, environment), environment)
+        found = parse_command(expand(command, environment), environment, workers=True)
         if found is not None:
             return found
     raise ConfigurationError(
@@ -139,35 +155,8 @@ def command_of(unit: Unit) -> SynapseCommand:
     )
 
 
-def parse_command(
-    words: Sequence[str], environment: Mapping[str, str], *, workers: bool = False
-) -> SynapseCommand | None:
-    """The command of Synapse in these words, after any wrapper; None if there is none.
-
-    `workers`: whether the command of a worker counts too.
-    """
-    search_path = environment.get("PATH", SERVICE_PATH)
-    for index, word in enumerate(words):
-        name = PurePosixPath(word).name
-        module = word[2:] if word.startswith("-m") else word if index > 0 and words[index - 1] == "-m" else ""
-        if module == MAIN_MODULE or (workers and module.startswith(_ANY_MODULE)):
-            python = _python_before(words[:index])
-            if python is None:
-                return None
-            return _with_options(_on_path(python, search_path), words[index + 1 :])
-        if name in _SCRIPTS or (workers and name == _WORKER_SCRIPT):
-            python = _python_before(words[:index])
-            interpreter = _on_path(python, search_path) if python else _interpreter(word, search_path)
-            read_options = _with_synctl_options if name == "synctl" else _with_options
-            return read_options(interpreter, words[index + 1 :])
-    return None
-
-
-def _python_before(words: Sequence[str]) -> str | None:
-    return next((word for word in reversed(words) if _PYTHON_NAME.fullmatch(PurePosixPath(word).name)), None)
-
-
-def _on_path(program: str, search_path: str) -> str:
+def on_path(program: str, search_path: str) -> str:
+    """The path of a program that is named without one. Raises ConfigurationError if it is not on the search path."""
     if "/" in program:
         return program
     found = shutil.which(program, path=search_path)
@@ -178,9 +167,41 @@ def _on_path(program: str, search_path: str) -> str:
     return found
 
 
+def parse_command(
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    workers: bool = False,
+    locate: Callable[[str, str], str] = on_path,
+) -> SynapseCommand | None:
+    """The command of Synapse in these words, after any wrapper; None if there is none.
+
+    `workers`: whether the command of a worker counts too. `locate`: finds a program on a search path.
+    """
+    search_path = environment.get("PATH", SERVICE_PATH)
+    for index, word in enumerate(words):
+        name = PurePosixPath(word).name
+        module = word[2:] if word.startswith("-m") else word if index > 0 and words[index - 1] == "-m" else ""
+        if module == MAIN_MODULE or (workers and module.startswith(_ANY_MODULE)):
+            python = _python_before(words[:index])
+            if python is None:
+                return None
+            return _with_options(locate(python, search_path), words[index + 1 :])
+        if name in _SCRIPTS or (workers and name == _WORKER_SCRIPT):
+            python = _python_before(words[:index])
+            interpreter = locate(python, search_path) if python else _interpreter(word, search_path)
+            read_options = _with_synctl_options if name == "synctl" else _with_options
+            return read_options(interpreter, words[index + 1 :])
+    return None
+
+
+def _python_before(words: Sequence[str]) -> str | None:
+    return next((word for word in reversed(words) if _PYTHON_NAME.fullmatch(PurePosixPath(word).name)), None)
+
+
 def _interpreter(script: str, search_path: str) -> str:
     """The Python in the first line of a script."""
-    path = _on_path(script, search_path)
+    path = on_path(script, search_path)
     try:
         text = Path(path).read_bytes()[:4096].decode("utf-8", errors="replace")
     except OSError as error:
@@ -196,7 +217,7 @@ def _interpreter(script: str, search_path: str) -> str:
         raise ConfigurationError(
             f"The first line of {path}, which Synapse's service starts, names no Python. Set synapse_s3_synapse_python."
         )
-    return _on_path(python, search_path)
+    return on_path(python, search_path)
 
 
 class _OptionParser(argparse.ArgumentParser):

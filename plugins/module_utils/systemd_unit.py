@@ -35,6 +35,8 @@ _COMMAND = re.compile(r"\{ path=(?P<path>.*?) ; argv\[\]=(?P<argv>.*?) ; ignore_
 _ENVIRONMENT_FILE = re.compile(r"(?P<path>.+) \(ignore_errors=(?P<optional>yes|no)\)")
 _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _BARE_VARIABLE = re.compile(r"\$(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
+# What else looks like an ending is part of the name, as in worker@media.one.
+_UNIT_TYPE = re.compile(r"\.(service|socket|target|timer|mount|automount|path|slice|scope|swap|device)$")
 
 
 def command_runner(module: AnsibleModule) -> Run:
@@ -55,6 +57,7 @@ class Unit:
     """One service. Its commands are not expanded: the variables in them may be secrets.
 
     `active`: whether it runs or is starting.
+    `stopped`: whether nobody wants it to run; a service that failed is neither active nor stopped.
     `working_directory`: an empty string for systemd's default, "~" for the home directory of the user.
     `environment_files`: the path of each EnvironmentFile, and whether it may be missing.
     """
@@ -67,6 +70,7 @@ class Unit:
     working_directory: str = ""
     environment: dict[str, str] = field(default_factory=dict, repr=False)
     environment_files: list[tuple[str, bool]] = field(default_factory=list)
+    stopped: bool = False
 
 
 def unit_named(run: Run, name: str) -> Unit | None:
@@ -82,7 +86,7 @@ def is_masked(run: Run, name: str) -> bool:
 
 
 def _show(run: Run, name: str) -> str | None:
-    if not re.search(r"\.[a-z]+$", name):
+    if not _UNIT_TYPE.search(name):
         name += ".service"
     status, output, _error = run(["systemctl", "show", "--no-pager", "-p", ",".join(PROPERTIES), "--", name])
     return output if status == 0 else None
@@ -126,6 +130,7 @@ def parse_unit(output: str) -> Unit | None:
             for match in map(_ENVIRONMENT_FILE.fullmatch, properties.get("EnvironmentFiles", []))
             if match
         ],
+        stopped=first("ActiveState") in ("inactive", "deactivating"),
     )
 
 

@@ -59,7 +59,7 @@ options:
     description: Python that runs Synapse. By default the Python that runs this module.
     type: path
   user:
-    description: User that Synapse runs as.
+    description: User that Synapse runs as, by its name, or together with O(group) by its number, as in a container.
     type: str
     required: true
   group:
@@ -74,6 +74,17 @@ options:
       - Directory of the keys for which Synapse's configuration has no path.
       - By default the directory of the last configuration file, as in Synapse.
     type: path
+  processes:
+    description:
+      - All processes of the same Synapse, such as its workers, as M(matrix_ops.synapse_s3.synapse_preflight_info)
+        returns them. Of each its C(service), C(config_paths), C(working_directory), C(keys_directory) and
+        C(serves_media) are read. O(config_paths) is then that of a process that serves media.
+      - An entry is written into each file that a process that serves media needs, and each keeps all other storage
+        providers that it has. Synapse parses the new configuration of each process that reads a changed file.
+    type: list
+    elements: dict
+    default: []
+    version_added: 1.2.0
   store_local:
     description: Whether media of this server's users is copied to S3.
     type: bool
@@ -86,6 +97,22 @@ options:
     description: Whether an upload waits for its copy in S3, and fails if that fails.
     type: bool
     default: true
+  provider:
+    description:
+      - Which storage provider the entry names.
+      - V(official) is upstream's, V(resilient) the one that the role C(storage_provider) installs beside it.
+    type: str
+    choices: [official, resilient]
+    default: official
+    version_added: 1.2.0
+  provider_options:
+    description:
+      - More settings of the resilient storage provider, such as C(threadpool_size) and C(fetch_timeout), as the README
+        of the role C(storage_provider) lists them.
+      - Not allowed with O(provider=official), which ignores them.
+    type: dict
+    default: {}
+    version_added: 1.2.0
   confirm_location:
     description:
       - Name of the new location of the media, as in the error message, such as V(https://s3.example.org/bucket/prefix/).
@@ -105,9 +132,9 @@ options:
     type: str
     required: false
   addressing_style:
-    description: Not used. It is accepted so that all modules have the same options; the provider has no such setting.
+    description: Written into the entry with O(provider=resilient); the official provider has no such setting.
   ca_bundle:
-    description: Not used. It is accepted so that all modules have the same options; the provider has no such setting.
+    description: Written into the entry with O(provider=resilient); the official provider has no such setting.
 notes:
   - Needs PyYAML. Synapse's own Python has it, so set C(ansible_python_interpreter) to that.
   - Needs to run as root, or as the user that Synapse runs as.
@@ -149,6 +176,12 @@ file:
   returned: success
   type: str
   sample: /etc/matrix-synapse/conf.d/synapse-s3.yaml
+files:
+  description: All files that contain the entry, or contained it; more than one only with O(processes).
+  returned: success
+  type: list
+  elements: str
+  version_added: 1.2.0
 action:
   description:
     - What was done, or would be done in check mode.
@@ -173,8 +206,8 @@ mode_changes:
   elements: str
 """
 
-import pwd
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -183,22 +216,30 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_o
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.access import (
+    Reader,
+    home_of,
     planned_access,
     reader_of,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.diff import diffs_of
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import ProviderEntry
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import (
-    Layout,
-    plan_entry,
-    plan_removal,
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.entry import (
+    PROVIDERS,
+    ProviderEntry,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.plan import Layout, Plan
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.several_processes import (
+    ProcessLayout,
+    plan_entries,
+    plan_of,
+    plan_removals,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.validation import (
     Validator,
     validate_plan,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import apply_plan
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_edit.writer import apply_plans
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import (
+    ConfigurationError,
     MediaError,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
@@ -207,50 +248,100 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 
 
-def run(module: AnsibleModule) -> dict[str, Any]:
-    params = module.params
+@dataclass(frozen=True)
+class Process:
+    """A process whose configuration is edited, or only parsed, and the directory from which it takes relative paths."""
+
+    edited: ProcessLayout
+    working_directory: str
+
+
+def processes_of(params: dict[str, Any]) -> list[Process]:
+    """The process of the module's own options first. Raises ConfigurationError."""
     directory = params["working_directory"]
-    reader = reader_of(params["user"], params["group"])
+    drop_in = params["drop_in_directory"]
     layout = Layout(
         paths=[absolute(path, directory) for path in params["config_paths"]],
-        drop_in_directory=absolute(params["drop_in_directory"], directory) if params["drop_in_directory"] else None,
+        drop_in_directory=absolute(drop_in, directory) if drop_in else None,
         keys_directory=absolute(params["keys_directory"], directory) if params["keys_directory"] else None,
     )
-    entry = None
-    if params["state"] == "present":
-        switches = {name: params[name] for name in ("store_local", "store_remote", "store_synchronous")}
-        entry = ProviderEntry(settings_from(params), **switches)
-    plan = plan_entry(layout, entry, params["confirm_location"]) if entry else plan_removal(layout)
-    access = planned_access(plan, reader, holds_secret=bool(entry and entry.holds_secret()))
-    tightens = bool(access and access.before not in (None, access.after))
+    found = [Process(ProcessLayout("Synapse", layout), directory)]
+    for given in params["processes"]:
+        try:
+            name, directory = str(given["service"]), str(given["working_directory"])
+            paths = [absolute(str(path), directory) for path in given["config_paths"]]
+            keys_directory, serves_media = given["keys_directory"], bool(given["serves_media"])
+        except (KeyError, TypeError) as error:
+            raise ConfigurationError(
+                f"An element of processes lacks {error}. Give each as the module synapse_preflight_info returns it."
+            ) from error
+        if paths == list(layout.paths):
+            found[0] = Process(ProcessLayout(name, layout), found[0].working_directory)
+            continue
+        own = Layout(paths, keys_directory=absolute(str(keys_directory), directory) if keys_directory else None)
+        found.append(Process(ProcessLayout(name, own, serves_media), directory))
+    return found
 
-    skipped: str | None = "Nothing changes."
-    if plan.changes:
+
+def validate(module: AnsibleModule, processes: list[Process], plans: list[Plan], reader: Reader) -> str | None:
+    """Lets Synapse parse the configuration of every process that reads a changed file; why it did not, or None."""
+    params = module.params
+    if not params["validate"]:
+        return "Not validated, because validate is false."
+    for process in processes:
+        plan = plan_of(process.edited, plans)
+        if not plan.changes:
+            continue
         validator = Validator(
             python=params["python"] or sys.executable,
             uid=reader.uid,
             gid=reader.gid,
             groups=list(reader.groups),
-            home=pwd.getpwnam(params["user"]).pw_dir,
-            working_directory=directory,
-            keys_directory=layout.keys_directory,
+            home=home_of(params["user"]),
+            working_directory=process.working_directory,
+            keys_directory=process.edited.layout.keys_directory,
         )
-        if params["validate"]:
+        try:
             skipped = validate_plan(plan, validator, module.check_mode)
-        else:
-            skipped = "Not validated, because validate is false."
-    for warning in plan.warnings:
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{process.edited.name}: {error}" if len(processes) > 1 else str(error)) from error
+        if skipped:
+            return skipped
+    return None
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    reader = reader_of(params["user"], params["group"])
+    processes = processes_of(params)
+    layouts = [process.edited for process in processes]
+    entry = None
+    if params["state"] == "present":
+        switches = {name: params[name] for name in ("store_local", "store_remote", "store_synchronous")}
+        module_name, options = PROVIDERS[params["provider"]], params["provider_options"]
+        entry = ProviderEntry(settings_from(params), **switches, module=module_name, options=options)
+    plans = plan_entries(layouts, entry, params["confirm_location"]) if entry else plan_removals(layouts)
+    holds_secret = bool(entry and entry.holds_secret())
+    accesses = [planned_access(plan, reader, holds_secret) for plan in plans]
+    tightened = [access for access in accesses if access and access.before not in (None, access.after)]
+    changes = any(plan.changes for plan in plans)
+    files = [plan.file for plan in plans if plan.file]
+    action = next((plan.action for plan in plans if plan.action != "none"), "none")
+
+    skipped = validate(module, processes, plans, reader) if changes else "Nothing changes."
+    for warning in dict.fromkeys(warning for plan in plans for warning in plan.warnings):
         module.warn(warning)
     if not module.check_mode:
-        apply_plan(plan, access)
+        apply_plans(list(zip(plans, accesses)))
     return {
-        "changed": bool(plan.changes) or tightens,
-        "file": plan.file,
-        "action": "updated" if tightens and plan.action == "none" else plan.action,
+        "changed": changes or bool(tightened),
+        "file": next(iter(files), None),
+        "files": files,
+        "action": "updated" if tightened and action == "none" else action,
         "validated": skipped is None,
         "validation_skipped": skipped,
-        "mode_changes": [str(access)] if access and tightens else [],
-        "diff": diffs_of(plan, access),
+        "mode_changes": [str(access) for access in tightened],
+        "diff": [part for plan, access in zip(plans, accesses) for part in diffs_of(plan, access)],
     }
 
 
@@ -267,9 +358,12 @@ def main() -> None:
             "group": {"type": "str"},
             "working_directory": {"type": "path", "required": True},
             "keys_directory": {"type": "path", "no_log": False},
+            "processes": {"type": "list", "elements": "dict", "default": []},
             "store_local": {"type": "bool", "default": True},
             "store_remote": {"type": "bool", "default": True},
             "store_synchronous": {"type": "bool", "default": True},
+            "provider": {"type": "str", "choices": ["official", "resilient"], "default": "official"},
+            "provider_options": {"type": "dict", "default": {}},
             "confirm_location": {"type": "str", "default": ""},
             "validate": {"type": "bool", "default": True},
         },

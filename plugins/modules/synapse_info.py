@@ -25,6 +25,15 @@ options:
       - Name of the systemd service that runs Synapse's main process.
       - By default C(matrix-synapse.service), else C(synapse.service), else the loaded service that starts Synapse.
     type: str
+  services:
+    description:
+      - Names of all systemd services of one Synapse, those of its workers among them, such as
+        V(matrix-synapse-worker@media.service). The first that is no worker is the main process.
+      - Workers that read a file of one of these are found without being named.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.2.0
   python:
     description: Path of the Python that runs Synapse.
     type: path
@@ -39,6 +48,35 @@ options:
   group:
     description: Group that Synapse runs as. By default the group of the service, else the primary group of the user.
     type: str
+  container_ok:
+    description:
+      - Whether Synapse may run in a container that is left alone, because others install its storage provider.
+      - O(python), O(config_paths) and O(user) are then required. O(python) is any Python of the host that has PyYAML,
+        and the O(config_paths) are those on the host.
+    type: bool
+    default: false
+  container:
+    description:
+      - Name of the container in which Synapse runs, in Docker or Podman. Image, mounts, networks, user, Python and
+        configuration are found by inspecting it, and O(python), O(config_paths), O(user) and O(group) do not count.
+      - The paths in the result are then those in the container, except RV(synapse.python). That is a program on the
+        host which runs Synapse's Python in a new container with the same mounts and network, as root. The module writes
+        it to a directory C(synapse-s3-NAME) in C(/usr/local/lib), in check mode too.
+    type: str
+    version_added: 1.2.0
+  container_paths:
+    description: Paths of the host that Synapse's Python needs in a container too, at the same place.
+    type: list
+    elements: path
+    default: []
+    version_added: 1.2.0
+  drop_in_name:
+    description:
+      - Name of the file in the service's C(.d) directory by which the collection makes the service run another image.
+        What it says does not count as the operator's.
+    type: str
+    default: synapse-s3.conf
+    version_added: 1.2.0
   require_root:
     description: Whether to fail where the module does not run as root, as whom alone all of it can be found.
     type: bool
@@ -52,7 +90,7 @@ options:
     default: false
     version_added: 1.1.0
 notes:
-  - Synapse in a container is not supported and is refused.
+  - A service that starts a container is refused without O(container).
 """
 
 EXAMPLES = r"""
@@ -60,12 +98,20 @@ EXAMPLES = r"""
   matrix_ops.synapse_s3.synapse_info:
   register: found
 
+- name: Find a Synapse whose media worker has files of its own
+  matrix_ops.synapse_s3.synapse_info:
+    services: [matrix-synapse, matrix-synapse-worker@media]
+
 - name: Find a Synapse that systemd does not start
   matrix_ops.synapse_s3.synapse_info:
     python: /srv/synapse/venv/bin/python
     config_paths:
       - /srv/synapse/homeserver.yaml
     user: synapse
+
+- name: Find a Synapse in a container
+  matrix_ops.synapse_s3.synapse_info:
+    container: synapse
 """
 
 RETURN = r"""
@@ -82,7 +128,7 @@ synapse:
       description: Whether the service is running or starting.
       type: bool
     python:
-      description: Path of the Python that runs Synapse.
+      description: Path of the Python that runs Synapse. With O(container), of the program that stands for it.
       type: str
       sample: /opt/synapse/venv/bin/python
     python_version:
@@ -90,7 +136,7 @@ synapse:
       type: str
       sample: 3.11.2
     version:
-      description: Version of Synapse.
+      description: Version of Synapse, or none with O(container_ok).
       type: str
       sample: 1.163.2
     pip:
@@ -103,6 +149,14 @@ synapse:
       type: str
       version_added: 1.1.0
       sample: virtualenv
+    pip_wheel:
+      description:
+        - Wheel of pip on the host, from which pip can be run with that Python although it has none. The Python's own
+          ensurepip or the distribution brings it.
+        - None if that Python has pip, or if there is no such wheel.
+      type: str
+      version_added: 1.2.0
+      sample: /usr/share/python-wheels/pip-23.0.1-py3-none-any.whl
     pip_remedy:
       description: A sentence that says how to install pip for that Python; none if it has pip.
       type: str
@@ -145,6 +199,76 @@ synapse:
     boto3_version:
       description: Version of boto3 in that Python, or none.
       type: str
+    processes:
+      description:
+        - Every process of this Synapse, the main process first. The others are the services that were named, and the
+          workers that read one of their files.
+        - Each has its C(service), whether it is a C(worker), whether it is C(active) or was C(stopped) on purpose,
+          whether it was C(named), and its C(python), C(config_paths), C(working_directory), C(keys_directory), C(user)
+          and C(group).
+      type: list
+      elements: dict
+      version_added: 1.2.0
+    packages:
+      description: Name and version of the packages in the operator's image; only with O(container).
+      type: dict
+      version_added: 1.2.0
+    container:
+      description: The container, or none without O(container).
+      type: dict
+      version_added: 1.2.0
+      contains:
+        engine:
+          description: The program that runs it.
+          type: str
+          sample: docker
+        name:
+          description: Its name.
+          type: str
+          sample: synapse
+        image:
+          description: The image that its service names, as it is written there.
+          type: str
+          sample: docker.io/matrixdotorg/synapse:latest
+        image_id:
+          description: The id of that image.
+          type: str
+        image_user:
+          description: The user that this image sets; empty if it sets none.
+          type: str
+        running_image_id:
+          description: The id of the image that the container was made from.
+          type: str
+        images:
+          description: The images that the collection has built for it, as NAME:TAG.
+          type: list
+          elements: str
+        networks:
+          description: Its networks; the first is that of its creation.
+          type: list
+          elements: str
+        ports:
+          description: The address on the host of each of its published ports.
+          type: dict
+          sample: {"8008/tcp": "127.0.0.1:8008"}
+        mounts:
+          description: Its mounts, each with C(destination), C(source) on the host, C(volume) and C(writable).
+          type: list
+          elements: dict
+        mount_options:
+          description: The options by which another container gets the same mounts.
+          type: list
+          elements: str
+        unit_lines:
+          description:
+            - The commands of its service in the directives in which an image is run, each with C(directive), C(before),
+              C(image), C(after) and the C(file) with the line. Without an image, C(before) is the whole command.
+          type: list
+          elements: dict
+        python:
+          description: The Python that runs Synapse, as it is named in the container.
+          type: str
+          sample: /usr/local/bin/python
 host_python:
   description: Path of the Python that has run this module.
   returned: success
@@ -173,17 +297,33 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit import command_runner
 
-OPTIONS = ("service", "python", "config_paths", "user", "group")
+OPTIONS = (
+    "service",
+    "services",
+    "python",
+    "config_paths",
+    "user",
+    "group",
+    "container",
+    "container_ok",
+    "container_paths",
+    "drop_in_name",
+)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "service": {"type": "str"},
+            "services": {"type": "list", "elements": "str", "default": []},
             "python": {"type": "path"},
             "config_paths": {"type": "list", "elements": "path", "default": []},
             "user": {"type": "str"},
             "group": {"type": "str"},
+            "container_ok": {"type": "bool", "default": False},
+            "container": {"type": "str"},
+            "container_paths": {"type": "list", "elements": "path", "default": []},
+            "drop_in_name": {"type": "str", "default": "synapse-s3.conf"},
             "require_root": {"type": "bool", "default": False},
             "missing_ok": {"type": "bool", "default": False},
         },

@@ -29,10 +29,43 @@ options:
     description: Directory from which Synapse takes relative paths.
     type: path
     default: /
+  processes:
+    description:
+      - Processes of Synapse, as M(matrix_ops.synapse_s3.synapse_info) returns them. Reading their files needs PyYAML.
+    type: list
+    elements: dict
+    default: []
+    version_added: 1.2.0
   media_path:
     description: Folder of Synapse's media. Empty takes C(media_store_path) of the configuration.
     type: str
     default: ""
+  mounts:
+    description:
+      - The mounts of Synapse's container, each with C(destination) in it and C(source) on the host. O(media_path) is
+        then a path in the container, and is looked up behind its mount.
+      - Without them, O(media_path) is a path on the host.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      destination:
+        description: Path in the container.
+        type: str
+        required: true
+      source:
+        description: Path on the host.
+        type: str
+        required: true
+      volume:
+        description: Name of the volume, where it is one. It does not matter here.
+        type: str
+        default: ""
+      writable:
+        description: Whether Synapse may write to it. It does not matter here.
+        type: bool
+        default: true
+    version_added: 1.2.0
   paths:
     description: Paths to look up.
     type: list
@@ -167,10 +200,32 @@ homeserver:
     - Empty without O(config_paths).
   returned: success
   type: dict
+processes:
+  description:
+    - Each of O(processes) with its C(worker_name) (none for the main process), whether it C(serves_media), its
+      C(media_store_path), C(enable_local_media_storage), C(config_files) and C(storage_providers) as
+      M(matrix_ops.synapse_s3.homeserver_config_info) returns them, and the C(url) at which it answers.
+  returned: success
+  type: list
+  elements: dict
+  version_added: 1.2.0
+process_problems:
+  description: In words, why the media of these processes cannot be put on S3, each with the remedy; for more than one.
+  returned: success
+  type: list
+  elements: str
+  version_added: 1.2.0
 media_path:
   description: Folder of Synapse's media; empty where nothing names it.
   returned: success
   type: str
+  sample: /var/lib/matrix-synapse/media
+media_directory:
+  description:
+    - The same folder as a path on the host. It is another one only with O(mounts), and empty where it lies on none.
+  returned: success
+  type: str
+  version_added: 1.2.0
   sample: /var/lib/matrix-synapse/media
 problems:
   description: In words, which of O(directories) is refused and why, each with the remedy.
@@ -179,7 +234,7 @@ problems:
   elements: str
 paths:
   description:
-    - For each of O(paths) and for O(media_path) whether it C(exists), C(is_directory), C(is_file) and
+    - For each of O(paths) and for RV(media_directory) whether it C(exists), C(is_directory), C(is_file) and
       C(is_world_readable), and its C(real_path) with all links followed.
     - Of what exists also its C(mode) in octal, and the C(uid) and C(gid) of its owner.
   returned: success
@@ -242,6 +297,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_s
     summary,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.own_directory import OwnDirectory, problem
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.process_settings import (
+    process_problems,
+    process_settings,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_container.engine import Mount, on_host
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
     YAML_IMPORT_ERROR,
@@ -252,16 +312,23 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.systemd_unit
 def host(params: dict[str, Any], run: Run) -> dict[str, Any]:
     """All that does not depend on Synapse's user."""
     homeserver = summary(params["config_paths"], params["working_directory"]) if params["config_paths"] else {}
-    media_path = params["media_path"] or homeserver.get("media_store_path", "")
+    processes = [process_settings(process) for process in params["processes"]]
+    stores = [process["media_store_path"] for process in processes if process["serves_media"]]
+    media_path = params["media_path"] or next(iter(stores), homeserver.get("media_store_path", ""))
+    mounts = [Mount(**mount) for mount in params["mounts"]]
+    media_directory = on_host(mounts, media_path) if mounts else media_path
     files = homeserver.get("config_files", [])
     synapse_paths = [*params["synapse_paths"], *params["config_paths"], *map(os.path.dirname, files)]
     directories = [OwnDirectory(**directory) for directory in params["directories"]]
-    problems = [problem(directory, [*synapse_paths, *filter(None, [media_path])]) for directory in directories]
+    problems = [problem(directory, [*synapse_paths, *filter(None, [media_directory])]) for directory in directories]
     return {
         "homeserver": homeserver,
+        "processes": processes,
+        "process_problems": process_problems(processes),
         "media_path": media_path,
+        "media_directory": media_directory,
         "problems": [text for text in problems if text],
-        "paths": {path: host_facts.path_facts(path) for path in filter(None, [*params["paths"], media_path])},
+        "paths": {path: host_facts.path_facts(path) for path in filter(None, [*params["paths"], media_directory])},
         "checksums": {path: host_facts.checksum(path) for path in params["checksums"]},
         "found": sorted(path for pattern in params["patterns"] for path in glob.glob(pattern)),  # noqa: PTH207 - absolute patterns
         "records": {path: host_facts.record(path) for path in params["records"]},
@@ -291,7 +358,19 @@ def main() -> None:
         argument_spec={
             "config_paths": paths,
             "working_directory": {"type": "path", "default": "/"},
+            "processes": {"type": "list", "elements": "dict", "default": []},
             "media_path": {"type": "str", "default": ""},
+            "mounts": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "destination": {"type": "str", "required": True},
+                    "source": {"type": "str", "required": True},
+                    "volume": {"type": "str", "default": ""},
+                    "writable": {"type": "bool", "default": True},
+                },
+            },
             "paths": names,
             "checksums": names,
             "patterns": names,
@@ -327,7 +406,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if module.params["config_paths"] and YAML_IMPORT_ERROR:
+    if (module.params["config_paths"] or module.params["processes"]) and YAML_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_IMPORT_ERROR)
 
     def run(command: Sequence[str]) -> tuple[int, str, str]:

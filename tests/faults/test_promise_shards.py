@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,28 @@ def test_side_by_side(filled: Library, engine: Engine, inventory: MediaInventory
     outcomes = [finish(process) for process in processes]
     assert [outcome.status for outcome in outcomes] == [0, 0, 0], [outcome.errors for outcome in outcomes]
     assert sum(outcome.files("deleted") for outcome in outcomes) == len(inventory.known)
+    inventory.assert_all_moved()
+
+
+@pytest.mark.parametrize("shard", [(1, 1), (2, 2)], ids=["whole", "share"])
+def test_a_host_that_was_left_out_of_the_group(
+    filled: Library, engine: Engine, inventory: MediaInventory, shard: tuple[int, int]
+) -> None:
+    """It is refused while another host takes all of the media: the lock is on the media store, not only in the state
+    directory, of which each host has its own."""
+    engine.offload["bandwidth_limit"] = "60K"
+    first = sharded(engine, 1, 1).start()
+    while not filled.state_dir.with_name(f"{filled.state_dir.name}-1").joinpath("location").exists():
+        assert first.poll() is None, finish(first).errors
+        time.sleep(0.01)
+    other = sharded(engine, *shard)
+    other.offload["state_dir"] = f"{engine.offload['state_dir']}-other"
+    other.config = engine.config.with_name("offload-other.yml")
+    refused = other.run()
+    assert first.poll() is None, "the first run had ended before the second was refused"
+    assert refused.status == 3 and "media store" in refused.errors, refused.errors
+    outcome = finish(first)
+    assert (outcome.status, outcome.files("deleted")) == (0, len(inventory.known)), outcome.errors
     inventory.assert_all_moved()
 
 

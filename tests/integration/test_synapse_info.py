@@ -291,3 +291,24 @@ def test_a_python_without_pyyaml_gives_a_message(tmp_path: Path) -> None:
     )
     assert result.get("failed")
     assert "PyYAML" in result["msg"]
+
+
+def test_a_templated_worker_is_one_of_the_processes() -> None:
+    known = facts()
+    template = UNITS / f"{NAME}@.service"
+    paths = [*known["config_paths"], "/var/tmp/worker-media.yaml"]
+    options = " ".join(f"-c {path}" for path in known["config_paths"])
+    command = f"{known['python']} -m synapse.app.generic_worker {options} -c /var/tmp/worker-%i.yaml"
+    template.write_text(f"[Service]\nUser={known['user']}\nWorkingDirectory=/var/tmp\nExecStart={command}\n")
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
+    try:
+        found = info(services=["matrix-synapse", f"{NAME}@media"])
+    finally:
+        template.unlink()
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
+    assert found["service"] == "matrix-synapse.service"
+    main, worker = found["processes"]
+    assert (main["service"], main["worker"]) == ("matrix-synapse.service", False)
+    assert (worker["service"], worker["worker"], worker["stopped"]) == (f"{NAME}@media.service", True, True)
+    assert (worker["config_paths"], worker["working_directory"]) == (paths, "/var/tmp")
+    assert (worker["python"], worker["user"]) == (known["python"], known["user"])

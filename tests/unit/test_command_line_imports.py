@@ -49,3 +49,15 @@ def test_the_engine_needs_no_boto3(module: str) -> None:
     assert module in modules
     assert modules.isdisjoint({"boto3", "botocore", "tqdm", "humanize", "s3transfer"})
     assert "synapse_media.upstream.launcher" not in modules
+
+
+@pytest.mark.parametrize("verb", ["offload", "migrate"])
+def test_a_python_without_the_packages_names_the_playbook_that_installs_them(verb: str, tmp_path: Path) -> None:
+    """The Python of the virtualenv became another version, which does not see the packages of the old one."""
+    config = tmp_path / "migrate.yml"
+    config.touch(mode=0o600)
+    command = [sys.executable, "-S", "-m", "synapse_media.cli", verb, "--config", str(config)]
+    ended = subprocess.run(command, env={"PYTHONPATH": str(PACKAGE)}, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "has no PyYAML" in ended.stderr
+    assert "Run the playbook matrix_ops.synapse_s3.site" in ended.stderr

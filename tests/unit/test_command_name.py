@@ -32,7 +32,8 @@ def rendered(template: str, directory: Path, name: str, **variables: Any) -> Pat
             ansible_managed="Ansible managed",
             synapse_s3_migrate_engine="media_offload",
             synapse_s3_migrate_state_dir=str(directory),
-            __synapse_s3_synapse={"user": pwd.getpwuid(os.geteuid()).pw_name},
+            __synapse_s3_synapse={"user": pwd.getpwuid(os.geteuid()).pw_name, "uid": os.geteuid()},
+            __synapse_s3_container={},
             __synapse_s3_connection={},
             __synapse_s3_migrate_as_synapse=["false"],
             __synapse_s3_migrate_script=f"/usr/local/bin/{name}",
@@ -40,7 +41,7 @@ def rendered(template: str, directory: Path, name: str, **variables: Any) -> Pat
             __synapse_s3_migrate_environment_file=str(directory / "environment"),
             __synapse_s3_migrate_lib_dir=str(PACKAGE),
             __synapse_s3_migrate_venv=str(Path(sys.prefix)),
-            __synapse_s3_migrate_venv_python=sys.executable,
+            __synapse_s3_migrate_job_python=sys.executable,
             __synapse_s3_migrate_config_file=str(directory / "absent.yml"),
             **variables,
         )

@@ -15,8 +15,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "roles").glob("*/README.md"))]
-# Beginnings of names: the metrics.
-PREFIXES = ("synapse_s3_offload_",)
+# Beginnings of names: the metrics, and the module that Synapse imports.
+PREFIXES = ("synapse_s3_offload_", "synapse_s3_provider_", "synapse_s3_resilient_provider")
 EMPTY: tuple[Any, ...] = ("", [], {})
 ROW = re.compile(r"(?m)^\| `(synapse_s3_\w+)` \| (`[^`]*`|\w+) \|")
 

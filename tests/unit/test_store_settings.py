@@ -119,7 +119,7 @@ def test_empty_strings_and_none_count_as_unset() -> None:
             "synapse_s3_session_token is set without keys",
             "synapse_s3_access_key_id",
         ),
-        ({"storage_class": "GLACIER_IR"}, "synapse_s3_storage_class is 'GLACIER_IR'", "INTELLIGENT_TIERING"),
+        ({"storage_class": "GLACIER"}, "synapse_s3_storage_class is 'GLACIER'", "INTELLIGENT_TIERING"),
         ({"storage_class": "standard"}, "synapse_s3_storage_class is 'standard'", "STANDARD"),
         ({"addressing_style": "dns"}, "synapse_s3_addressing_style is 'dns'", "virtual"),
         ({"sse_customer_key": "too short"}, "synapse_s3_sse_customer_key is 9 bytes long", "32 characters"),

@@ -8,10 +8,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_installation import Wanted, installation
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
 
 METADATA = "Metadata-Version: 2.1\nName: matrix-synapse\nVersion: 1.163.2\n"
@@ -46,10 +49,13 @@ class Virtualenv:
         self.config = directory / "homeserver.yaml"
         self.config.touch()
 
-    def remedy(self) -> tuple[str, str | None]:
+    def found(self) -> dict[str, Any]:
         user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
         python = str(self.directory / "bin/python")
-        found = installation(run, Wanted(python=python, config_paths=[str(self.config)], user=user))
+        return installation(run, Wanted(python=python, config_paths=[str(self.config)], user=user))
+
+    def remedy(self) -> tuple[str, str | None]:
+        found = self.found()
         assert found["version"] == "1.163.2"
         assert found["pip"] is (found["pip_remedy"] is None)
         return found["python_kind"], found["pip_remedy"]
@@ -58,6 +64,35 @@ class Virtualenv:
 @pytest.fixture
 def virtualenv(tmp_path: Path) -> Virtualenv:
     return Virtualenv(tmp_path / "pipx/venvs/matrix-synapse")
+
+
+BOXED = """Id=matrix-synapse.service
+LoadState=loaded
+ActiveState=active
+ExecStart={ path=/usr/bin/env ; argv[]=/usr/bin/env docker start --attach matrix-synapse ; ignore_errors=no ; }
+"""
+
+
+def boxed(command: Sequence[str]) -> tuple[int, str, str]:
+    """A host whose Synapse is in a container."""
+    return (0, BOXED, "") if command[0] == "systemctl" else run(command)
+
+
+def test_a_container_is_left_alone_where_others_install_the_storage_provider(tmp_path: Path) -> None:
+    """With a Python of the host that has no Synapse, as beside matrix-docker-ansible-deploy."""
+    config = tmp_path / "homeserver.yaml"
+    config.write_text("server_name: example.org\n")
+    user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    wanted = Wanted(service="matrix-synapse", python=sys.executable, config_paths=[str(config)], user=user)
+    with pytest.raises(
+        ConfigurationError, match=r"does not run Synapse \(ModuleNotFoundError: No module named 'synapse'"
+    ):
+        installation(boxed, wanted)
+    found = installation(boxed, replace(wanted, container_ok=True))
+    assert (found["service"], found["active"], found["version"]) == ("matrix-synapse.service", True, None)
+    assert [process["config_paths"] for process in found["processes"]] == [[str(config)]]
+    with pytest.raises(ConfigurationError, match="starts a container"):
+        installation(boxed, Wanted(service="matrix-synapse", container_ok=True))
 
 
 def test_an_ordinary_virtualenv_needs_ensurepip(virtualenv: Virtualenv) -> None:
@@ -96,6 +131,41 @@ def test_a_python_without_ensurepip_needs_the_distributions_package(
     kind, remedy = virtualenv.remedy()
     assert kind == "virtualenv"
     assert "apt install python3-venv" in str(remedy)
+
+
+def test_a_python_without_pip_can_run_the_one_that_ensurepip_brings(virtualenv: Virtualenv) -> None:
+    wheel = virtualenv.found()["pip_wheel"]
+    shown = subprocess.run(
+        [virtualenv.directory / "bin/python", "-m", "pip", "--version"],
+        env={"PYTHONPATH": wheel},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert wheel in shown.stdout
+    # What is run from there is not installed.
+    assert not list(virtualenv.packages.glob("pip*"))
+
+
+def test_a_virtualenv_whose_python_became_another_version_is_explained(virtualenv: Virtualenv) -> None:
+    virtualenv.packages.parent.rename(virtualenv.packages.parents[1] / "python3.1")
+    with pytest.raises(ConfigurationError) as caught:
+        virtualenv.found()
+    said = str(caught.value)
+    assert f"Synapse's virtualenv {virtualenv.directory} was made with Python 3.1, and its Python is 3." in said
+    assert "Make the virtualenv anew and install Synapse into it, and run again" in said
+    assert not isinstance(caught.value, SynapseNotFoundError)
+
+
+def test_a_virtualenv_whose_python_is_gone_is_explained(virtualenv: Virtualenv) -> None:
+    python = virtualenv.directory / "bin/python"
+    python.unlink()
+    python.symlink_to("/usr/bin/python3.1")
+    with pytest.raises(
+        ConfigurationError, match=r"is a link to /usr/bin/python3\.1, which is not there any more"
+    ) as caught:
+        virtualenv.found()
+    assert not isinstance(caught.value, SynapseNotFoundError)
 
 
 def test_packages_are_not_installed_into_the_distributions_python(tmp_path: Path) -> None:

@@ -20,16 +20,26 @@ ROOTS = ["/etc", "/opt", "/usr/local", "/var/lib", "/srv", "/root", "/home"]
 LEFT_OUT = (
     "/opt/test-tools",
     "/var/lib/postgresql",
+    "/var/lib/postgresql-container",
+    "/var/lib/docker",
+    "/var/lib/containerd",
     "/var/lib/s3-server",
+    "/var/lib/matrix-synapse/homeserver.db",
+    "/var/lib/matrix-synapse/homeserver.db-shm",
+    "/var/lib/matrix-synapse/homeserver.db-wal",
+    "/var/lib/matrix-synapse/media",
     "/var/lib/synapse/media_store",
     "/var/lib/synapse/homeserver.pid",
     "/var/lib/systemd",
     "/var/lib/apt",
     "/var/lib/dpkg",
     "/var/lib/private",
+    "/var/lib/redis",
     "/root/.ansible",
     "/root/.cache",
     "/etc/mtab",
+    # The container engine writes it anew when a test takes the network away.
+    "/etc/hosts",
     "/etc/machine-id",
 )
 

@@ -61,8 +61,9 @@ def test_media_that_is_local_again_is_moved_again(homeserver, migrated, before, 
     path = sorted(path for path in before if path.startswith("local_content/"))[0]
     media = f"{homeserver.facts['media_store_path']}/{path}"
     stored = homeserver.object_path(f"molecule/{path}")
-    homeserver.run("install", "-D", "-o", "synapse", "-g", "synapse", "-m", "0640", stored, media)
-    homeserver.run("chown", "-R", "synapse:synapse", homeserver.facts["media_store_path"])
+    user, group = homeserver.facts["user"], homeserver.facts["group"]
+    homeserver.run("install", "-D", "-o", user, "-g", group, "-m", "0640", stored, media)
+    homeserver.run("chown", "-R", f"{user}:{group}", homeserver.facts["media_store_path"])
     homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
     assert not homeserver.host.file(media).exists
 
@@ -77,4 +78,4 @@ def test_a_second_run_changes_nothing(homeserver, migrated):
 def test_the_media_store_itself_stays(homeserver, migrated):
     store = homeserver.host.file(homeserver.facts["media_store_path"])
     assert store.is_directory
-    assert store.user == "synapse"
+    assert store.user == homeserver.facts["user"]

@@ -51,8 +51,11 @@ class Reader:
 def reader_of(user: str, group: str | None) -> Reader:
     """The reader for the names of a user and a group; without a group, the user's primary one.
 
+    Numbers need no names: in a container the user has none, and another group on the host may have its number.
     Raises ConfigurationError if one of them does not exist.
     """
+    if user.isdigit() and group is not None and group.isdigit():
+        return Reader(int(user), int(group), [int(group)], has_private_group=False)
     try:
         entry = pwd.getpwnam(user)
         gid = grp.getgrnam(group).gr_gid if group else entry.pw_gid
@@ -85,6 +88,14 @@ def planned_access(plan: Plan, reader: Reader, holds_secret: bool) -> AccessChan
         return AccessChange(plan.file, None, new_access(reader))
     before = access_of(plan.file)
     return AccessChange(plan.file, before, tightened(before, reader) if holds_secret else before)
+
+
+def home_of(user: str) -> str:
+    """The home directory of a user; the root directory for a number without a name."""
+    try:
+        return (pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)).pw_dir
+    except KeyError:
+        return "/"
 
 
 def is_private_group(gid: int, user: str) -> bool:

@@ -12,7 +12,16 @@ from typing import Any
 from ..synapse_media.errors import ConfigurationError
 from ..synapse_media.settings.location import CONFIRMATION, StoreLocation, endpoint_identity
 from ..synapse_media.settings.store import prefix_warning
-from .entry import CONFIG_KEYS, SECRETS, SWITCHES, ProviderEntry, shown_value
+from .entry import (
+    CONFIG_KEYS,
+    OPTIONS_VARIABLE,
+    RESILIENT_OPTIONS,
+    RESILIENT_SETTINGS,
+    SECRETS,
+    SWITCHES,
+    ProviderEntry,
+    shown_value,
+)
 from .flow_entry import MARK
 
 # The defaults of the provider.
@@ -67,11 +76,18 @@ class Comparison:
                 found.append(f"{key} changes from {self._shown(key)} to {self._new_value(key)} (synapse_s3_{key})")
         unknown = [
             *(str(key) for key in self._before if key not in ("module", "config", MARK, *SWITCHES)),
-            *(f"config.{key}" for key in self._old if key not in CONFIG_KEYS),
+            *(f"config.{key}" for key in self._old if key not in CONFIG_KEYS and key not in self._new),
         ]
         if unknown:
-            found.append(f"{', '.join(map(_shown_key, unknown))} is left out: the storage provider ignores it")
+            found.append(f"{', '.join(map(_shown_key, unknown))} is left out: {self._reason_left_out(unknown)}")
+        if self._before.get("module") not in (None, self._entry.module):
+            found.append(f"its module changes to {self._entry.module} (synapse_s3_storage_provider)")
         return [f"The S3 entry in {self._path} is taken over: {sentence}." for sentence in found]
+
+    def _reason_left_out(self, names: list[str]) -> str:
+        if any(name.partition(".")[2] in (*RESILIENT_OPTIONS, *RESILIENT_SETTINGS) for name in names):
+            return f"only the resilient storage provider takes it, from {OPTIONS_VARIABLE}"
+        return "the storage provider ignores it"
 
     def _location_keys(self) -> tuple[str, ...]:
         """The keys whose change may make media unreachable; for an entry of the operator's the region as well."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..synapse_media.errors import ConfigurationError
 from ..synapse_media.settings.homeserver import parse
-from .entry import KEY, PROVIDER_MODULE, ProviderEntry, check_printable
+from .entry import KEY, PROVIDER_MODULES, ProviderEntry, check_printable
 from .insertion_point import ENTRY_ADDED, KEY_ADDED, LIST_ADDED, InsertionPoint
 from .outline import Node, outline
 
@@ -55,7 +55,7 @@ def unmarked(item: Any) -> Any:
 
 def is_marked(item: Any) -> bool:
     """Whether the entry was written in flow style by this collection."""
-    mark = item.get(MARK) if isinstance(item, dict) and item.get("module") == PROVIDER_MODULE else None
+    mark = item.get(MARK) if isinstance(item, dict) and item.get("module") in PROVIDER_MODULES else None
     return isinstance(mark, dict) and mark.get("collection") == COLLECTION
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..synapse_media.errors import ConfigurationError
 from ..synapse_media.settings.homeserver import parse
-from .entry import KEY, PROVIDER_MODULE
+from .entry import KEY, PROVIDER_MODULE, PROVIDER_MODULES
 from .outline import Node, line_end, line_start, lines, outline
 
 EXAMPLE = f"""\
@@ -164,7 +164,7 @@ def _point_in_list(text: str, path: str, value: Node, content: list[Any]) -> Ins
 
 
 def _is_s3(item: Any) -> bool:
-    return isinstance(item, dict) and item.get("module") == PROVIDER_MODULE
+    return isinstance(item, dict) and item.get("module") in PROVIDER_MODULES
 
 
 def _dash(text: str, value: Node, position: int) -> int:

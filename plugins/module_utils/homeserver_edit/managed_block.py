@@ -12,7 +12,7 @@ from typing import Any
 
 from ..synapse_media.errors import ConfigurationError
 from ..synapse_media.settings.homeserver import parse
-from .entry import KEY, PROVIDER_MODULE, ProviderEntry, entry_lines
+from .entry import KEY, PROVIDER_MODULES, ProviderEntry, entry_lines
 from .insertion_point import InsertionPoint
 from .outline import BYTE_ORDER_MARK, LINE_BREAKS, lacks_line_end, line_start, lines, newline_of, outline
 
@@ -81,7 +81,7 @@ def _entry_inside(body: str, path: str) -> tuple[bool, dict[str, Any]]:
         isinstance(entries, list)
         and len(entries) == 1
         and isinstance(entries[0], dict)
-        and entries[0].get("module") == PROVIDER_MODULE
+        and entries[0].get("module") in PROVIDER_MODULES
     ):
         return whole_key, entries[0]
     raise ConfigurationError(

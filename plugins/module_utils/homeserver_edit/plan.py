@@ -35,13 +35,12 @@ class Layout:
     drop_in_directory: str | None = None
     keys_directory: str | None = None
 
-    def files(self, added: str | None = None, removed: Sequence[str] = ()) -> list[str]:
-        """The files in the order in which Synapse reads them, after one was added and others were removed."""
+    def files(self, added: Sequence[str] = (), removed: Sequence[str] = ()) -> list[str]:
+        """The files in the order in which Synapse reads them, after some were added and others were removed."""
         files: list[str] = []
         for path in self.paths:
             found = set(config_files([path])) - set(removed)
-            if added and str(Path(added).parent) == path:
-                found.add(added)
+            found.update(new for new in added if str(Path(new).parent) == path)
             files += sorted(found)
         return files
 
@@ -97,11 +96,15 @@ class Configuration:
         """The files that exist without this collection, in the order in which Synapse reads them."""
         return self.layout.files(removed=[path for path in self.texts if self.holds_only_managed_entry(path)])
 
+    def rest_contents(self) -> dict[str, Any]:
+        """What each of these files says without the managed entry."""
+        return {path: parse(self.rest[path], path) for path in self.operator_files()}
+
 
 def plan_removal(layout: Layout) -> Plan:
     """Plans the removal of the managed entry. Raises ConfigurationError if another setting would change."""
     configuration = Configuration(layout)
-    changes = _removals(configuration, keep=None)
+    changes = _removals(configuration, keep=())
     gone = [change.path for change in changes if change.after is None]
     for change in changes:
         _verify_removal(change)
@@ -115,14 +118,21 @@ def plan_removal(layout: Layout) -> Plan:
     )
 
 
-def plan_entry(layout: Layout, entry: ProviderEntry, confirmation: str | None = None) -> Plan:
+def target_file(layout: Layout) -> str:
+    """The file into which the entry belongs. Raises ConfigurationError."""
+    configuration = Configuration(layout)
+    return _target_file(configuration, configuration.rest_contents())
+
+
+def plan_entry(layout: Layout, entry: ProviderEntry, confirmation: str | None = None, keep: Sequence[str] = ()) -> Plan:
     """Plans how the entry gets into the configuration.
 
+    `keep`: the files in which other processes of this Synapse have the entry.
     Raises ConfigurationError if another setting would change, or if the present entry names another location and
     `confirmation` is not the name of the new one.
     """
     configuration = Configuration(layout)
-    contents = {path: parse(configuration.rest[path], path) for path in configuration.operator_files()}
+    contents = configuration.rest_contents()
     _refuse_backup_path(contents)
     target = _target_file(configuration, contents)
     rest = configuration.rest.get(target, "")
@@ -140,13 +150,13 @@ def plan_entry(layout: Layout, entry: ProviderEntry, confirmation: str | None = 
     _verify_edit(target, rest, after, point, entry)
     # The new entry first: after a crash between two files Synapse must still have its provider.
     changes = [Change(target, before, after)] if after != before else []
-    changes += _removals(configuration, keep=target)
+    changes += _removals(configuration, keep=[target, *keep])
     gone = [change.path for change in changes if change.after is None]
     return Plan(
         action=_action(configuration, target, point) if changes else "none",
         file=target,
         changes=changes,
-        files=layout.files(added=target, removed=gone),
+        files=layout.files(added=[target], removed=gone),
         previous=previous,
         warnings=warnings if changes else (),
     )
@@ -160,7 +170,12 @@ def _action(configuration: Configuration, target: str, point: InsertionPoint) ->
     return "inserted" if target in configuration.texts else "created"
 
 
-def _removals(configuration: Configuration, keep: str | None) -> list[Change]:
+def removals(layout: Layout, keep: Sequence[str]) -> list[Change]:
+    """The changes that take the managed entry out of every file but those to keep."""
+    return _removals(Configuration(layout), keep)
+
+
+def _removals(configuration: Configuration, keep: Sequence[str]) -> list[Change]:
     return [
         Change(
             path,
@@ -168,7 +183,7 @@ def _removals(configuration: Configuration, keep: str | None) -> list[Change]:
             None if configuration.holds_only_managed_entry(path) else configuration.rest[path],
         )
         for path in configuration.managed
-        if path != keep
+        if path not in keep
     ]
 
 
@@ -202,7 +217,7 @@ def _drop_in(configuration: Configuration) -> str | None:
     # By default Synapse looks for its signing key next to its last file, and a drop-in must not change that directory.
     others = configuration.operator_files()
     current = str(Path(others[-1]).parent) if others else None
-    moved = str(Path(layout.files(added=drop_in)[-1]).parent) != current
+    moved = str(Path(layout.files(added=[drop_in])[-1]).parent) != current
     if moved and layout.keys_directory in (None, current):
         return None
     return drop_in

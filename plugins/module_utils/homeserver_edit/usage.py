@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +14,14 @@ from pathlib import Path
 from ..synapse_installation import PACKAGED
 from ..synapse_media.errors import ConfigurationError
 from ..synapse_media.settings.homeserver import YAML_IMPORT_ERROR, config_files, read_text
+from ..synapse_processes import same_python
 from ..synapse_service import SynapseCommand, synapse_processes
 from ..systemd_unit import Run
-from .entry import PROVIDER_MODULE
+from .entry import PROVIDER_MODULES
 from .managed_block import BEGIN
 from .managed_entry import without_managed_entry
 
-_MODULE = PROVIDER_MODULE.partition(".")[0]
+_MODULES = tuple(module.partition(".")[0] for module in PROVIDER_MODULES)
 _COMMENT = re.compile(r"(^|\s)#.*$", re.MULTILINE)
 
 
@@ -79,8 +79,7 @@ def _files(paths: Sequence[str]) -> list[str]:
 
 
 def _same_python(process: SynapseCommand, python: str) -> bool:
-    # Their directories are compared, because the Pythons of all virtualenvs are links to the same file.
-    return bool(python) and os.path.realpath(Path(process.python).parent) == os.path.realpath(Path(python).parent)
+    return bool(python) and same_python(process.python, python)
 
 
 def _text(path: str) -> str:
@@ -103,4 +102,5 @@ def _has_managed_entry(path: str) -> bool:
 
 
 def _names_provider(text: str) -> bool:
-    return _MODULE in _COMMENT.sub("", text)
+    settings = _COMMENT.sub("", text)
+    return any(module in settings for module in _MODULES)

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..synapse_media.errors import ConfigurationError
 from ..synapse_media.settings.homeserver import media_store_path, parse, read_merged, read_text
-from .entry import KEY, MASK, PROVIDER_MODULE
+from .entry import KEY, MASK, PROVIDER_MODULES
 from .plan import Plan
 
 ACCEPTED = "Config parses OK!"
@@ -46,9 +46,9 @@ class Validator:
     working_directory: str
     keys_directory: str | None
 
-    def provider_import_error(self) -> str | None:
-        """Why Synapse's Python cannot import the storage provider; None if it can."""
-        status, output = self._run(["-c", "import s3_storage_provider"])
+    def provider_import_error(self, module: str) -> str | None:
+        """Why Synapse's Python cannot import this storage provider; None if it can."""
+        status, output = self._run(["-c", f"import {module.partition('.')[0]}"])
         return None if status == 0 else output.strip().rpartition("\n")[2] or f"exit status {status}"
 
     def rejection(self, files: Sequence[str], staged: Mapping[str, str], config: Mapping[str, Any]) -> str | None:
@@ -133,7 +133,8 @@ def validate_plan(plan: Plan, validator: Validator, check_mode: bool) -> str | N
     rejection = validator.rejection(plan.files, staged, config)
     if rejection is None:
         return None
-    error = validator.provider_import_error() if _uses_provider(config) else None
+    modules = [validator.provider_import_error(module) for module in _used_providers(config)]
+    error = next(filter(None, modules), None)
     if error and check_mode:
         return f"The storage provider is not installed in {validator.python} yet ({error})."
     if error:
@@ -159,11 +160,10 @@ def _merged_after(plan: Plan) -> dict[str, Any]:
     return merged
 
 
-def _uses_provider(config: Mapping[str, Any]) -> bool:
+def _used_providers(config: Mapping[str, Any]) -> list[str]:
     providers = config.get(KEY)
-    return isinstance(providers, list) and any(
-        isinstance(item, dict) and item.get("module") == PROVIDER_MODULE for item in providers
-    )
+    entries = [item for item in providers if isinstance(item, dict)] if isinstance(providers, list) else []
+    return [item["module"] for item in entries if item.get("module") in PROVIDER_MODULES]
 
 
 def _present_state(plan: Plan, validator: Validator) -> str:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..synapse_media.errors import ConfigurationError
@@ -20,15 +20,23 @@ from .plan import Change, Plan
 
 def apply_plan(plan: Plan, access: AccessChange | None) -> None:
     """Writes every file of the plan. After a failure the files that were written are restored; ConfigurationError."""
-    accesses = {change.path: access_of(change.path) for change in plan.changes if change.before is not None}
-    wanted = {**accesses, **({access.path: access.after} if access else {})}
+    apply_plans([(plan, access)])
+
+
+def apply_plans(plans: Sequence[tuple[Plan, AccessChange | None]]) -> None:
+    """Writes every file of all plans, as apply_plan does for one."""
+    changes = [change for plan, _access in plans for change in plan.changes]
+    planned = [access for _plan, access in plans if access]
+    accesses = {change.path: access_of(change.path) for change in changes if change.before is not None}
+    wanted = {**accesses, **{access.path: access.after for access in planned}}
     done: list[Change] = []
     try:
-        for change in plan.changes:
+        for change in changes:
             _write(change, wanted)
             done.append(change)
-        if access and access.before not in (None, access.after) and access.path not in accesses:
-            set_access(access.path, access.after)
+        for access in planned:
+            if access.before not in (None, access.after) and access.path not in accesses:
+                set_access(access.path, access.after)
     except ConfigurationError:
         for change in reversed(done):
             with contextlib.suppress(ConfigurationError):

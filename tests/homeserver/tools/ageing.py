@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg2
+from database import transaction
 
 AGE_LOCAL = (
     "UPDATE local_media_repository SET created_ts = created_ts - %(ms)s, last_access_ts = last_access_ts - %(ms)s"
@@ -39,11 +38,9 @@ def _age_file(path: Path, seconds: float) -> None:
 
 def _age_all(facts: dict[str, Any], listed: Iterable[dict[str, Any]], days: float) -> None:
     store = Path(facts["media_store_path"])
-    database = psycopg2.connect(**facts["database"])
-    with closing(database), database, database.cursor() as cursor:
+    with transaction(facts) as execute:
         for media in listed:
-            cursor.execute(AGE_LOCAL if media["local"] else AGE_REMOTE, {"ms": int(days * 86_400_000), **media})
-            row = cursor.fetchone()
+            row = execute(AGE_LOCAL if media["local"] else AGE_REMOTE, {"ms": int(days * 86_400_000), **media})
             if row is None:
                 raise LookupError(f"the database has no {media['mxc']}")
             content, thumbnails = _places(media, row[0])

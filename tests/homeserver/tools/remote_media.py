@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psycopg2
+from database import transaction
 from pictures import png, thumbnails_of
 
 
@@ -32,7 +32,8 @@ class RemoteMediaCache:
     def __init__(self, facts: dict[str, Any]) -> None:
         self._media_store = Path(facts["media_store_path"])
         self._user = str(facts["user"])
-        self._database = psycopg2.connect(**facts["database"])
+        self._group = str(facts["group"])
+        self._facts = facts
 
     def add(self, origin: str, seed: str, width: int, height: int) -> dict[str, Any]:
         """Write one remote picture and its thumbnails; return the entry for the list of `media.py`."""
@@ -44,8 +45,8 @@ class RemoteMediaCache:
         now = int(time.time() * 1000)
 
         self._write(Path("remote_content", origin, *split), content)
-        with self._database, self._database.cursor() as cursor:
-            cursor.execute(
+        with transaction(self._facts) as execute:
+            execute(
                 "INSERT INTO remote_media_cache (media_origin, media_id, media_type, media_length, created_ts,"
                 " upload_name, filesystem_id, last_access_ts, authenticated, sha256)"
                 " VALUES (%s, %s, 'image/png', %s, %s, %s, %s, %s, true, %s)",
@@ -55,7 +56,7 @@ class RemoteMediaCache:
                 thumbnail = png(thumbnail_width, thumbnail_height, f"{seed} {thumbnail_width}")
                 name = f"{thumbnail_width}-{thumbnail_height}-image-png-{method}"
                 self._write(Path("remote_thumbnail", origin, *split, name), thumbnail)
-                cursor.execute(
+                execute(
                     "INSERT INTO remote_media_cache_thumbnails (media_origin, media_id, thumbnail_width,"
                     " thumbnail_height, thumbnail_method, thumbnail_type, thumbnail_length, filesystem_id)"
                     " VALUES (%s, %s, %s, %s, %s, 'image/png', %s, %s)",
@@ -70,8 +71,8 @@ class RemoteMediaCache:
             directory /= part
             if not directory.exists():
                 directory.mkdir(mode=0o755)
-                shutil.chown(directory, self._user, self._user)
+                shutil.chown(directory, self._user, self._group)
         target = self._media_store / path
         with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as stream:
             stream.write(content)
-        shutil.chown(target, self._user, self._user)
+        shutil.chown(target, self._user, self._group)

@@ -64,7 +64,9 @@ class Removable(Protocol):
     """A file that is proven in the bucket, and what it was like when it was proven."""
 
     @property
-    def file(self) -> LocalFile: ...
+    def file(self) -> LocalFile:
+        """The file that may leave the disk."""
 
     @property
-    def identity(self) -> Identity: ...
+    def identity(self) -> Identity:
+        """What the file was like when it was proven; it stays if it has changed since."""

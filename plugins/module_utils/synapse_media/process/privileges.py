@@ -21,7 +21,7 @@ def worker(user: str | None, media_path: str, *, root_may_own: bool = False) -> 
     if os.geteuid() != 0:
         _refuse_other(user)
         return None
-    chosen = _by_name(user) if user else _owner(media_path)
+    chosen = _named(user, media_path) if user else _owner(media_path)
     if chosen.pw_uid == 0 and root_may_own and _owner(media_path).pw_uid == 0:
         return None
     if chosen.pw_uid == 0:
@@ -52,14 +52,16 @@ def name_of(uid: int) -> str:
 
 def _refuse_other(user: str | None) -> None:
     current = name_of(os.geteuid())
-    if user and user != current:
+    if user and user not in (current, str(os.geteuid())):
         raise ConfigurationError(
             f"user is {user}, but this runs as {current}, who cannot become somebody else. "
             f"Run it as root or as {user}, or leave user out."
         )
 
 
-def _by_name(user: str) -> pwd.struct_passwd:
+def _named(user: str, media_path: str) -> pwd.struct_passwd:
+    if user.isdigit():
+        return _numbered(int(user), media_path)
     try:
         return pwd.getpwnam(user)
     except KeyError as error:
@@ -68,14 +70,26 @@ def _by_name(user: str) -> pwd.struct_passwd:
         ) from error
 
 
-def _owner(media_path: str) -> pwd.struct_passwd:
+def _numbered(uid: int, media_path: str) -> pwd.struct_passwd:
+    """The user with this id, who need not have a name, as in a container. Its group is then that of the media store."""
     try:
-        uid = Path(media_path).stat().st_uid
+        return pwd.getpwuid(uid)
+    except KeyError:
+        return pwd.struct_passwd((str(uid), "x", uid, _status(media_path).st_gid, "", "/", "/bin/sh"))
+
+
+def _status(media_path: str) -> os.stat_result:
+    try:
+        return Path(media_path).stat()
     except OSError as error:
         raise ConfigurationError(
             f"The media store {media_path} cannot be looked at ({error.strerror}). "
             "Correct synapse_s3_media_path, or mount the disk it is on."
         ) from error
+
+
+def _owner(media_path: str) -> pwd.struct_passwd:
+    uid = _status(media_path).st_uid
     try:
         return pwd.getpwuid(uid)
     except KeyError as error:

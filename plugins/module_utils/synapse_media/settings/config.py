@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .store import StoreSettings
-from .yaml_loader import HAS_YAML, YAML_ERRORS, AliasError, aliases_refused, load
+from .yaml_loader import HAS_YAML, NO_YAML, YAML_ERRORS, AliasError, aliases_refused, load
 
 SECTIONS = (
     "media_path",
@@ -153,9 +153,7 @@ def _source(content: Mapping[str, Any], path: str) -> SourceSettings:
 
 def _parse(contents: str, path: str) -> Any:
     if not HAS_YAML:
-        raise ConfigurationError(
-            "PyYAML is not installed in this Python. Run this with the Python of the migrate role."
-        )
+        raise ConfigurationError(NO_YAML)
     try:
         return load(contents)
     except AliasError:

@@ -16,13 +16,18 @@ from .homeserver import config_files, parse, read_merged, read_text
 
 PROVIDERS_KEY = "media_storage_providers"
 PROVIDER_MODULE = "s3_storage_provider.S3StorageProviderBackend"
+RESILIENT_MODULE = "synapse_s3_resilient_provider.ResilientS3StorageProviderBackend"
+# Upstream's and this collection's own: they have the same keys in the bucket and the same settings for the location.
+PROVIDER_MODULES = (PROVIDER_MODULE, RESILIENT_MODULE)
 DEFAULT_ALGORITHM = "AES256"
 
 _MEDIA_WORKER = "synapse.app.media_repository"
 _MAIN_PROCESS = (None, "", "synapse.app.homeserver")
 # The resources of a worker's listener that come with the paths of the media API.
 _MEDIA_RESOURCES = {"media", "client", "federation"}
-_COMMENTED_ENTRY = re.compile(r"^\s*#.*\bmodule\s*:\s*[\"']?s3_storage_provider\.", re.MULTILINE)
+_COMMENTED_ENTRY = re.compile(
+    r"^\s*#.*\bmodule\s*:\s*[\"']?(?:s3_storage_provider|synapse_s3_resilient_provider)\.", re.MULTILINE
+)
 # media_store_providers and media_storage_provider are as near as this, backup_media_store_path is not.
 _NEAR = 0.85
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
-from .media_providers import PROVIDER_MODULE, PROVIDERS_KEY, MediaProcess, Provider
+from .media_providers import PROVIDER_MODULE, PROVIDER_MODULES, PROVIDERS_KEY, MediaProcess, Provider
 from .source import Source
 from .store import StoreSettings
 
@@ -87,7 +87,7 @@ def _obstacle(process: MediaProcess, store: StoreSettings) -> str:
             f"has a {PROVIDERS_KEY} in {process.lists[-1].file} that is no list of entries. Write the entry of the S3 "
             "storage provider below it, beginning with '- module:'."
         )
-    of_s3 = [provider for provider in process.providers if provider.module == PROVIDER_MODULE]
+    of_s3 = [provider for provider in process.providers if provider.module in PROVIDER_MODULES]
     if of_s3:
         differences = min((list(_differences(provider, store)) for provider in of_s3), key=len)
         return (
@@ -118,7 +118,7 @@ def _obstacle(process: MediaProcess, store: StoreSettings) -> str:
 
 
 def _fits(provider: Provider, store: StoreSettings) -> bool:
-    return provider.module == PROVIDER_MODULE and not any(_differences(provider, store))
+    return provider.module in PROVIDER_MODULES and not any(_differences(provider, store))
 
 
 def _differences(provider: Provider, store: StoreSettings) -> Iterator[str]:

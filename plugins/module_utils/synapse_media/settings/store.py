@@ -17,6 +17,8 @@ from ..errors import ConfigurationError
 
 PROVIDER_STORAGE_CLASSES = ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "INTELLIGENT_TIERING")
 STORAGE_CLASSES = (*PROVIDER_STORAGE_CLASSES, "ONEZONE_IA")
+# What this collection's own engine and the resilient storage provider take beside these: all that can be read at once.
+ALL_STORAGE_CLASSES = (*STORAGE_CLASSES, "GLACIER_IR")
 ADDRESSING_STYLES = ("auto", "path", "virtual")
 
 # boto3 since 1.36 sends trailing checksums by default, which many stores refuse.
@@ -106,7 +108,7 @@ class StoreSettings:
         _check_credentials(self)
         _check_sse(self)
         _check_sse_transport(self)
-        _check_choice("storage_class", self.storage_class, STORAGE_CLASSES)
+        _check_choice("storage_class", self.storage_class, ALL_STORAGE_CLASSES)
         _check_choice("addressing_style", self.addressing_style, ADDRESSING_STYLES)
 
 

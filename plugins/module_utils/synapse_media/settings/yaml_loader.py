@@ -6,8 +6,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+# What a program of the migrate job says without PyYAML.
+NO_YAML = (
+    f"{sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]} and has no PyYAML, as after an upgrade of "
+    "the distribution that replaced the Python of the virtualenv. Run the playbook matrix_ops.synapse_s3.site, which "
+    "makes the virtualenv of the migrate job anew."
+)
 # Values that all aliases of a document may stand for together. A homeserver.yaml has some thousand values in all.
 MOST_ALIASED = 100_000
 
@@ -19,7 +26,7 @@ class AliasError(ValueError):
 try:
     import yaml
 except ImportError:
-    # Whoever calls load() says that it is missing.
+    # Whoever calls load() says NO_YAML.
     HAS_YAML = False
     YAML_ERRORS: tuple[type[Exception], ...] = (ValueError, RecursionError)
 else:

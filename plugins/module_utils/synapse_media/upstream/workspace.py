@@ -23,6 +23,7 @@ from ..disk.state_directory import check_ours, write_whole
 from ..errors import ConfigurationError, LockedError
 from ..settings.homeserver import DatabaseSettings
 from ..settings.store import StoreSettings, aws_config_text
+from ..settings.yaml_loader import NO_YAML
 
 try:
     import yaml
@@ -84,9 +85,7 @@ def write_aws_config(workspace: Workspace, settings: StoreSettings) -> None:
 
 def _as_yaml(content: dict[str, Any]) -> str:
     if not HAS_YAML:
-        raise ConfigurationError(
-            "PyYAML is not installed in this Python. Run this with the Python of the migrate role."
-        )
+        raise ConfigurationError(NO_YAML)
     text: str = yaml.safe_dump(content, default_flow_style=False, allow_unicode=True)
     return text
 

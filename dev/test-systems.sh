@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 matrix_ops.synapse_s3 contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# A molecule scenario on each release of Debian and Ubuntu but for the one that all other tests use: systemd, PostgreSQL
+# and Python as these releases have them, Synapse from PyPI. All of them run, also after one that failed.
+#
+#     test-systems.sh [RELEASE...]      $SCENARIO chooses another scenario than default
+set -euo pipefail
+# shellcheck source=dev/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+releases=("$@")
+[[ $# -gt 0 ]] || releases=(trixie jammy noble)
+scenario=${SCENARIO:-default}
+summary=()
+failed=()
+
+for release in "${releases[@]}"; do
+  "$ROOT/dev/base-image.sh" "$release"
+  "$ROOT/dev/homeserver-image.sh" "$release"
+  image=synapse-s3-test/homeserver-$release:latest
+  versions=$(docker run --rm "$image" sh -c '
+    . /etc/os-release
+    echo "$PRETTY_NAME, $(systemctl --version | head -n 1), $(/opt/synapse/venv/bin/python --version), $(ls /usr/lib/postgresql | sed "s/^/PostgreSQL /")"')
+  began=$SECONDS
+  if SYNAPSE_S3_TEST_IMAGE=$image "$ROOT/dev/molecule.sh" "$scenario"; then
+    summary+=("$versions: $scenario passed in $((SECONDS - began)) s")
+  else
+    summary+=("$versions: $scenario FAILED after $((SECONDS - began)) s")
+    failed+=("$release")
+  fi
+done
+
+say "test-systems:"
+printf '      %s\n' "${summary[@]}"
+[[ ${#failed[@]} -eq 0 ]] || fail "test-systems: failed: ${failed[*]}"

@@ -1,0 +1,29 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An update of the operator's image: said in the journal, built again by the next play; the one before is gone."""
+
+from __future__ import annotations
+
+
+def test_the_start_with_an_earlier_base_was_said(homeserver):
+    journal = homeserver.host.file("/opt/test-tools/journal-after-update").content_string
+    assert "docker.test/synapse:v1 is another image now than the one that synapse-s3/synapse:" in journal
+    assert "Run the playbook matrix_ops.synapse_s3.site." in journal
+
+
+def test_synapse_runs_an_image_of_the_new_base(homeserver):
+    image = homeserver.run("docker", "container", "inspect", "--format", "{{.Config.Image}}", "synapse").strip()
+    template = '{{index .Config.Labels "updated"}} {{index .Config.Labels "matrix_ops.synapse_s3.base_id"}}'
+    updated, base = homeserver.run("docker", "image", "inspect", "--format", template, image).split()
+    assert updated == "yes"
+    assert base == homeserver.run("docker", "image", "inspect", "--format", "{{.Id}}", "docker.test/synapse:v1").strip()
+
+
+def test_the_image_before_is_gone(homeserver):
+    images = homeserver.run("docker", "image", "ls", "--format", "{{.Repository}}").split()
+    assert images.count("synapse-s3/synapse") == 1
+
+
+def test_the_media_still_opens(homeserver):
+    assert '"differing": []' in homeserver.tool("media.py", "check", "/opt/test-tools/molecule-media.json")

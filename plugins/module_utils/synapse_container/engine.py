@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A container as Docker or Podman shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..synapse_media.errors import ConfigurationError
+from ..synapse_service import SynapseNotFoundError
+from ..systemd_unit import Run
+
+ENGINES = ("docker", "podman")
+# On the images that the collection builds.
+CONTAINER_LABEL = "matrix_ops.synapse_s3.container"
+BASE_LABEL = "matrix_ops.synapse_s3.base"
+BASE_ID_LABEL = "matrix_ops.synapse_s3.base_id"
+COMPOSE_LABELS = ("com.docker.compose.project", "io.podman.compose.project")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A mount of the container. `source` is the path on the host, `volume` the name of a named volume or empty."""
+
+    destination: str
+    source: str
+    volume: str
+    writable: bool
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the roles need of a container. The process id is that of its first process; 0 if it does not run."""
+
+    engine: str
+    name: str
+    image: str
+    image_id: str
+    process_id: int
+    working_directory: str
+    networks: list[str]
+    mounts: list[Mount]
+    ports: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def find_container(run: Run, name: str) -> Container:
+    """The container of this name. Raises SynapseNotFoundError if neither Docker nor Podman has it."""
+    answered = []
+    for engine in ENGINES:
+        status, output, error = run([engine, "container", "inspect", "--", name])
+        if status == 0:
+            return parse_container(engine, json.loads(output)[0])
+        if status != 127:
+            answered.append(f"{engine}: {error.strip().rpartition(chr(10))[2]}")
+    if not answered:
+        raise SynapseNotFoundError(
+            f"synapse_s3_synapse_container is {name}, and neither docker nor podman is on this host. Install the "
+            "one that "
+            "runs Synapse's container, or leave synapse_s3_synapse_container empty if Synapse runs without a container."
+        )
+    raise SynapseNotFoundError(
+        f"There is no container {name} on this host ({'; '.join(answered)}). Correct synapse_s3_synapse_container, or "
+        "start Synapse's service, which makes the container. Containers of a user without root (rootless Docker or "
+        "Podman), of Docker Swarm and of Kubernetes are not supported: run Synapse's container as root under systemd."
+    )
+
+
+def parse_container(engine: str, shown: Mapping[str, Any]) -> Container:
+    """The container in the output of `docker container inspect` or `podman container inspect`."""
+    host = shown["HostConfig"]
+    labels = shown["Config"].get("Labels") or {}
+    if any(name.startswith(("com.docker.swarm.", "io.kubernetes.")) for name in labels):
+        raise ConfigurationError(
+            f"Docker Swarm or Kubernetes runs the container {shown['Name'].lstrip('/')}, which is not supported: it "
+            "chooses image and host itself. Run Synapse's container under systemd, or with a Compose file."
+        )
+    return Container(
+        engine=engine,
+        name=shown["Name"].lstrip("/"),
+        image=shown.get("ImageName") or shown["Config"]["Image"],
+        # Podman leaves the algorithm out.
+        image_id="sha256:" + shown["Image"].rpartition(":")[2],
+        process_id=shown["State"].get("Pid") or 0,
+        working_directory=shown["Config"].get("WorkingDir") or "/",
+        networks=_networks(host.get("NetworkMode", "default"), shown.get("NetworkSettings", {}).get("Networks") or {}),
+        mounts=[_mount(mount) for mount in shown.get("Mounts", []) if mount["Type"] in ("bind", "volume")],
+        ports=_ports(host.get("PortBindings") or {}),
+        labels=dict(labels),
+    )
+
+
+def _networks(mode: str, networks: Mapping[str, Any]) -> list[str]:
+    """The networks by which a container reaches what this one reaches, that of its creation first."""
+    if mode in ("host", "none") or mode.startswith(("container:", "ns:")):
+        return [mode]
+    others = [name for name in networks if name != mode and not (mode in ("default", "bridge") and name == "bridge")]
+    first = "bridge" if mode in ("default", "bridge") else mode
+    if first == "bridge" and "bridge" not in networks and others:
+        return others
+    return [first, *others]
+
+
+def _mount(mount: Mapping[str, Any]) -> Mount:
+    return Mount(
+        destination=mount["Destination"],
+        source=mount["Source"],
+        volume=mount.get("Name") or "" if mount["Type"] == "volume" else "",
+        writable=bool(mount.get("RW", True)),
+    )
+
+
+def _ports(bindings: Mapping[str, Any]) -> dict[str, str]:
+    """The address on the host, with its port, of each published port of the container such as `8008/tcp`."""
+    ports: dict[str, str] = {}
+    for port, addresses in bindings.items():
+        for address in addresses or []:
+            if address.get("HostPort"):
+                host = address.get("HostIp") or "127.0.0.1"
+                host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - looked up only
+                ports.setdefault(port, f"{host}:{address['HostPort']}")
+    return ports
+
+
+def on_host(mounts: Sequence[Mount], path: str) -> str:
+    """The path on the host behind a path in the container; an empty string if it lies on no mount."""
+    covering = [
+        mount for mount in mounts if path == mount.destination or path.startswith(_with_slash(mount.destination))
+    ]
+    if not covering:
+        return ""
+    mount = max(covering, key=lambda found: len(found.destination))
+    return mount.source.rstrip("/") + path[len(mount.destination.rstrip("/")) :]
+
+
+def operators_mounts(mounts: Sequence[Mount], own_paths: Sequence[str]) -> list[Mount]:
+    """The mounts without those that the collection has added: what is below one of its paths, at the same place."""
+
+    def is_own(mount: Mount) -> bool:
+        same = mount.source == mount.destination
+        return same and any(mount.source == path or mount.source.startswith(_with_slash(path)) for path in own_paths)
+
+    return [mount for mount in mounts if not is_own(mount)]
+
+
+def _with_slash(path: str) -> str:
+    return path.rstrip("/") + "/"
+
+
+def image_facts(run: Run, engine: str, image: str) -> dict[str, Any] | None:
+    """Id and labels of an image; None if the engine does not have it."""
+    status, output, _error = run([engine, "image", "inspect", "--", image])
+    if status != 0:
+        return None
+    shown = json.loads(output)[0]
+    config = shown.get("Config") or {}
+    return {"id": "sha256:" + shown["Id"].rpartition(":")[2], "labels": config.get("Labels") or {}, "config": config}
+
+
+def own_images(run: Run, engine: str, container: str) -> list[str]:
+    """The images that the collection has built for the container, as NAME:TAG."""
+    label = f"label={CONTAINER_LABEL}={container}"
+    status, output, error = run([engine, "image", "ls", "--filter", label, "--format", "{{.Repository}}:{{.Tag}}"])
+    if status != 0:
+        raise ConfigurationError(f"{engine} does not list its images ({error.strip()}). Repair it, and run again.")
+    return sorted({line.strip() for line in output.splitlines() if line.strip()})

@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All that the roles need to know of a Synapse in a container, as the module synapse_info documents it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import PurePosixPath
+from typing import Any, NoReturn
+
+from ..host_facts import PYTHON_FACTS, canonical
+from ..synapse_media.errors import ConfigurationError
+from ..systemd_unit import Run
+from .engine import (
+    COMPOSE_LABELS,
+    Container,
+    find_container,
+    image_facts,
+    on_host,
+    operators_mounts,
+    own_images,
+)
+from .interpreter import mount_options, own_directory, write_python
+from .process import SynapseProcess, synapse_process
+from .record import load, save
+from .unit import UnitLine, image_lines, unit_of_container
+
+
+def container_installation(
+    run: Run, name: str, service: str, own_file: str, paths: Sequence[str], probe: str
+) -> dict[str, Any]:
+    """The Synapse in this container. Raises SynapseNotFoundError if there is none, else ConfigurationError.
+
+    `service`: the unit that runs it, or empty. `own_file`: the drop-in by which the unit runs another image.
+    `paths`: what of the host its Python needs beside Synapse's mounts. `probe`: the program that tells of a Python.
+    """
+    container, process = _as_it_runs(run, name)
+    container = replace(container, mounts=operators_mounts(container.mounts, paths))
+    if container.engine != "docker":
+        raise ConfigurationError(
+            f"Podman runs the container {container.name}, which is not supported yet. Let Docker run it, or leave "
+            "synapse_s3_synapse_container empty and see the documentation for what is supported."
+        )
+    unit = unit_of_container(run, container.name, service)
+    if unit is None:
+        _refuse_without_unit(container)
+    lines = image_lines(run, unit.name, own_file)
+    image = next(line.image for line in reversed(lines) if line.image)
+    base = image_facts(run, container.engine, image)
+    if base is None:
+        raise ConfigurationError(
+            f"The service {unit.name} names the image {image}, which is not on this host. Run '{container.engine} pull "
+            f"{image}', and run again."
+        )
+    _refuse_other_images(container, lines, image)
+    _refuse_unmounted(container, process)
+    python = write_python(container, process.command.python, base["id"], paths)
+    save(own_directory(container.name), container, process)
+    return {
+        "service": unit.name,
+        "active": unit.active,
+        "python": python,
+        **_python_facts(run, container, process.command.python, base["id"], probe),
+        "config_paths": process.command.config_paths,
+        "working_directory": process.working_directory,
+        "keys_directory": process.command.keys_directory or str(PurePosixPath(process.command.config_paths[-1]).parent),
+        # Numbers: the user of a container need not have a name on the host, nor in the image.
+        "user": str(process.uid),
+        "group": str(process.gid),
+        "uid": process.uid,
+        "gid": process.gid,
+        "home": process.home,
+        "container": {
+            "engine": container.engine,
+            "name": container.name,
+            "image": image,
+            "image_id": base["id"],
+            "image_user": base["config"].get("User") or "",
+            "running_image_id": container.image_id,
+            "images": own_images(run, container.engine, container.name),
+            "networks": container.networks,
+            "ports": container.ports,
+            "mounts": [asdict(mount) for mount in container.mounts],
+            "mount_options": mount_options(container, writable=False),
+            "unit_lines": [asdict(line) for line in lines],
+            "python": process.command.python,
+        },
+    }
+
+
+def _as_it_runs(run: Run, name: str) -> tuple[Container, SynapseProcess]:
+    """The container and Synapse in it; as an earlier run has seen them if it does not run now."""
+    saved = load(own_directory(name))
+    try:
+        container = find_container(run, name)
+        return container, synapse_process(container.name, container.process_id, container.working_directory)
+    except ConfigurationError:
+        if saved is None:
+            raise
+        return saved
+
+
+def _refuse_without_unit(container: Container) -> NoReturn:
+    if any(label in container.labels for label in COMPOSE_LABELS):
+        raise ConfigurationError(
+            f"The container {container.name} belongs to a Compose project, which is not supported yet. Let a "
+            "systemd unit "
+            f"run '{container.engine} run --rm --name {container.name} …', and set synapse_s3_synapse_service to it."
+        )
+    raise ConfigurationError(
+        f"No systemd service on this host runs the container {container.name}, so nothing could run it with "
+        "another image "
+        f"or restart it. Let a unit run '{container.engine} run --rm --name {container.name} … IMAGE', or set "
+        "synapse_s3_synapse_service if there is one."
+    )
+
+
+def _refuse_other_images(container: Container, lines: Sequence[UnitLine], image: str) -> None:
+    others = sorted({line.image for line in lines if line.image} - {image})
+    if others:
+        raise ConfigurationError(
+            f"The service of the container {container.name} runs more than one image: {', '.join([image, *others])}. "
+            "Leave one of them in its ExecStart and ExecStartPre."
+        )
+
+
+def _refuse_unmounted(container: Container, process: SynapseProcess) -> None:
+    if not process.command.config_paths:
+        raise ConfigurationError(
+            f"Synapse in the container {container.name} names no configuration file. Start it with --config-path."
+        )
+    for path in process.command.config_paths:
+        if not on_host(container.mounts, path):
+            raise ConfigurationError(
+                f"Synapse's configuration {path} lies in the container {container.name} and on no mount of it, "
+                "so a change "
+                "would be lost with the container. Mount the directory of the configuration from the host."
+            )
+        if any(mount.destination == path for mount in container.mounts) and path.endswith(".yaml"):
+            raise ConfigurationError(
+                f"Synapse's configuration {path} is mounted into the container {container.name} as a single "
+                "file, which "
+                "cannot be replaced in one step. Mount its directory instead."
+            )
+
+
+def _python_facts(run: Run, container: Container, python: str, image: str, probe: str) -> dict[str, Any]:
+    """What the base image has; asked without network, and without anything of Synapse's."""
+    options = ["--rm", "--network=none", "--read-only", "--pull=never", f"--entrypoint={python}"]
+    program = f"{probe}\n{PYTHON_FACTS}"
+    status, output, error = run([container.engine, "run", *options, image, "-I", "-B", "-c", program])
+    try:
+        synapse, packages = (json.loads(line) for line in output.strip().splitlines()[-2:] if status == 0)
+    except ValueError:
+        synapse = packages = {}
+    if not synapse.get("version"):
+        last_line = error.strip().rpartition("\n")[2] or f"exit status {status}"
+        raise ConfigurationError(
+            f"{python} in the image of the container {container.name} does not run Synapse ({last_line}). Correct "
+            "synapse_s3_synapse_container."
+        )
+    synapse.pop("ensurepip", None)
+    remedy = None if synapse["pip"] else "Let the image have pip: add 'RUN python -m ensurepip' to its Dockerfile."
+    found = {canonical(name): version for name, version in packages["packages"].items()}
+    return {**synapse, "pip_remedy": remedy, "packages": found}
