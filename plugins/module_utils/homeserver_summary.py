@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 from .homeserver_edit.entry import KEY, PROVIDER_MODULES
 from .homeserver_edit.flow_entry import unmarked
 from .homeserver_edit.managed_entry import find_managed_entry
-from .synapse_media.settings.homeserver import absolute, config_files, media_store_path, parse, read_merged, read_text
+from .synapse_media.settings.homeserver import ConfigFile, absolute, media_store_path, merged, read_files
 
 # The address by which a listener on all addresses is reached.
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, never listened on
 
+_UNIX_SOCKET = re.compile(r"unix:(?://)?(?P<path>/.+)")
 _LIFETIMES = ("local_media_lifetime", "remote_media_lifetime")
 _LOST = " Media of this server's own users is then gone for everybody (local_media_lifetime)."
 
@@ -25,7 +27,8 @@ _LOST = " Media of this server's own users is then gone for everybody (local_med
 def summary(config_paths: Sequence[str], working_directory: str) -> dict[str, Any]:
     """The settings as the module homeserver_config_info documents them. Raises ConfigurationError."""
     paths = [absolute(path, working_directory) for path in config_paths]
-    config = read_merged(paths)
+    files = read_files(paths)
+    config = merged(files)
     directories = [path for path in paths if Path(path).is_dir()]
     return {
         "server_name": config.get("server_name"),
@@ -36,11 +39,21 @@ def summary(config_paths: Sequence[str], working_directory: str) -> dict[str, An
         "enable_authenticated_media": bool(config.get("enable_authenticated_media", True)),
         "database_name": _database_name(config),
         "base_url": base_url(config.get("listeners")),
-        "storage_providers": storage_providers(paths),
+        "storage_providers": storage_providers(files),
         "media_retention": media_retention(config),
         "config_directory": directories[-1] if directories else None,
-        "config_files": config_files(paths),
+        "config_files": [file.path for file in files],
     }
+
+
+def request_address(url: str) -> tuple[str, str | None]:
+    """The URL to send requests to, and the path of the Unix socket they go over, or None.
+
+    `url` is a URL, or `unix:` and the path of a socket.
+    """
+    socket = _UNIX_SOCKET.fullmatch(url)
+    # A request needs a host, and a Unix socket has none.
+    return ("http://localhost", socket["path"]) if socket else (url, None)
 
 
 def media_retention(config: Mapping[str, Any]) -> dict[str, str]:
@@ -119,15 +132,13 @@ def _host(listener: Mapping[str, Any]) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def storage_providers(paths: Sequence[str]) -> list[dict[str, Any]]:
+def storage_providers(files: Sequence[ConfigFile]) -> list[dict[str, Any]]:
     """The entries that Synapse uses: those in the last file with the key."""
-    for path in reversed(config_files(paths)):
-        text = read_text(path)
-        content = parse(text, path)
-        if isinstance(content, dict) and KEY in content:
-            managed = find_managed_entry(text, path)
-            entries = content[KEY] if isinstance(content[KEY], list) else []
-            return [_provider(entry, path, managed.data if managed else None) for entry in entries]
+    for file in reversed(files):
+        if isinstance(file.content, dict) and KEY in file.content:
+            managed = find_managed_entry(file.text, file.path)
+            entries = file.content[KEY] if isinstance(file.content[KEY], list) else []
+            return [_provider(entry, file.path, managed.data if managed else None) for entry in entries]
     return []
 
 

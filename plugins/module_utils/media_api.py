@@ -10,19 +10,18 @@ It is not in synapse_media, which runs without Ansible: open_url of Ansible serv
 from __future__ import annotations
 
 import json
-import re
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 
 from ansible.module_utils.urls import open_url
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_summary import request_address
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import HomeserverError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.boto.round_trip import Uploaded
 
 _UNRECOGNISED = 404
 _NOT_AN_ADMIN = 403
-_UNIX_SOCKET = re.compile(r"unix:(?://)?(?P<path>/.+)")
 
 
 class _Refused(HomeserverError):
@@ -38,10 +37,7 @@ class MediaApi:
         """`homeserver_url` is a URL, or `unix:` and the path of a Unix socket. `timeout` is in seconds."""
         self._base = homeserver_url.rstrip("/")
         self._validate_certs = validate_certs
-        socket = _UNIX_SOCKET.fullmatch(self._base)
-        self._socket = socket["path"] if socket else None
-        # A request needs a host, and a Unix socket has none.
-        self._root = "http://localhost" if socket else self._base
+        self._root, self._socket = request_address(self._base)
         self._headers = {"Authorization": f"Bearer {access_token}"}
         self._timeout = timeout
 

@@ -10,25 +10,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .homeserver_summary import health_url, storage_providers
-from .synapse_media.settings.homeserver import config_files, media_store_path, read_merged
-from .synapse_media.settings.media_providers import read_media_process
+from .synapse_media.settings.homeserver import media_store_path, merged, read_files
+from .synapse_media.settings.media_providers import media_process
 from .synapse_processes import media_services, same_python
 
 
 def process_settings(process: Mapping[str, Any]) -> dict[str, Any]:
     """The process with its settings, as the module synapse_preflight_info documents them. Raises ConfigurationError."""
-    paths, directory = process["config_paths"], process["working_directory"]
-    media = read_media_process(paths)
-    config = read_merged(paths)
+    files = read_files(process["config_paths"])
+    media = media_process(files)
+    config = merged(files)
     return {
         **process,
         "worker_name": media.worker_name,
         "serves_media": media.serves_media,
-        "media_store_path": media_store_path(config, directory),
+        "media_store_path": media_store_path(config, process["working_directory"]),
         "enable_local_media_storage": bool(config.get("enable_local_media_storage", True)),
         "url": health_url(config.get("listeners" if media.worker_name is None else "worker_listeners")),
-        "storage_providers": storage_providers(paths),
-        "config_files": config_files(paths),
+        "storage_providers": storage_providers(files),
+        "config_files": [file.path for file in files],
     }
 
 

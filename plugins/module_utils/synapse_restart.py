@@ -15,6 +15,7 @@ from urllib.error import HTTPError
 
 from ansible.module_utils.urls import open_url
 
+from .homeserver_summary import request_address
 from .systemd_unit import Run, unit_named
 
 # Requests a path of a process, given by its URL; returns the status and the body. Raises OSError, HTTPException and
@@ -46,14 +47,13 @@ def http_fetch(validate_certs: bool) -> Fetch:
     """Requests without a proxy, over TCP or over a Unix socket (`unix:` and its path)."""
 
     def fetch(url: str, path: str) -> tuple[int, bytes]:
-        over_socket = url.startswith("unix:")
+        root, socket = request_address(url)
         try:
             response = open_url(
-                # A Unix socket has no host, and a request must name one.
-                ("http://localhost" if over_socket else url) + path,
+                root + path,
                 timeout=ANSWER_TIMEOUT,
                 use_proxy=False,
-                unix_socket=url[len("unix:") :] if over_socket else None,
+                unix_socket=socket,
                 validate_certs=validate_certs,
                 follow_redirects="none",
             )

@@ -104,21 +104,44 @@ def broken_yaml(path: str, error: Any) -> str:
     return f"The configuration file {path}{place} is not valid YAML: {problem}. Correct it: Synapse refuses it too."
 
 
-def read_merged(paths: Sequence[str]) -> dict[str, Any]:
-    """All files merged as Synapse does it: key by key at the top level, the later file wins."""
-    merged: dict[str, Any] = {}
+@dataclass(frozen=True)
+class ConfigFile:
+    """One file of a configuration: `content` is its `text` as YAML."""
+
+    path: str
+    text: str = field(repr=False)
+    content: Any = field(repr=False)
+
+
+def read_files(paths: Sequence[str]) -> list[ConfigFile]:
+    """Every file, read and parsed once. Raises ConfigurationError, also where there is none."""
     files = config_files(paths)
     if not files:
         raise ConfigurationError(
             f"No configuration file of Synapse was found in {', '.join(paths) or 'an empty list of paths'}. "
             "Set synapse_s3_synapse_config_paths to the files and directories Synapse is started with."
         )
-    for path in files:
-        content = parse(read_text(path), path)
+    return [_read_file(path) for path in files]
+
+
+def _read_file(path: str) -> ConfigFile:
+    text = read_text(path)
+    return ConfigFile(path, text, parse(text, path))
+
+
+def merged(files: Sequence[ConfigFile]) -> dict[str, Any]:
+    """All files merged as Synapse does it: key by key at the top level, the later file wins."""
+    settings: dict[str, Any] = {}
+    for file in files:
         # Synapse ignores a file that is empty or no mapping, so this does too.
-        if isinstance(content, dict):
-            merged.update(content)
-    return merged
+        if isinstance(file.content, dict):
+            settings.update(file.content)
+    return settings
+
+
+def read_merged(paths: Sequence[str]) -> dict[str, Any]:
+    """The merged settings of all files. Raises ConfigurationError."""
+    return merged(read_files(paths))
 
 
 def media_store_path(config: Mapping[str, Any], working_directory: str) -> str:

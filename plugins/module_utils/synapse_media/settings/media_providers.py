@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .homeserver import config_files, parse, read_merged, read_text
+from .homeserver import ConfigFile, merged, read_files
 
 PROVIDERS_KEY = "media_storage_providers"
 PROVIDER_MODULE = "s3_storage_provider.S3StorageProviderBackend"
@@ -79,25 +79,27 @@ class MediaProcess:
 
 def read_media_process(paths: Sequence[str]) -> MediaProcess:
     """Reads the files and directories of one process, in the order of its -c options. Raises ConfigurationError."""
-    config = read_merged(paths)
-    files = tuple(config_files(paths))
+    return media_process(read_files(paths))
+
+
+def media_process(files: Sequence[ConfigFile]) -> MediaProcess:
+    """What the files of one process say about media. Raises ConfigurationError."""
+    config = merged(files)
     worker_app = config.get("worker_app")
     # As Synapse itself asks.
     enabled = config.get("enable_media_repo", True) is not False or worker_app == _MEDIA_WORKER
     lists: list[ProviderList] = []
     commented_out = None
-    for path in files:
-        text = read_text(path)
-        content = parse(text, path)
-        if isinstance(content, dict) and PROVIDERS_KEY in content:
-            lists.append(_provider_list(path, content[PROVIDERS_KEY]))
-        comment = _COMMENTED_ENTRY.search(text)
+    for file in files:
+        if isinstance(file.content, dict) and PROVIDERS_KEY in file.content:
+            lists.append(_provider_list(file.path, file.content[PROVIDERS_KEY]))
+        comment = _COMMENTED_ENTRY.search(file.text)
         if comment:
-            line = text.count("\n", 0, comment.end()) + 1
-            commented_out = f"{path}, line {line}"
+            line = file.text.count("\n", 0, comment.end()) + 1
+            commented_out = f"{file.path}, line {line}"
     near = difflib.get_close_matches(PROVIDERS_KEY, [str(key) for key in config if key != PROVIDERS_KEY], 1, _NEAR)
     return MediaProcess(
-        files=files,
+        files=tuple(file.path for file in files),
         worker_name=None if worker_app in _MAIN_PROCESS else str(config.get("worker_name") or worker_app),
         media_enabled=enabled,
         serves_media=enabled and _has_media_listener(config),
