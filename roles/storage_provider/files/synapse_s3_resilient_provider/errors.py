@@ -14,22 +14,6 @@ from synapse.api.errors import Codes, SynapseError
 _MISSING = ("404", "NoSuchKey")
 _DENIED = ("403", "AccessDenied", "Forbidden")
 _THROTTLED = ("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "429")
-_NO_ANSWER = (
-    exceptions.ConnectionError,
-    exceptions.HTTPClientError,
-    exceptions.CredentialRetrievalError,
-    exceptions.NoCredentialsError,
-    exceptions.PartialCredentialsError,
-    exceptions.MetadataRetrievalError,
-    OSError,
-)
-_TIMEOUTS = (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, TimeoutError)
-_CREDENTIALS = (
-    exceptions.CredentialRetrievalError,
-    exceptions.NoCredentialsError,
-    exceptions.PartialCredentialsError,
-    exceptions.MetadataRetrievalError,
-)
 
 
 class FetchTimeout(TimeoutError):
@@ -44,7 +28,24 @@ class BrokenDownload(Exception):
     """A download that ended before its last byte."""
 
 
-_BROKEN = (BrokenDownload, exceptions.IncompleteReadError, exceptions.ChecksumError)
+# The reason for each kind of error, and whether the store was away. The first that fits counts.
+_REASONS: tuple[tuple[str, bool, tuple[type[BaseException], ...]], ...] = (
+    ("circuit_open", True, (CircuitOpen,)),
+    (
+        "credentials",
+        True,
+        (
+            exceptions.CredentialRetrievalError,
+            exceptions.NoCredentialsError,
+            exceptions.PartialCredentialsError,
+            exceptions.MetadataRetrievalError,
+        ),
+    ),
+    ("timeout", True, (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, TimeoutError)),
+    ("broken", True, (BrokenDownload, exceptions.IncompleteReadError, exceptions.ChecksumError)),
+    ("no_file", False, (FileNotFoundError,)),
+    ("connection", True, (exceptions.ConnectionError, exceptions.HTTPClientError, OSError)),
+)
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,9 @@ def problem_of(error: BaseException, secrets: list[str]) -> Problem:
     words = _without(f"{type(causes[-1] if refusal is None else refusal).__name__}: {refusal or error}", secrets)
     if refusal is not None:
         return _refusal(refusal, words)
-    if any(isinstance(cause, CircuitOpen) for cause in causes):
-        return Problem("circuit_open", True, words)
-    if any(isinstance(cause, _CREDENTIALS) for cause in causes):
-        return Problem("credentials", True, words)
-    if any(isinstance(cause, _TIMEOUTS) for cause in causes):
-        return Problem("timeout", True, words)
-    if any(isinstance(cause, _BROKEN) for cause in causes):
-        return Problem("broken", True, words)
-    if any(isinstance(cause, FileNotFoundError) for cause in causes):
-        return Problem("no_file", False, words)
-    if any(isinstance(cause, _NO_ANSWER) for cause in causes):
-        return Problem("connection", True, words)
+    for reason, away, kinds in _REASONS:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return Problem(reason, away, words)
     return Problem("other", False, words)
 
 
