@@ -57,7 +57,7 @@ options:
     default: false
   container:
     description:
-      - Name of the container in which Synapse runs, in Docker or Podman. Image, mounts, networks, user, Python and
+      - Name of the container in which Synapse runs, in Docker. Image, mounts, networks, user, Python and
         configuration are found by inspecting it, and O(python), O(config_paths), O(user) and O(group) do not count.
       - The paths in the result are then those in the container, except RV(synapse.python). That is a program on the
         host which runs Synapse's Python in a new container with the same mounts and network, as root. The module writes

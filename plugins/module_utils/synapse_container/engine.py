@@ -61,8 +61,8 @@ def find_container(run: Run, name: str) -> Container:
     if not answered:
         raise SynapseNotFoundError(
             f"synapse_s3_synapse_container is {name}, and neither docker nor podman is on this host. Install the "
-            "one that "
-            "runs Synapse's container, or leave synapse_s3_synapse_container empty if Synapse runs without a container."
+            "one that runs Synapse's container, or leave synapse_s3_synapse_container empty if Synapse runs without a "
+            "container."
         )
     raise SynapseNotFoundError(
         f"There is no container {name} on this host ({'; '.join(answered)}). Correct synapse_s3_synapse_container, or "

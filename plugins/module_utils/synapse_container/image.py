@@ -134,7 +134,6 @@ def _checked(run: Run, plan: ImagePlan, command: list[str], failure: str) -> Non
         said = "\n".join((error.strip() or output.strip() or f"exit status {status}").splitlines()[-15:])
         raise ConfigurationError(
             f"The image {plan.image} could not be built from {plan.base_name}, and Synapse was left as it was. "
-            f"{failure}. "
-            "Where the index cannot be reached, give pip on this host one (in /etc/pip.conf); where versions conflict, "
-            f"change what pip names in your own image. Then run again. The last lines:\n{said}"
+            f"{failure}. Where the index cannot be reached, give pip on this host one (in /etc/pip.conf); where "
+            f"versions conflict, change what pip names in your own image. Then run again. The last lines:\n{said}"
         )

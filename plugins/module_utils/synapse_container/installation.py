@@ -108,14 +108,13 @@ def _refuse_without_unit(container: Container) -> NoReturn:
     if any(label in container.labels for label in COMPOSE_LABELS):
         raise ConfigurationError(
             f"The container {container.name} belongs to a Compose project, which is not supported yet. Let a "
-            "systemd unit "
-            f"run '{container.engine} run --rm --name {container.name} …', and set synapse_s3_synapse_service to it."
+            f"systemd unit run '{container.engine} run --rm --name {container.name} …', and set "
+            "synapse_s3_synapse_service to it."
         )
     raise ConfigurationError(
         f"No systemd service on this host runs the container {container.name}, so nothing could run it with "
-        "another image "
-        f"or restart it. Let a unit run '{container.engine} run --rm --name {container.name} … IMAGE', or set "
-        "synapse_s3_synapse_service if there is one."
+        f"another image or restart it. Let a unit run '{container.engine} run --rm --name {container.name} … IMAGE', "
+        "or set synapse_s3_synapse_service if there is one."
     )
 
 
@@ -137,14 +136,12 @@ def _refuse_unmounted(container: Container, process: SynapseProcess) -> None:
         if not on_host(container.mounts, path):
             raise ConfigurationError(
                 f"Synapse's configuration {path} lies in the container {container.name} and on no mount of it, "
-                "so a change "
-                "would be lost with the container. Mount the directory of the configuration from the host."
+                "so a change would be lost with the container. Mount the directory of the configuration from the host."
             )
         if any(mount.destination == path for mount in container.mounts) and path.endswith(".yaml"):
             raise ConfigurationError(
                 f"Synapse's configuration {path} is mounted into the container {container.name} as a single "
-                "file, which "
-                "cannot be replaced in one step. Mount its directory instead."
+                "file, which cannot be replaced in one step. Mount its directory instead."
             )
 
 

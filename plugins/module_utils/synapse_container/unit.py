@@ -72,8 +72,7 @@ def unit_of_container(run: Run, name: str, wanted: str) -> Unit | None:
         if unit is None:
             raise ConfigurationError(
                 f"systemd on this host has no service {wanted}. Correct synapse_s3_synapse_service, or leave it "
-                "empty, so "
-                f"that the service of the container {name} is searched for."
+                f"empty, so that the service of the container {name} is searched for."
             )
         return unit
     named = re.escape(name)
@@ -107,15 +106,13 @@ def image_lines(run: Run, service: str, own_file: str) -> list[UnitLine]:
         raise ConfigurationError(
             f"The service {service} starts a container, and no line of it runs an image ('docker run … IMAGE' or "
             "'docker create … IMAGE'), so it cannot be made to run the image with the storage provider. Let its "
-            "ExecStart "
-            "be 'docker run --rm --name NAME … IMAGE'."
+            "ExecStart be 'docker run --rm --name NAME … IMAGE'."
         )
     for line in lines:
         if line.image and re.search(r"[$%\"'\\]", line.image):
             raise ConfigurationError(
                 f"The service {service} names its image as {line.image}, which depends on a variable or on "
-                "quotes and so "
-                f"cannot be replaced safely. Write the name of the image in full in this line: "
+                "quotes and so cannot be replaced safely. Write the name of the image in full in this line: "
                 f"{line.directive}={line.before}{line.image}{line.after}"
             )
     return [line for line in lines if line.directive in replaced]
