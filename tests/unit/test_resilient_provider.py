@@ -23,6 +23,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_e
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_summary import storage_providers
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import read_files
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.media_providers import (
     read_media_process,
 )
@@ -111,7 +112,7 @@ def test_each_provider_follows_the_other_in_one_change(before: str, tmp_path: Pa
         assert (plan.action, list(plan.warnings)) == ("updated", [])
         assert files.providers() == [wanted.data()]
         assert files.put(wanted).action == "none"
-        assert [provider["ours"] for provider in storage_providers(files.paths)] == [True]
+        assert [provider["ours"] for provider in storage_providers(read_files(files.paths))] == [True]
         assert read_media_process(files.paths).providers[0].bucket == "media"
     files.remove()
     assert files.text() == before
