@@ -22,10 +22,12 @@ from ..systemd_unit import Run, Unit, full_environment, loaded_services, unit_na
 from .compose_files import (
     OverrideFile,
     Project,
+    at,
     empty_content,
     files_of_next_start,
     override_file,
     project_of,
+    variables_of,
 )
 from .engine import CONTAINER_LABEL, Container
 from .process import runs_worker
@@ -97,7 +99,7 @@ def as_result(service: ComposeService) -> dict[str, Any]:
         "override": service.override.path,
         "override_is_named": service.override.named,
         "override_empty": empty_content(service.project.service),
-        "override_exists": os.path.exists(service.override.path),
+        "override_exists": Path(service.override.path).exists(),
         "knows_pull_policy": not service.first_release,
         "restarts_unit": service.restarts_unit,
         "has_own_image": service.has_own_image,
@@ -133,7 +135,7 @@ def _operators_image(run: Run, command: Sequence[str], project: Project, first_r
         raise ConfigurationError(
             f"The Compose files in {project.directory} use variables that are set nowhere: {', '.join(unset)}. The "
             "container would be made anew without their values. Write each into "
-            f"{(project.variable_files or [os.path.join(project.directory, '.env')])[-1]}, also those that are to be "
+            f"{variables_of(project)[-1]}, also those that are to be "
             "empty, and run again."
         )
     try:
@@ -194,10 +196,10 @@ def _refuse_unlike(
         alike = status != 0 or output.split()[-1:] == [project.config_hash]
     if not alike:
         raise ConfigurationError(
-            f"The container {container.name} is not as the Compose files in {project.directory} would make it now, so a "
-            "new one would differ in more than the storage provider. Run 'docker compose up -d "
+            f"The container {container.name} is not as the Compose files in {project.directory} would make it now, so "
+            "a new one would differ in more than the storage provider. Run 'docker compose up -d "
             f"{project.service}' there, see that Synapse works, and run again. Variables that you set in your shell "
-            f"belong into {os.path.join(project.directory, '.env')}."
+            f"belong into {variables_of(project)[-1]}."
         )
 
 
@@ -214,8 +216,8 @@ def _refuse_workers(run: Run, container: Container, project: Project) -> None:
             workers.append(name)
     if workers:
         raise ConfigurationError(
-            f"Workers of Synapse run in the containers {', '.join(workers)} of the Compose project {project.name}, which "
-            "is not supported: they read the same configuration, and their image would not have the storage provider. "
+            f"Workers of Synapse run in the containers {', '.join(workers)} of the Compose project {project.name}, "
+            "which is not supported: they read the same configuration, and their image would not have the storage provider. "
             "Run Synapse as one process, or its workers without containers."
         )
 
@@ -275,4 +277,4 @@ def _files_of_unit(unit: Unit, directory: str) -> list[str]:
         separator = environment.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
         names = [name for name in environment.get("COMPOSE_FILE", "").split(separator) if name]
     above = unit.working_directory or directory
-    return [os.path.normpath(os.path.join(above, name)) for name in names]
+    return [at(above, name) for name in names]

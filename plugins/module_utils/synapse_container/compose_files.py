@@ -82,7 +82,7 @@ def project_of(container: Container) -> Project:
         directory=directory,
         # Ours may be gone: a removal that was cut off has not made the container anew.
         files=[path for path in _absolute(directory, names) if not _is_override(path) or Path(path).exists()],
-        variable_files=[os.path.normpath(os.path.join(directory, name)) for name in variable_files],
+        variable_files=[at(directory, name) for name in variable_files],
         version=labels.get("version", ""),
         config_hash=labels.get("config-hash", ""),
     )
@@ -97,16 +97,20 @@ def project_of(container: Container) -> Project:
 
 
 def _is_override(path: str) -> bool:
-    return os.path.basename(path) in OVERRIDE_NAMES
+    return Path(path).name in OVERRIDE_NAMES
 
 
 def _absolute(directory: str, names: Sequence[str]) -> list[str]:
     """Compose 1 writes paths as they were given. The directory of the first is that of the project."""
-    above = os.path.dirname(names[0])
-    if os.path.isabs(names[0]):
-        above = directory
-    paths = [name if os.path.isabs(name) else os.path.relpath(name, above or ".") for name in names]
-    return [os.path.normpath(os.path.join(directory, path)) for path in paths]
+    if Path(names[0]).is_absolute():
+        return [at(directory, name) for name in names]
+    above = Path(names[0]).parent
+    return [at(directory, name if Path(name).is_absolute() else os.path.relpath(name, above)) for name in names]
+
+
+def at(directory: str, name: str) -> str:
+    """The path of a file that is named as seen from the directory."""
+    return os.path.normpath(Path(directory, name))
 
 
 def override_file(
@@ -118,7 +122,7 @@ def override_file(
     files that it names.
     """
     files = files_of_next_start(project, unit_files)
-    named = [path for path in files if os.path.basename(path) == own_name]
+    named = [path for path in files if Path(path).name == own_name]
     if named:
         if files[-1] != named[0]:
             raise ConfigurationError(
@@ -129,17 +133,21 @@ def override_file(
         return OverrideFile(named[0], named=True)
     ours = [path for path in _overrides(project.directory) if is_ours(_text(path), container)]
     theirs = [path for path in _overrides(project.directory) if path not in ours]
-    first = os.path.basename(project.files[0])
-    by_default = os.path.dirname(project.files[0]) == project.directory and first in DEFAULT_NAMES
+    first = Path(project.files[0])
+    by_default = str(first.parent) == project.directory and first.name in DEFAULT_NAMES
     if files is not project.files or theirs or not by_default or set(project.files[1:]) - set(ours):
         _refuse_files(project, own_name, unit, unit_files, theirs)
-    stem, suffix = os.path.splitext(first)
-    return OverrideFile((ours or [os.path.join(project.directory, f"{stem}.override{suffix}")])[0], named=False)
+    return OverrideFile((ours or [str(first.with_name(f"{first.stem}.override{first.suffix}"))])[0], named=False)
 
 
 def files_of_next_start(project: Project, unit_files: Sequence[str]) -> list[str]:
     """The files that the project is made of when it is started again: those that are named, else those of now."""
     return _files_of_variables(project) or list(unit_files) or project.files
+
+
+def variables_of(project: Project) -> list[str]:
+    """The files from which Compose takes variables; the last of them counts most."""
+    return project.variable_files or [at(project.directory, _VARIABLES)]
 
 
 def is_ours(text: str, container: str) -> bool:
@@ -155,18 +163,17 @@ def _text(path: str) -> str:
 
 
 def _overrides(directory: str) -> list[str]:
-    paths = [os.path.join(directory, name) for name in OVERRIDE_NAMES]
+    paths = [at(directory, name) for name in OVERRIDE_NAMES]
     return [path for path in paths if os.path.lexists(path)]
 
 
 def _files_of_variables(project: Project) -> list[str]:
     """The files that COMPOSE_FILE names, where Compose reads it from a file."""
-    files = project.variable_files or [os.path.join(project.directory, _VARIABLES)]
     variables: dict[str, str] = {}
-    for path in files:
+    for path in variables_of(project):
         variables.update(parse_environment_file(_text(path)))
     names = variables.get("COMPOSE_FILE", "").split(variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep)
-    return [os.path.normpath(os.path.join(project.directory, name)) for name in names if name]
+    return [at(project.directory, name) for name in names if name]
 
 
 def _refuse_content(path: str, container: str, service: str) -> None:
@@ -186,21 +193,21 @@ def empty_content(service: str) -> str:
 def _refuse_files(
     project: Project, own_name: str, unit: str, unit_files: Sequence[str], theirs: Sequence[str]
 ) -> NoReturn:
-    own = os.path.join(project.directory, own_name)
+    own = at(project.directory, own_name)
     files = list(dict.fromkeys([*project.files, *theirs]))
-    variables = (project.variable_files or [os.path.join(project.directory, _VARIABLES)])[-1]
+    variables = variables_of(project)[-1]
     if _files_of_variables(project):
         remedy = f"add '{os.pathsep}{own_name}' to COMPOSE_FILE in {variables}"
     elif unit_files:
         remedy = f"add '-f {own}' to the command of {unit}, and restart that"
-    elif all(os.path.basename(path) in (*DEFAULT_NAMES, *OVERRIDE_NAMES) for path in files):
+    elif all(Path(path).name in (*DEFAULT_NAMES, *OVERRIDE_NAMES) for path in files):
         names = [os.path.relpath(path, project.directory) for path in files]
         remedy = f"write the line 'COMPOSE_FILE={os.pathsep.join([*names, own_name])}' into {variables}"
     else:
         remedy = f"add '-f {own}' where you start the project, and start it so once"
     raise ConfigurationError(
         f"Nothing was changed. The Compose project {project.name} is made of files that you have chosen "
-        f"({', '.join(files)}), so the one by which Synapse's container runs another image has to be named beside them, "
-        f"once. Make it: echo {shlex.quote(empty_content(project.service))} >{shlex.quote(own)}. Then name it as the "
+        f"({', '.join(files)}), so the one by which Synapse's container runs another image has to be named beside "
+        f"them, once. Make it: echo {shlex.quote(empty_content(project.service))} >{shlex.quote(own)}. Then name it as the "
         f"last one: {remedy}. Then run again."
     )

@@ -57,7 +57,10 @@ def synapse_process(name: str, process_id: int, directory: str) -> SynapseProces
 
 def runs_worker(process_id: int) -> bool:
     """Whether one of Synapse's workers runs in the container with this first process."""
-    found = [_command(process, workers=True) is not None and _command(process) is None for process in _with_descendants(process_id)]
+    found = [
+        _command(process, workers=True) is not None and _command(process) is None
+        for process in _with_descendants(process_id)
+    ]
     return any(found)
 
 
