@@ -209,9 +209,9 @@ def test_the_service_in_what_compose_1_prints() -> None:
     assert compose._service_of_yaml(PRINTED, "x-more") is None
 
 
-def engine(config: str = PRINTED, **answers: tuple[int, str, str]) -> Any:
+def engine(config: str = PRINTED, answers: dict[str, tuple[int, str, str]] | None = None) -> Any:
     """Compose 1 with these files, and the answers to commands that contain the given words."""
-    known = {name.replace("_", " "): answer for name, answer in answers.items()}
+    known = dict(answers or {})
     usual = {
         "docker compose version": (1, "", "docker: 'compose' is not a docker command."),
         "docker-compose version": (0, "1.29.2\n", ""),
@@ -253,7 +253,7 @@ def test_a_service_that_docker_alone_restarts(directory: Path) -> None:
 
 def test_a_service_of_compose_2(directory: Path) -> None:
     config = {"services": {"synapse": {"image": "registry.test:5000/matrix/synapse:v1.163.2"}}}
-    run = engine(json.dumps(config), docker_compose_version=(0, "2.26.1-4\n", ""))
+    run = engine(json.dumps(config), {"docker compose version": (0, "2.26.1-4\n", "")})
     service = found(directory, run, version="2.26.1")
     assert service.command[:2] == ["docker", "compose"]
     assert compose.as_result(service)["knows_pull_policy"] is True
@@ -271,8 +271,8 @@ def refusals() -> dict[str, tuple[Any, str]]:
     said = f'Invalid interpolation format for "environment" option: "{SECRET}$"'
     unset = 'The DB_PASSWORD variable is not set. Defaulting to a blank string.\nmsg="The \\"A\\" variable is not set.'
     return {
-        "unset": (engine(_config=(0, PRINTED, unset)), r"set nowhere: A, DB_PASSWORD.*/\.env"),
-        "invalid": (engine(_config=(1, "", said)), r"what 'docker-compose config' in .* says"),
+        "unset": (engine(PRINTED, {" config": (0, PRINTED, unset)}), r"set nowhere: A, DB_PASSWORD.*/\.env"),
+        "invalid": (engine(PRINTED, {" config": (1, "", said)}), r"what 'docker-compose config' in .* says"),
         "no service": (engine(PRINTED.replace("  synapse:", "  other:")), "they have no service synapse"),
         "build": (
             engine(PRINTED.replace("    container_name: synapse", "    build: /x")),
@@ -282,7 +282,7 @@ def refusals() -> dict[str, tuple[Any, str]]:
             engine(PRINTED.replace("synapse:v1.163.2", "synapse:v1.170.0")),
             r"up -d synapse' there.*\.env",
         ),
-        "other settings": (engine(**{"config_--hash": (0, "synapse cd34\n", "")}), "not as the Compose files"),
+        "other settings": (engine(PRINTED, {"config --hash": (0, "synapse cd34\n", "")}), "not as the Compose files"),
     }
 
 
@@ -311,9 +311,14 @@ def test_a_new_tag_of_the_operators_is_taken_once_ours_runs(directory: Path) -> 
 
 def test_a_worker_in_the_project_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(compose, "runs_worker", lambda pid: asked.append(pid) or pid == 77)
+
+    def runs_worker(process: int) -> bool:
+        asked.append(process)
+        return True
+
+    monkeypatch.setattr(compose, "runs_worker", runs_worker)
     pid = (0, "77\n", "")
-    run = engine(**{"docker_ps": (0, "synapse\nmedia\n", ""), "{{.State.Pid}}": pid})
+    run = engine(PRINTED, {"docker ps": (0, "synapse\nmedia\n", ""), "{{.State.Pid}}": pid})
     with pytest.raises(ConfigurationError, match="Workers of Synapse run in the containers media"):
         found(directory, run)
     assert asked == [77]
@@ -361,13 +366,13 @@ def shown_units(directory: Path, *names: str) -> dict[str, tuple[int, str, str]]
         for name in names
     ]
     return {
-        "systemctl_show_--no-pager_--type=service": (0, "\n\n".join(texts), ""),
-        "systemctl_show": (0, texts[0], ""),
+        "systemctl show --no-pager --type=service": (0, "\n\n".join(texts), ""),
+        "systemctl show": (0, texts[0], ""),
     }
 
 
 def test_the_unit_in_which_compose_runs_is_what_restarts(directory: Path) -> None:
-    service = found(directory, engine(**shown_units(directory, "matrix.service")))
+    service = found(directory, engine(PRINTED, shown_units(directory, "matrix.service")))
     assert service.unit is not None
     assert service.unit.name == "matrix.service"
     assert service.restarts_unit
@@ -375,4 +380,4 @@ def test_the_unit_in_which_compose_runs_is_what_restarts(directory: Path) -> Non
 
 def test_several_units_are_refused(directory: Path) -> None:
     with pytest.raises(ConfigurationError, match="More than one service starts the Compose project"):
-        found(directory, engine(**shown_units(directory, "matrix.service", "other.service")))
+        found(directory, engine(PRINTED, shown_units(directory, "matrix.service", "other.service")))

@@ -217,8 +217,8 @@ def _refuse_workers(run: Run, container: Container, project: Project) -> None:
     if workers:
         raise ConfigurationError(
             f"Workers of Synapse run in the containers {', '.join(workers)} of the Compose project {project.name}, "
-            "which is not supported: they read the same configuration, and their image would not have the storage provider. "
-            "Run Synapse as one process, or its workers without containers."
+            "which is not supported: they read the same configuration, and their image would not have the storage "
+            "provider. Run Synapse as one process, or its workers without containers."
         )
 
 

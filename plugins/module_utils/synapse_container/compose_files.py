@@ -208,6 +208,6 @@ def _refuse_files(
     raise ConfigurationError(
         f"Nothing was changed. The Compose project {project.name} is made of files that you have chosen "
         f"({', '.join(files)}), so the one by which Synapse's container runs another image has to be named beside "
-        f"them, once. Make it: echo {shlex.quote(empty_content(project.service))} >{shlex.quote(own)}. Then name it as the "
-        f"last one: {remedy}. Then run again."
+        f"them, once. Make it: echo {shlex.quote(empty_content(project.service))} >{shlex.quote(own)}. Then name it "
+        f"as the last one: {remedy}. Then run again."
     )
