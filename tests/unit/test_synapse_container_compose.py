@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_container import compose, compose_files
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_container import (
+    compose,
+    compose_files,
+    process,
+)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_container.compose_files import (
     OverrideFile,
     Project,
@@ -312,8 +316,8 @@ def test_a_new_tag_of_the_operators_is_taken_once_ours_runs(directory: Path) -> 
 def test_a_worker_in_the_project_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def runs_worker(process: int) -> bool:
-        asked.append(process)
+    def runs_worker(process_id: int) -> bool:
+        asked.append(process_id)
         return True
 
     monkeypatch.setattr(compose, "runs_worker", runs_worker)
@@ -322,6 +326,19 @@ def test_a_worker_in_the_project_is_refused(directory: Path, monkeypatch: pytest
     with pytest.raises(ConfigurationError, match="Workers of Synapse run in the containers media"):
         found(directory, run)
     assert asked == [77]
+
+
+@pytest.mark.parametrize(("module", "expected"), [("generic_worker", True), ("homeserver", False)])
+def test_a_worker_is_told_from_a_main_process(module: str, expected: bool) -> None:
+    script = 'import time; print("ready", flush=True); time.sleep(30)'
+    words = ["python3", "-c", script, "-m", f"synapse.app.{module}", "--config-path", "homeserver.yaml"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as started:
+        assert started.stdout is not None
+        try:
+            started.stdout.readline()
+            assert process.runs_worker(started.pid) is expected
+        finally:
+            started.kill()
 
 
 def unit(*words: str, directory: str = "", **environment: str) -> Unit:
