@@ -121,11 +121,13 @@ synapse:
   type: dict
   contains:
     service:
-      description: Name of the service, with its suffix; none if Synapse was found without a service.
+      description:
+        - Name of the service, with its suffix; none if Synapse was found without a service.
+        - Of a container in a Compose project, the service that starts the project.
       type: str
       sample: matrix-synapse.service
     active:
-      description: Whether the service is running or starting.
+      description: Whether the service is running or starting; of a Compose project, whether the container runs.
       type: bool
     python:
       description: Path of the Python that runs Synapse. With O(container), of the program that stands for it.
@@ -265,6 +267,16 @@ synapse:
               C(image), C(after) and the C(file) with the line. Without an image, C(before) is the whole command.
           type: list
           elements: dict
+        compose:
+          description:
+            - The Compose project that the container belongs to, or none. Its C(project), C(service) and C(directory),
+              and the C(command) of Compose with the operator's files.
+            - The C(override), which is the file that names another image, whether it exists (C(override_exists)),
+              whether the operator names it (C(override_is_named)), and what it then is without an image
+              (C(override_empty)).
+            - Whether this Compose C(knows_pull_policy), whether a restart of the unit makes the container anew
+              (C(restarts_unit)), and whether the container C(has_own_image), one of the collection.
+          type: dict
         python:
           description: The Python that runs Synapse, as it is named in the container.
           type: str

@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 from ..host_facts import PYTHON_FACTS, canonical
 from ..synapse_media.errors import ConfigurationError
 from ..systemd_unit import Run
+from .compose import as_result, compose_service
+from .compose_files import in_project
 from .engine import (
     COMPOSE_LABELS,
     Container,
@@ -45,15 +47,22 @@ def container_installation(
             f"Podman runs the container {container.name}, which is not supported yet. Let Docker run it, or leave "
             "synapse_s3_synapse_container empty and see the documentation for what is supported."
         )
-    unit = unit_of_container(run, container.name, service)
-    if unit is None:
-        _refuse_without_unit(container)
-    lines = image_lines(run, unit.name, own_file)
-    image = next(line.image for line in reversed(lines) if line.image)
+    compose = None
+    if in_project(container):
+        compose = compose_service(run, container, service, f"{PurePosixPath(own_file).stem}.override.yml")
+        unit, lines, image = compose.unit, [], compose.image
+        source = f"Compose service {compose.project.service}"
+    else:
+        unit = unit_of_container(run, container.name, service)
+        if unit is None:
+            _refuse_without_unit(container)
+        lines = image_lines(run, unit.name, own_file)
+        image = next(line.image for line in reversed(lines) if line.image)
+        source = f"service {unit.name}"
     base = image_facts(run, container.engine, image)
     if base is None:
         raise ConfigurationError(
-            f"The service {unit.name} names the image {image}, which is not on this host. Run '{container.engine} pull "
+            f"The {source} names the image {image}, which is not on this host. Run '{container.engine} pull "
             f"{image}', and run again."
         )
     _refuse_other_images(container, lines, image)
@@ -61,8 +70,8 @@ def container_installation(
     python = write_python(container, process.command.python, base["id"], paths)
     save(own_directory(container.name), container, process)
     return {
-        "service": unit.name,
-        "active": unit.active,
+        "service": unit.name if unit else None,
+        "active": compose.running if compose else unit is not None and unit.active,
         "python": python,
         **_python_facts(run, container, process.command.python, base["id"], probe),
         "config_paths": process.command.config_paths,
@@ -87,6 +96,7 @@ def container_installation(
             "mounts": [asdict(mount) for mount in container.mounts],
             "mount_options": mount_options(container, writable=False),
             "unit_lines": [asdict(line) for line in lines],
+            "compose": as_result(compose) if compose else None,
             "python": process.command.python,
         },
     }

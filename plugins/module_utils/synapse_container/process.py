@@ -55,6 +55,15 @@ def synapse_process(name: str, process_id: int, directory: str) -> SynapseProces
     )
 
 
+def runs_worker(process_id: int) -> bool:
+    """Whether one of Synapse's workers runs in the container with this first process."""
+    found = [
+        _command(process, workers=True) is not None and _command(process) is None
+        for process in _with_descendants(process_id)
+    ]
+    return any(found)
+
+
 def _described(process: int, command: SynapseCommand, directory: str) -> SynapseProcess:
     status = dict(
         line.split(":", 1) for line in (PROC / str(process) / "status").read_text().splitlines() if ":" in line
@@ -70,7 +79,7 @@ def _described(process: int, command: SynapseCommand, directory: str) -> Synapse
     )
 
 
-def _command(process: int) -> SynapseCommand | None:
+def _command(process: int, *, workers: bool = False) -> SynapseCommand | None:
     try:
         words = [os.fsdecode(word) for word in (PROC / str(process) / "cmdline").read_bytes().split(b"\0")[:-1]]
         environment = _environment(process)
@@ -80,7 +89,7 @@ def _command(process: int) -> SynapseCommand | None:
     if not words:
         return None
     # The search path is that of the container, in which the engine looks a bare name up.
-    return parse_command(words, environment, locate=lambda program, _path: program)
+    return parse_command(words, environment, workers=workers, locate=lambda program, _path: program)
 
 
 def _environment(process: int) -> dict[str, str]:
