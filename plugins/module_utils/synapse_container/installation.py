@@ -18,6 +18,7 @@ from ..systemd_unit import Run
 from .engine import (
     COMPOSE_LABELS,
     Container,
+    SeveralContainersError,
     find_container,
     image_facts,
     on_host,
@@ -25,7 +26,9 @@ from .engine import (
     own_images,
 )
 from .interpreter import mount_options, own_directory, write_python
+from .podman import AUTO_UPDATE_LABEL, UNIT_LABEL, security_options
 from .process import SynapseProcess, synapse_process
+from .quadlet import quadlet_of
 from .record import load, save
 from .unit import UnitLine, image_lines, unit_of_container
 
@@ -40,15 +43,11 @@ def container_installation(
     """
     container, process = _as_it_runs(run, name)
     container = replace(container, mounts=operators_mounts(container.mounts, paths))
-    if container.engine != "docker":
-        raise ConfigurationError(
-            f"Podman runs the container {container.name}, which is not supported yet. Let Docker run it, or leave "
-            "synapse_s3_synapse_container empty and see the documentation for what is supported."
-        )
-    unit = unit_of_container(run, container.name, service)
+    unit = unit_of_container(run, container.name, service, container.labels.get(UNIT_LABEL, ""))
     if unit is None:
         _refuse_without_unit(container)
-    lines = image_lines(run, unit.name, own_file)
+    quadlet = quadlet_of(run, unit.name, own_file) if container.engine == "podman" else None
+    lines = [quadlet.line] if quadlet else image_lines(run, unit.name, own_file)
     image = next(line.image for line in reversed(lines) if line.image)
     base = image_facts(run, container.engine, image)
     if base is None:
@@ -87,6 +86,9 @@ def container_installation(
             "mounts": [asdict(mount) for mount in container.mounts],
             "mount_options": mount_options(container, writable=False),
             "unit_lines": [asdict(line) for line in lines],
+            "quadlet": {"file": quadlet.file, "drop_in_directory": quadlet.drop_in_directory} if quadlet else None,
+            "auto_update": AUTO_UPDATE_LABEL in container.labels,
+            "security_options": security_options(),
             "python": process.command.python,
         },
     }
@@ -98,6 +100,8 @@ def _as_it_runs(run: Run, name: str) -> tuple[Container, SynapseProcess]:
     try:
         container = find_container(run, name)
         return container, synapse_process(container.name, container.process_id, container.working_directory)
+    except SeveralContainersError:
+        raise
     except ConfigurationError:
         if saved is None:
             raise
@@ -148,6 +152,8 @@ def _refuse_unmounted(container: Container, process: SynapseProcess) -> None:
 def _python_facts(run: Run, container: Container, python: str, image: str, probe: str) -> dict[str, Any]:
     """What the base image has; asked without network, and without anything of Synapse's."""
     options = ["--rm", "--network=none", "--read-only", "--pull=never", f"--entrypoint={python}"]
+    if container.engine == "podman":
+        options.append("--log-driver=none")
     program = f"{probe}\n{PYTHON_FACTS}"
     status, output, error = run([container.engine, "run", *options, image, "-I", "-B", "-c", program])
     try:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Runs inside a container of the image homeserver: makes /opt/test-tools/synapse-image.tar, the file system of an image
-# with Synapse, PostgreSQL and the S3 server, laid out like Synapse's official one, and then installs Docker.
+# with Synapse, PostgreSQL and the S3 server, laid out like Synapse's official one, and then installs Docker and Podman.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 export DEBIAN_FRONTEND=noninteractive
@@ -23,6 +23,6 @@ tar --append --file /opt/test-tools/synapse-image.tar --numeric-owner --director
 rm -r /start.sh "$tree"
 
 apt-get update -qq
-apt-get install -qq --yes --no-install-recommends docker.io iptables >/dev/null
+apt-get install -qq --yes --no-install-recommends docker.io podman aardvark-dns catatonit iptables netavark nftables >/dev/null
 apt-get clean
-rm -rf /var/lib/apt/lists/* /var/lib/docker/*
+rm -rf /var/lib/apt/lists/* /var/lib/docker/* /var/lib/containers/*
