@@ -4,7 +4,7 @@
 
 # Makes the image synapse-s3-test/docker from the image homeserver: Docker and Podman, and the file system of an image with
 # Synapse for them. For the molecule scenarios docker and podman. With the argument trixie it makes
-# synapse-s3-test/docker-trixie, for the scenario quadlet.
+# synapse-s3-test/docker-trixie, whose Podman has Quadlet.
 set -euo pipefail
 # shellcheck source=dev/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

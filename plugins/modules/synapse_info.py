@@ -57,7 +57,7 @@ options:
     default: false
   container:
     description:
-      - Name of the container in which Synapse runs, in Docker. Image, mounts, networks, user, Python and
+      - Name of the container in which Synapse runs, in Docker or Podman as root. Image, mounts, networks, user, Python and
         configuration are found by inspecting it, and O(python), O(config_paths), O(user) and O(group) do not count.
       - The paths in the result are then those in the container, except RV(synapse.python). That is a program on the
         host which runs Synapse's Python in a new container with the same mounts and network, as root. The module writes
@@ -265,6 +265,20 @@ synapse:
               C(image), C(after) and the C(file) with the line. Without an image, C(before) is the whole command.
           type: list
           elements: dict
+        quadlet:
+          description:
+            - What Podman's Quadlet generates the service from, or none. C(file) is the operator's file, which is then the
+              one of RV(synapse.container.unit_lines), too; C(drop_in_directory) is where another file replaces lines of it.
+          type: dict
+          sample: {"file": "/etc/containers/systemd/synapse.container",
+                   "drop_in_directory": "/etc/containers/systemd/synapse.container.d"}
+        auto_update:
+          description: Whether the container has a label for C(podman auto-update).
+          type: bool
+        security_options:
+          description: The options that other containers with the same mounts need where the host has SELinux.
+          type: list
+          elements: str
         python:
           description: The Python that runs Synapse, as it is named in the container.
           type: str
