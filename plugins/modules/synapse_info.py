@@ -57,8 +57,8 @@ options:
     default: false
   container:
     description:
-      - Name of the container in which Synapse runs, in Docker or Podman as root. Image, mounts, networks, user, Python and
-        configuration are found by inspecting it, and O(python), O(config_paths), O(user) and O(group) do not count.
+      - Name of the container in which Synapse runs, in Docker or Podman as root. Image, mounts, networks, user, Python
+        and configuration are found by inspecting it, and O(python), O(config_paths), O(user) and O(group) do not count.
       - The paths in the result are then those in the container, except RV(synapse.python). That is a program on the
         host which runs Synapse's Python in a new container with the same mounts and network, as root. The module writes
         it to a directory C(synapse-s3-NAME) in C(/usr/local/lib), in check mode too.
@@ -267,8 +267,8 @@ synapse:
           elements: dict
         quadlet:
           description:
-            - What Podman's Quadlet generates the service from, or none. C(file) is the operator's file, which is then the
-              one of RV(synapse.container.unit_lines), too; C(drop_in_directory) is where another file replaces lines of it.
+            - What Podman's Quadlet generates the service from, or none. C(file) is the operator's file, and
+              C(drop_in_directory) is where another file replaces lines of it.
           type: dict
           sample: {"file": "/etc/containers/systemd/synapse.container",
                    "drop_in_directory": "/etc/containers/systemd/synapse.container.d"}

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-# `podman container inspect`, Podman 4.3.1, after the role: a unit as `podman generate systemd --new` writes it, two networks.
+BASE = "sha256:a4850a92da7f4b0f23ebdda626b3b894681c6eff7292024c2d7d13b1946c1e13"
+
+# `podman container inspect`, Podman 4.3.1, after the role, under GENERATED_UNIT.
 CONTAINER_4_3: dict[str, Any] = {
     "Id": "151c874718f6d36e93b2853900966bec347885dd6b68aae9c55412de65bf6b0e",
     "State": {"Status": "running", "Running": True, "Pid": 4269, "ConmonPid": 4258},
@@ -66,9 +68,9 @@ CONTAINER_4_3: dict[str, Any] = {
             "PODMAN_SYSTEMD_UNIT": "matrix-synapse.service",
             "io.containers.autoupdate": "disabled",
             "matrix_ops.synapse_s3.base": "docker.test/synapse:v1",
-            "matrix_ops.synapse_s3.base_id": "sha256:a4850a92da7f4b0f23ebdda626b3b894681c6eff7292024c2d7d13b1946c1e13",
+            "matrix_ops.synapse_s3.base_id": BASE,
             "matrix_ops.synapse_s3.container": "synapse",
-            "matrix_ops.synapse_s3.made_for": "synapse@sha256:a4850a92da7f4b0f23ebdda626b3b894681c6eff7292024c2d7d13b1946c1e13",
+            "matrix_ops.synapse_s3.made_for": f"synapse@{BASE}",
             "operator": "somebody's own",
         },
     },
@@ -169,9 +171,9 @@ IMAGE_4_3: dict[str, Any] = {
         "WorkingDir": "/",
         "Labels": {
             "matrix_ops.synapse_s3.base": "docker.test/synapse:v1",
-            "matrix_ops.synapse_s3.base_id": "sha256:a4850a92da7f4b0f23ebdda626b3b894681c6eff7292024c2d7d13b1946c1e13",
+            "matrix_ops.synapse_s3.base_id": BASE,
             "matrix_ops.synapse_s3.container": "synapse",
-            "matrix_ops.synapse_s3.made_for": "synapse@sha256:a4850a92da7f4b0f23ebdda626b3b894681c6eff7292024c2d7d13b1946c1e13",
+            "matrix_ops.synapse_s3.made_for": f"synapse@{BASE}",
         },
     },
     "ManifestType": "application/vnd.docker.distribution.manifest.v2+json",
@@ -209,7 +211,10 @@ Delegate=yes
 Type=notify
 NotifyAccess=all
 SyslogIdentifier=%N
-ExecStart=/usr/bin/podman run --name synapse --cidfile=%t/%N.cid --replace --rm --cgroups=split --network matrix --network proxy --sdnotify=conmon -d -v /var/lib/synapse:/data:Z --label io.containers.autoupdate=registry --publish 127.0.0.1:8008:8008 --env GID=991 --env UID=991 --label "operator=somebody's own" docker.test/synapse:v1
+ExecStart=/usr/bin/podman run --name synapse --cidfile=%t/%N.cid --replace --rm --cgroups=split\
+ --network matrix --network proxy --sdnotify=conmon -d -v /var/lib/synapse:/data:Z\
+ --label io.containers.autoupdate=registry --publish 127.0.0.1:8008:8008\
+ --env GID=991 --env UID=991 --label "operator=somebody's own" docker.test/synapse:v1
 
 [Install]
 WantedBy=multi-user.target

@@ -124,7 +124,7 @@ def test_the_image_in_a_unit_that_podman_has_generated(tmp_path: Path) -> None:
 COMMANDS = {
     # As Podman 3 and earlier write it, for Type=forking.
     "/usr/bin/podman run --conmon-pidfile %t/%n-pid --cidfile %t/%n.ctr-id -d --name synapse s:v1 run": "s:v1",
-    "/usr/bin/podman --log-level=info run --userns=host --tls-verify --name synapse localhost/synapse": "localhost/synapse",
+    "/usr/bin/podman --log-level=info run --userns=host --tls-verify --name synapse localhost/s": "localhost/s",
     "/usr/bin/podman container run --rmi --http-proxy=false -dt --name=synapse synapse": "synapse",
 }
 
@@ -175,7 +175,9 @@ def test_images_without_a_name_are_left_out() -> None:
     ]
 
 
-def test_containers_beside_synapses_label_nothing_under_selinux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_containers_beside_synapses_label_nothing_under_selinux(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert podman.security_options() == []
     (tmp_path / "enforce").write_text("1")
     monkeypatch.setattr(podman, "SELINUX", tmp_path / "enforce")
@@ -202,7 +204,9 @@ def test_the_program_runs_one_container_with_all_networks(
     fake.write_text('#!/bin/sh\n[ "$1" = image ] || echo "$@"\n')
     fake.chmod(0o755)
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    called = subprocess.run([program, "-c", "1"], env={**path, **environment}, capture_output=True, text=True, check=True)
+    called = subprocess.run(
+        [program, "-c", "1"], env={**path, **environment}, capture_output=True, text=True, check=True
+    )
     words = called.stdout
     assert words.startswith("run --log-driver=none --rm --interactive --pull=never --read-only")
     assert words.rstrip().endswith("sha256:ab -c 1")

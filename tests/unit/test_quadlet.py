@@ -148,7 +148,7 @@ def test_a_template_is_refused(host: Host) -> None:
 def test_a_file_elsewhere_is_refused(host: Host, tmp_path: Path) -> None:
     host.source = tmp_path / "usr.container"
     host.source.write_text(real.QUADLET_FILE)
-    with pytest.raises(ConfigurationError, match="Move that file into .*daemon-reload"):
+    with pytest.raises(ConfigurationError, match=r"Move that file into .*daemon-reload"):
         host.found()
 
 

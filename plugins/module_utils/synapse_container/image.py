@@ -104,7 +104,7 @@ def _install_command(plan: ImagePlan, builder: str) -> list[str]:
         "--entrypoint=/bin/sh",
     ]
     if plan.engine == "podman":
-        # It would otherwise save the host's proxies in the image, and leave a volume behind for each that the image has.
+        # Else it saves the host's proxies in the image, and leaves a volume behind for each that the image has.
         options += ["--http-proxy=false", "--image-volume=tmpfs"]
     options += security_options()
     if Path(_PIP_SETTINGS).exists():

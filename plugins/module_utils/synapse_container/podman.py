@@ -30,7 +30,7 @@ def is_podman(shown: Mapping[str, Any]) -> bool:
 
 
 def networks(name: str, mode: str, attached: Mapping[str, Any]) -> list[str]:
-    """The networks by which a container reaches what this one reaches. The mode of all networks of bridges is bridge."""
+    """The networks by which a container reaches what this one reaches. Of every bridge the mode is `bridge`."""
     if mode.startswith("container:"):
         # Also a pod, by the id of its first container, which is another one after each start.
         return [f"container:{name}"]

@@ -24,7 +24,7 @@ _DROP_INS_SINCE = 5
 
 @dataclass(frozen=True)
 class Quadlet:
-    """`file`: the operator's. `drop_in_directory`: where a file of ours replaces lines of it. `line`: with the image."""
+    """`file`: the operator's. `drop_in_directory`: where ours replaces lines of it. `line`: the one with the image."""
 
     file: str
     drop_in_directory: str

@@ -41,7 +41,9 @@ def test_the_command_of_the_service_differs_in_the_image_and_the_file_for_boto3_
     assert added[0].startswith("--env=AWS_CONFIG_FILE=")
     operators = shlex.split(unit.split("ExecStart=")[1].split("ExecStop")[0].replace("\\\n", " "))
     # What keeps Podman from asking a registry for the image.
-    local = ["--pull=never", "--label=io.containers.autoupdate=disabled"] if homeserver.facts["engine"] == "podman" else []
+    local = (
+        ["--pull=never", "--label=io.containers.autoupdate=disabled"] if homeserver.facts["engine"] == "podman" else []
+    )
     specifiers = {"%t": "/run", "%n": "matrix-synapse.service"}
     line = " ".join(operators[:-1])
     for specifier, value in specifiers.items():
