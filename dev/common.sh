@@ -44,6 +44,6 @@ interpreter_of() {
 
 # The files of the project, null-separated, relative to $ROOT, without git's own and those that .gitignore names.
 source_files() {
-  (cd "$ROOT" && find . \( -path ./.git -o -path ./.venv -o -path ./.cache -o -path ./.ansible -o -path ./tests/output \
+  (cd "$ROOT" && find . \( -path ./.git -o -path ./.venv -o -path ./.cache -o -path ./.ansible -o -path ./tests/output -o -path ./benchmarks/results \
     -o -name __pycache__ -o -name '.*_cache' \) -prune -o -type f ! -name '*.pyc' ! -path './*.tar.gz' -print0 | sort -z)
 }
