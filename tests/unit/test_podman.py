@@ -21,9 +21,11 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_cont
     image,
     interpreter,
     podman,
+    process,
     unit,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_container.engine import Mount
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_service import SynapseNotFoundError
 
 DATA = Mount("/data", "/var/lib/synapse", "", True)
@@ -109,6 +111,14 @@ def test_a_container_of_rootless_podman_is_refused(tmp_path: Path, monkeypatch: 
     with pytest.raises(SynapseNotFoundError, match=r"rootless Podman: it belongs to the user .*as root under systemd"):
         engine.find_container(runner({"podman": NOT_THERE}), "synapse")
     assert podman.rootless_owner("nginx") == ""
+
+
+def test_a_user_namespace_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "42").mkdir()
+    (tmp_path / "42" / "uid_map").write_text("         0     100000      65536\n")
+    monkeypatch.setattr(process, "PROC", tmp_path)
+    with pytest.raises(ConfigurationError, match=r"user namespace.*--userns=host, or take UserNS= out of its file"):
+        process.synapse_process("synapse", 42, "/")
 
 
 def test_the_image_in_a_unit_that_podman_has_generated(tmp_path: Path) -> None:
