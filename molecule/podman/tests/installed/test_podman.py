@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 
+BASE = "docker.test/synapse:v1"
 OWN_FILE = "/etc/containers/systemd/matrix-synapse.container.d/synapse-s3.conf"
+UNIT_DROP_IN = "/etc/systemd/system/matrix-synapse.service.d/synapse-s3.conf"
 
 
 def test_a_generated_service_is_changed_by_a_file_for_quadlet_alone(homeserver):
@@ -19,6 +21,22 @@ def test_a_generated_service_is_changed_by_a_file_for_quadlet_alone(homeserver):
     assert words[-1].startswith("localhost/synapse-s3/synapse:")
     for added in ("AWS_CONFIG_FILE=/etc/synapse-s3/aws-config", "never"):
         assert any(word.endswith(added) for word in words)
+
+
+def test_a_start_with_an_earlier_base_is_said(homeserver):
+    """The scenario docker updates the image and starts Synapse; here the command runs alone, for Podman's ids."""
+    is_quadlet = homeserver.facts["service_file"].endswith(".container")
+    drop_in = homeserver.host.file(OWN_FILE if is_quadlet else UNIT_DROP_IN).content_string
+    line = next(line for line in drop_in.splitlines() if " image inspect " in line)
+    command = line.removeprefix("ExecStartPre=-").replace("$$", "$")
+    base = homeserver.run("podman", "image", "inspect", "--format", "{{.Id}}", BASE).strip()
+    other = homeserver.run("podman", "container", "inspect", "--format", "{{.Image}}", "synapse").strip()
+    assert homeserver.run("sh", "-c", command) == ""
+    try:
+        homeserver.run("podman", "tag", other, BASE)
+        assert f"{BASE} is another image now than the one that localhost/" in homeserver.run("sh", "-c", command)
+    finally:
+        homeserver.run("podman", "tag", base, BASE)
 
 
 def test_podman_does_not_update_the_image_by_itself(homeserver):
