@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # A molecule scenario on each release of Debian and Ubuntu but for the one that all other tests use: systemd, PostgreSQL
-# and Python as these releases have them, Synapse from PyPI. All of them run, also after one that failed.
+# and Python as these releases have them, Synapse from PyPI. All of them run, also after one that failed. On Debian 13 the
+# scenario podman runs too, in which Podman's Quadlet generates Synapse's service.
 #
 #     test-systems.sh [RELEASE...]      $SCENARIO chooses another scenario than default
 set -euo pipefail
@@ -16,6 +17,16 @@ scenario=${SCENARIO:-default}
 summary=()
 failed=()
 
+run_scenario() { # run_scenario SCENARIO RELEASE IMAGE VERSIONS
+  local began=$SECONDS
+  if SYNAPSE_S3_TEST_IMAGE=$3 "$ROOT/dev/molecule.sh" "$1"; then
+    summary+=("$4: $1 passed in $((SECONDS - began)) s")
+  else
+    summary+=("$4: $1 FAILED after $((SECONDS - began)) s")
+    failed+=("$2 ($1)")
+  fi
+}
+
 for release in "${releases[@]}"; do
   "$ROOT/dev/base-image.sh" "$release"
   "$ROOT/dev/homeserver-image.sh" "$release"
@@ -23,12 +34,11 @@ for release in "${releases[@]}"; do
   versions=$(docker run --rm "$image" sh -c '
     . /etc/os-release
     echo "$PRETTY_NAME, $(systemctl --version | head -n 1), $(/opt/synapse/venv/bin/python --version), $(ls /usr/lib/postgresql | sed "s/^/PostgreSQL /")"')
-  began=$SECONDS
-  if SYNAPSE_S3_TEST_IMAGE=$image "$ROOT/dev/molecule.sh" "$scenario"; then
-    summary+=("$versions: $scenario passed in $((SECONDS - began)) s")
-  else
-    summary+=("$versions: $scenario FAILED after $((SECONDS - began)) s")
-    failed+=("$release")
+  run_scenario "$scenario" "$release" "$image" "$versions"
+  if [[ $release == trixie && $scenario == default ]]; then
+    "$ROOT/dev/docker-image.sh" trixie
+    image=synapse-s3-test/docker-trixie:latest
+    run_scenario podman trixie "$image" "$versions, $(docker run --rm "$image" podman --version)"
   fi
 done
 

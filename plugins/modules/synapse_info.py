@@ -57,8 +57,8 @@ options:
     default: false
   container:
     description:
-      - Name of the container in which Synapse runs, in Docker. Image, mounts, networks, user, Python and
-        configuration are found by inspecting it, and O(python), O(config_paths), O(user) and O(group) do not count.
+      - Name of the container in which Synapse runs, in Docker or Podman as root. Image, mounts, networks, user, Python
+        and configuration are found by inspecting it, and O(python), O(config_paths), O(user) and O(group) do not count.
       - The paths in the result are then those in the container, except RV(synapse.python). That is a program on the
         host which runs Synapse's Python in a new container with the same mounts and network, as root. The module writes
         it to a directory C(synapse-s3-NAME) in C(/usr/local/lib), in check mode too.
@@ -277,6 +277,20 @@ synapse:
             - Whether this Compose C(knows_pull_policy), whether a restart of the unit makes the container anew
               (C(restarts_unit)), and whether the container C(has_own_image), one of the collection.
           type: dict
+        quadlet:
+          description:
+            - What Podman's Quadlet generates the service from, or none. C(file) is the operator's file, and
+              C(drop_in_directory) is where another file replaces lines of it.
+          type: dict
+          sample: {"file": "/etc/containers/systemd/synapse.container",
+                   "drop_in_directory": "/etc/containers/systemd/synapse.container.d"}
+        auto_update:
+          description: Whether the container has a label for C(podman auto-update).
+          type: bool
+        security_options:
+          description: The options that other containers with the same mounts need where the host has SELinux.
+          type: list
+          elements: str
         python:
           description: The Python that runs Synapse, as it is named in the container.
           type: str

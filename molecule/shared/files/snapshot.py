@@ -23,6 +23,7 @@ LEFT_OUT = (
     "/var/lib/postgresql-container",
     "/var/lib/docker",
     "/var/lib/containerd",
+    "/var/lib/containers",
     "/var/lib/s3-server",
     "/var/lib/matrix-synapse/homeserver.db",
     "/var/lib/matrix-synapse/homeserver.db-shm",

@@ -14,13 +14,20 @@ from typing import Any
 from ..synapse_media.errors import ConfigurationError
 from ..synapse_service import SynapseNotFoundError
 from ..systemd_unit import Run
+from . import podman
 
 ENGINES = ("docker", "podman")
 # On the images that the collection builds.
 CONTAINER_LABEL = "matrix_ops.synapse_s3.container"
 BASE_LABEL = "matrix_ops.synapse_s3.base"
 BASE_ID_LABEL = "matrix_ops.synapse_s3.base_id"
+# Container and base in one, because an image with one of several labels is enough for Podman before 5.0.
+MADE_FOR_LABEL = "matrix_ops.synapse_s3.made_for"
 COMPOSE_LABELS = ("com.docker.compose.project", "io.podman.compose.project")
+
+
+class SeveralContainersError(ConfigurationError):
+    """Docker and Podman both have a container of the name."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +57,28 @@ class Container:
 
 
 def find_container(run: Run, name: str) -> Container:
-    """The container of this name. Raises SynapseNotFoundError if neither Docker nor Podman has it."""
+    """The container of this name. Raises SynapseNotFoundError if neither Docker nor Podman has it, and
+    SeveralContainersError if both have.
+    """
     answered = []
+    found: dict[str, Container] = {}
     for engine in ENGINES:
         status, output, error = run([engine, "container", "inspect", "--", name])
         if status == 0:
-            return parse_container(engine, json.loads(output)[0])
-        if status != 127:
+            shown = json.loads(output)[0]
+            actual = "podman" if podman.is_podman(shown) else engine
+            found[actual] = parse_container(actual, shown)
+        elif status != 127:
             answered.append(f"{engine}: {error.strip().rpartition(chr(10))[2]}")
+    if found:
+        return _one_of(name, list(found.values()))
+    owner = podman.rootless_owner(name)
+    if owner:
+        raise SynapseNotFoundError(
+            f"The container {name} is one of rootless Podman: it belongs to the user {owner}, and root does not see "
+            "its images and volumes. That is not supported. Run Synapse's container as root under systemd, or leave "
+            "synapse_s3_synapse_container empty and see the documentation for what is supported."
+        )
     if not answered:
         raise SynapseNotFoundError(
             f"synapse_s3_synapse_container is {name}, and neither docker nor podman is on this host. Install the "
@@ -71,10 +92,24 @@ def find_container(run: Run, name: str) -> Container:
     )
 
 
+def _one_of(name: str, found: Sequence[Container]) -> Container:
+    """The one that runs, where Docker and Podman both have a container of this name."""
+    running = [container for container in found if container.process_id]
+    if len(found) > 1 and len(running) != 1:
+        raise SeveralContainersError(
+            f"Docker and Podman both have a container {name}, and {'both run' if running else 'neither runs'}, so it "
+            f"is not clear which is Synapse's. Remove or rename the other one ('docker rm {name}', 'podman rm {name}', "
+            "or 'rename' in their place), and run again."
+        )
+    return (running or found)[0]
+
+
 def parse_container(engine: str, shown: Mapping[str, Any]) -> Container:
     """The container in the output of `docker container inspect` or `podman container inspect`."""
     host = shown["HostConfig"]
     labels = shown["Config"].get("Labels") or {}
+    mode = host.get("NetworkMode", "default")
+    networks = shown.get("NetworkSettings", {}).get("Networks") or {}
     if any(name.startswith(("com.docker.swarm.", "io.kubernetes.")) for name in labels):
         raise ConfigurationError(
             f"Docker Swarm or Kubernetes runs the container {shown['Name'].lstrip('/')}, which is not supported: it "
@@ -88,7 +123,7 @@ def parse_container(engine: str, shown: Mapping[str, Any]) -> Container:
         image_id="sha256:" + shown["Image"].rpartition(":")[2],
         process_id=shown["State"].get("Pid") or 0,
         working_directory=shown["Config"].get("WorkingDir") or "/",
-        networks=_networks(host.get("NetworkMode", "default"), shown.get("NetworkSettings", {}).get("Networks") or {}),
+        networks=podman.networks(shown["Name"], mode, networks) if engine == "podman" else _networks(mode, networks),
         mounts=[_mount(mount) for mount in shown.get("Mounts", []) if mount["Type"] in ("bind", "volume")],
         ports=_ports(host.get("PortBindings") or {}),
         labels=dict(labels),
@@ -162,10 +197,16 @@ def image_facts(run: Run, engine: str, image: str) -> dict[str, Any] | None:
     return {"id": "sha256:" + shown["Id"].rpartition(":")[2], "labels": config.get("Labels") or {}, "config": config}
 
 
+def made_for(container: str, base: str) -> str:
+    """The value of MADE_FOR_LABEL of an image that is built for this container from the base of this id."""
+    return f"{container}@{base}"
+
+
 def own_images(run: Run, engine: str, container: str) -> list[str]:
     """The images that the collection has built for the container, as NAME:TAG."""
     label = f"label={CONTAINER_LABEL}={container}"
     status, output, error = run([engine, "image", "ls", "--filter", label, "--format", "{{.Repository}}:{{.Tag}}"])
     if status != 0:
         raise ConfigurationError(f"{engine} does not list its images ({error.strip()}). Repair it, and run again.")
-    return sorted({line.strip() for line in output.splitlines() if line.strip()})
+    # Podman also lists images that have lost their name.
+    return sorted({line.strip() for line in output.splitlines() if line.strip() and "<none>" not in line})

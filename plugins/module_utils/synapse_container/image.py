@@ -15,7 +15,8 @@ from typing import Any
 
 from ..synapse_media.errors import ConfigurationError
 from ..systemd_unit import Run
-from .engine import BASE_ID_LABEL, BASE_LABEL, CONTAINER_LABEL, image_facts, own_images
+from .engine import BASE_ID_LABEL, BASE_LABEL, CONTAINER_LABEL, MADE_FOR_LABEL, image_facts, made_for, own_images
+from .podman import security_options
 
 # What is in the image is held at its version ($1), so that nothing of Synapse's own can change. The provider comes
 # without what it declares: psycopg2 would be compiled. pip's settings are those of the host, where it has some.
@@ -102,6 +103,10 @@ def _install_command(plan: ImagePlan, builder: str) -> list[str]:
         "--tmpfs=/run",
         "--entrypoint=/bin/sh",
     ]
+    if plan.engine == "podman":
+        # Else it saves the host's proxies in the image, and leaves a volume behind for each that the image has.
+        options += ["--http-proxy=false", "--image-volume=tmpfs"]
+    options += security_options()
     if Path(_PIP_SETTINGS).exists():
         options.append(f"--volume={_PIP_SETTINGS}:/run/pip.conf:ro")
     if Path(_CERTIFICATES).is_dir():
@@ -112,14 +117,21 @@ def _install_command(plan: ImagePlan, builder: str) -> list[str]:
 
 def _commit_command(plan: ImagePlan, builder: str, config: dict[str, Any]) -> list[str]:
     """Keeps how the operator's image starts: the container that installed the packages started in another way."""
-    labels = {CONTAINER_LABEL: plan.container, BASE_LABEL: plan.base_name, BASE_ID_LABEL: plan.base}
+    labels = {
+        CONTAINER_LABEL: plan.container,
+        BASE_LABEL: plan.base_name,
+        BASE_ID_LABEL: plan.base,
+        MADE_FOR_LABEL: made_for(plan.container, plan.base),
+    }
     changes = [
         f"ENTRYPOINT {json.dumps(config.get('Entrypoint') or [])}",
         f"CMD {json.dumps(config.get('Cmd') or [])}",
         f"USER {config.get('User') or '0'}",
         *(f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()),
     ]
-    return [plan.engine, "commit", *(f"--change={change}" for change in changes), builder, plan.image]
+    # Of Podman's formats, only that of Docker has health checks.
+    options = ["--format=docker"] if plan.engine == "podman" else []
+    return [plan.engine, "commit", *options, *(f"--change={change}" for change in changes), builder, plan.image]
 
 
 def _import_command(plan: ImagePlan) -> list[str]:

@@ -20,6 +20,7 @@ from .compose_files import in_project
 from .engine import (
     COMPOSE_LABELS,
     Container,
+    SeveralContainersError,
     find_container,
     image_facts,
     on_host,
@@ -27,7 +28,9 @@ from .engine import (
     own_images,
 )
 from .interpreter import mount_options, own_directory, write_python
+from .podman import AUTO_UPDATE_LABEL, UNIT_LABEL, security_options
 from .process import SynapseProcess, synapse_process
+from .quadlet import quadlet_of
 from .record import load, save
 from .unit import UnitLine, image_lines, unit_of_container
 
@@ -42,21 +45,17 @@ def container_installation(
     """
     container, process = _as_it_runs(run, name)
     container = replace(container, mounts=operators_mounts(container.mounts, paths))
-    if container.engine != "docker":
-        raise ConfigurationError(
-            f"Podman runs the container {container.name}, which is not supported yet. Let Docker run it, or leave "
-            "synapse_s3_synapse_container empty and see the documentation for what is supported."
-        )
-    compose = None
-    if in_project(container):
+    compose = quadlet = None
+    if container.engine == "docker" and in_project(container):
         compose = compose_service(run, container, service, f"{PurePosixPath(own_file).stem}.override.yml")
         unit, lines, image = compose.unit, [], compose.image
         source = f"Compose service {compose.project.service}"
     else:
-        unit = unit_of_container(run, container.name, service)
+        unit = unit_of_container(run, container.name, service, container.labels.get(UNIT_LABEL, ""))
         if unit is None:
             _refuse_without_unit(container)
-        lines = image_lines(run, unit.name, own_file)
+        quadlet = quadlet_of(run, unit.name, own_file) if container.engine == "podman" else None
+        lines = [quadlet.line] if quadlet else image_lines(run, unit.name, own_file)
         image = next(line.image for line in reversed(lines) if line.image)
         source = f"service {unit.name}"
     base = image_facts(run, container.engine, image)
@@ -96,6 +95,9 @@ def container_installation(
             "mounts": [asdict(mount) for mount in container.mounts],
             "mount_options": mount_options(container, writable=False),
             "unit_lines": [asdict(line) for line in lines],
+            "quadlet": {"file": quadlet.file, "drop_in_directory": quadlet.drop_in_directory} if quadlet else None,
+            "auto_update": AUTO_UPDATE_LABEL in container.labels,
+            "security_options": security_options(),
             "compose": as_result(compose) if compose else None,
             "python": process.command.python,
         },
@@ -108,6 +110,8 @@ def _as_it_runs(run: Run, name: str) -> tuple[Container, SynapseProcess]:
     try:
         container = find_container(run, name)
         return container, synapse_process(container.name, container.process_id, container.working_directory)
+    except SeveralContainersError:
+        raise
     except ConfigurationError:
         if saved is None:
             raise
@@ -158,6 +162,8 @@ def _refuse_unmounted(container: Container, process: SynapseProcess) -> None:
 def _python_facts(run: Run, container: Container, python: str, image: str, probe: str) -> dict[str, Any]:
     """What the base image has; asked without network, and without anything of Synapse's."""
     options = ["--rm", "--network=none", "--read-only", "--pull=never", f"--entrypoint={python}"]
+    if container.engine == "podman":
+        options.append("--log-driver=none")
     program = f"{probe}\n{PYTHON_FACTS}"
     status, output, error = run([container.engine, "run", *options, image, "-I", "-B", "-c", program])
     try:

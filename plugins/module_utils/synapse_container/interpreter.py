@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..synapse_media.errors import ConfigurationError
-from .engine import BASE_ID_LABEL, CONTAINER_LABEL, Container
+from .engine import MADE_FOR_LABEL, Container, made_for
+from .podman import security_options
 
 # Not below /run, where many hosts run no programs.
 DIRECTORY = Path("/usr/local/lib")
@@ -24,7 +25,7 @@ MODE = 0o755
 _PROGRAM = """#!/bin/sh
 # Written by matrix_ops.synapse_s3. Runs the Python of Synapse in the container {name}: in the image with the storage
 # provider, or in the operator's own as long as that is not built; as root, with Synapse's mounts and networks.
-image=$({engine} image ls --filter label={container_label} --filter label={base_label} \\
+image=$({engine} image ls --filter label={label} \\
   --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | head -n 1)
 network=${{SYNAPSE_S3_NETWORK:-{network}}} others='{others}'
 set -- "${{image:-{base}}}" "$@"
@@ -48,14 +49,24 @@ fi
 if [ "$network" != '{network}' ]; then
   others=
 fi
-container=$({engine} create --rm --interactive --pull=never --read-only --tmpfs=/tmp --tmpfs=/run --user=0:0 \\
+{start}"""
+_OPTIONS = """--rm --interactive --pull=never --read-only --tmpfs=/tmp --tmpfs=/run --user=0:0 \\
   --workdir={directory} --entrypoint={python} --env=HOME --env=PYTHONPATH --env=PIP_ROOT_USER_ACTION \\
-  --network="$network" {mounts} "$@") || exit
+  --network="$network" {mounts} "$@\""""
+_START = {
+    "docker": f"""container=$(docker create {_OPTIONS}) || exit
 for network in $others; do
-  {engine} network connect "$network" "$container" || exit
+  docker network connect "$network" "$container" || exit
 done
-exec {engine} start --attach --interactive "$container"
-"""
+exec docker start --attach --interactive "$container"
+""",
+    # It takes several networks at once. What the program writes would otherwise be in the journal a second time.
+    "podman": f"""for other in $others; do
+  set -- --network "$other" "$@"
+done
+exec podman run --log-driver=none {_OPTIONS}
+""",
+}
 
 
 def mount_options(container: Container, *, writable: bool) -> list[str]:
@@ -83,15 +94,16 @@ def write_python(container: Container, python: str, base: str, paths: Sequence[s
     program = _PROGRAM.format(
         engine=container.engine,
         name=container.name,
-        container_label=shlex.quote(f"{CONTAINER_LABEL}={container.name}"),
-        base_label=f"{BASE_ID_LABEL}={base}",
+        label=shlex.quote(f"{MADE_FOR_LABEL}={made_for(container.name, base)}"),
         network=container.networks[0],
         others=" ".join(container.networks[1:]),
         base=base,
         paths=shlex.join(paths),
-        directory=shlex.quote(container.working_directory),
-        python=shlex.quote(python),
-        mounts=shlex.join(mount_options(container, writable=True)),
+        start=_START[container.engine].format(
+            directory=shlex.quote(container.working_directory),
+            python=shlex.quote(python),
+            mounts=shlex.join([*security_options(), *mount_options(container, writable=True)]),
+        ),
     )
     path = own_directory(container.name) / "python"
     draft = path.with_name(f".{path.name}.{os.getpid()}")

@@ -43,7 +43,8 @@ def synapse_process(name: str, process_id: int, directory: str) -> SynapseProces
     if _uid_map(process_id) != _WHOLE_RANGE:
         raise ConfigurationError(
             f"The container {name} has user ids of its own (userns-remap or a user namespace), which is not supported: "
-            "its files have other owners on the host. Run it with --userns=host."
+            "its files have other owners on the host. Run it with --userns=host, or take UserNS= out of its file for "
+            "Quadlet."
         )
     for process in _with_descendants(process_id):
         command = _command(process)

@@ -65,8 +65,11 @@ class UnitLine:
     file: str = ""
 
 
-def unit_of_container(run: Run, name: str, wanted: str) -> Unit | None:
-    """The service whose commands run or start the container; `wanted` if that is given. None if there is none."""
+def unit_of_container(run: Run, name: str, wanted: str, labelled: str = "") -> Unit | None:
+    """The service whose commands run or start the container; `wanted` if that is given. None if there is none.
+
+    `labelled`: the one that the container is labelled with, which it was started by.
+    """
     if wanted:
         unit = unit_named(run, wanted)
         if unit is None:
@@ -75,6 +78,9 @@ def unit_of_container(run: Run, name: str, wanted: str) -> Unit | None:
                 f"empty, so that the service of the container {name} is searched for."
             )
         return unit
+    started_by = unit_named(run, labelled) if labelled else None
+    if started_by is not None:
+        return started_by
     named = re.escape(name)
     # `run` and `create` name their container by an option, `start` at its end.
     starts = re.compile(
@@ -100,7 +106,7 @@ def image_lines(run: Run, service: str, own_file: str) -> list[UnitLine]:
 
     Raises ConfigurationError if there is none, or if the image is written in a way that cannot be replaced.
     """
-    lines = _effective(_files(run, service, own_file))
+    lines = _effective([path for path in unit_files(run, service) if PurePosixPath(path).name != own_file])
     replaced = {line.directive for line in lines if line.image}
     if not replaced:
         raise ConfigurationError(
@@ -118,27 +124,28 @@ def image_lines(run: Run, service: str, own_file: str) -> list[UnitLine]:
     return [line for line in lines if line.directive in replaced]
 
 
-def _files(run: Run, service: str, own_file: str) -> list[str]:
+def unit_files(run: Run, service: str) -> list[str]:
+    """The files that the unit is made of: its own and then its drop-ins, in the order in which systemd reads them."""
     status, output, error = run(["systemctl", "show", "--no-pager", "-p", "FragmentPath,DropInPaths", "--", service])
     if status != 0:
         raise ConfigurationError(f"systemctl does not show {service} ({error.strip()}).")
     shown = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
     paths = [shown.get("FragmentPath", ""), *shown.get("DropInPaths", "").split()]
-    return [path for path in paths if path and PurePosixPath(path).name != own_file]
+    return [path for path in paths if path]
 
 
 def _effective(paths: Sequence[str]) -> list[UnitLine]:
     """The commands of the directives as systemd has them: an empty value forgets those before."""
     commands: dict[str, list[tuple[str, str]]] = {directive: [] for directive in _DIRECTIVES}
     for path in paths:
-        for directive, value in _assignments(Path(path).read_text(encoding="utf-8")):
+        for directive, value in assignments(Path(path).read_text(encoding="utf-8")):
             if directive in commands:
                 commands[directive] = [*commands[directive], (value, path)] if value else []
     return [_unit_line(directive, *command) for directive in _DIRECTIVES for command in commands[directive]]
 
 
-def _assignments(text: str) -> Iterator[tuple[str, str]]:
-    """The directives of the section Service. Continued lines become one; comments between them are left out."""
+def assignments(text: str, wanted: str = "[Service]") -> Iterator[tuple[str, str]]:
+    """The directives of the wanted section. Continued lines become one; comments between them are left out."""
     section, value = "", ""
     for line in text.splitlines():
         stripped = line.strip()
@@ -150,7 +157,7 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
             continue
         if value.startswith("["):
             section = value
-        elif section == "[Service]" and "=" in value:
+        elif section == wanted and "=" in value:
             directive, _mark, command = value.partition("=")
             yield directive.strip(), command.strip()
         value = ""

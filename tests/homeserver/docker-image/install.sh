@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Runs inside a container of the image homeserver: makes /opt/test-tools/synapse-image.tar, the file system of an image
-# with Synapse, PostgreSQL and the S3 server, laid out like Synapse's official one, and then installs Docker and Compose.
+# with Synapse, PostgreSQL and the S3 server, laid out like Synapse's official one, and then installs Docker with Compose,
+# and Podman.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 export DEBIAN_FRONTEND=noninteractive
@@ -23,6 +24,7 @@ tar --append --file /opt/test-tools/synapse-image.tar --numeric-owner --director
 rm -r /start.sh "$tree"
 
 apt-get update -qq
-apt-get install -qq --yes --no-install-recommends docker.io docker-compose iptables >/dev/null
+apt-get install -qq --yes --no-install-recommends aardvark-dns catatonit docker-compose docker.io iptables netavark \
+  nftables podman >/dev/null
 apt-get clean
-rm -rf /var/lib/apt/lists/* /var/lib/docker/*
+rm -rf /var/lib/apt/lists/* /var/lib/docker/* /var/lib/containers/*
