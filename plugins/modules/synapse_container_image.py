@@ -61,6 +61,10 @@ options:
     type: list
     elements: str
     default: []
+  files:
+    description: Text files by their paths in the directory of Python's packages, which are put there in the new image.
+    type: dict
+    default: {}
   constraints:
     description: Versions that pip must keep, such as V(boto3==1.44.5).
     type: list
@@ -139,6 +143,7 @@ def main() -> None:
             "python": {"type": "str"},
             "packages": names,
             "packages_alone": names,
+            "files": {"type": "dict", "default": {}},
             "constraints": names,
             "uid": {"type": "int"},
             "gid": {"type": "int"},
@@ -167,6 +172,7 @@ def main() -> None:
                 "base_name",
                 "python",
                 "packages",
+                "files",
                 "constraints",
                 "uid",
                 "gid",

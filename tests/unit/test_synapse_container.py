@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -275,6 +276,37 @@ def test_a_new_image_starts_as_the_operators_own() -> None:
     assert "--change=CMD []" in commit
     assert f'LABEL matrix_ops.synapse_s3.base_id="{ID}"' in commit
     assert "docker rm --force synapse-s3-build-synapse" in asked[-2]
+
+
+def test_files_are_mounted_for_the_installation_alone() -> None:
+    written: dict[str, str] = {}
+    asked, answer = image_answers()
+
+    def run(command: Sequence[str]) -> tuple[int, str, str]:
+        for word in command:
+            if word.endswith(":/run/files:ro"):
+                above = Path(word.removeprefix("--volume=").removesuffix(":/run/files:ro"))
+                written.update(
+                    {str(path.relative_to(above)): path.read_text() for path in above.rglob("*") if path.is_file()}
+                )
+                written["directory"] = str(above)
+        return answer(command)
+
+    image.build(
+        run, dataclasses.replace(PLAN, files={"package/code.py": "x = 1\n", "package-1.dist/METADATA": "Name: p\n"})
+    )
+
+    assert not Path(written.pop("directory")).exists()
+    assert written["package/code.py"] == "x = 1\n"
+    assert not any("/run/files:ro" in command for command in asked if not command.startswith("docker run --pull=never"))
+
+
+@pytest.mark.parametrize("name", ["../outside.py", "a/../../outside.py", "/etc/outside.py"])
+def test_a_file_outside_of_the_packages_is_refused(name: str) -> None:
+    asked, run = image_answers()
+    with pytest.raises(ConfigurationError, match="no path below"):
+        image.build(run, dataclasses.replace(PLAN, files={name: ""}))
+    assert not any(command.startswith("docker run") for command in asked)
 
 
 def test_a_failed_installation_leaves_nothing_and_says_why() -> None:

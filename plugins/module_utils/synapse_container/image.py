@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ printf '%s\\n' "$packages" >/run/packages
 printf '%s\\n' "$alone" >/run/alone
 "$python" -m pip install --quiet --upgrade-strategy only-if-needed -c /run/constraints -r /run/packages
 "$python" -m pip install --quiet --no-deps -r /run/alone
+if [ -e /run/files ]; then
+  cp -R /run/files/. "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+fi
 """
 # On the host, each mounted at another place where the container has it in memory or has it already.
 _PIP_SETTINGS = "/etc/pip.conf"
@@ -42,7 +46,8 @@ class ImagePlan:
     """The image to build.
 
     `image`: its NAME:TAG. `base`: the operator's image by its id, `base_name` as the operator writes it. `packages` are
-    installed with what they need, `alone` without. `imports`: what Synapse's user must be able to import.
+    installed with what they need, `alone` without. `files`: texts by their paths in the directory of Python's packages.
+    `imports`: what Synapse's user must be able to import.
     """
 
     engine: str
@@ -57,6 +62,7 @@ class ImagePlan:
     uid: int
     gid: int
     imports: Sequence[str]
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def exists(run: Run, plan: ImagePlan) -> bool:
@@ -74,7 +80,9 @@ def build(run: Run, plan: ImagePlan) -> None:
     builder = f"synapse-s3-build-{re.sub('[^A-Za-z0-9.-]', '-', plan.container)}"
     run([plan.engine, "rm", "--force", builder])
     try:
-        _checked(run, plan, _install_command(plan, builder), "Its packages could not be installed")
+        with tempfile.TemporaryDirectory(prefix="synapse-s3-") as files:
+            _write_files(plan, Path(files))
+            _checked(run, plan, _install_command(plan, builder, files), "Its packages could not be installed")
         _checked(run, plan, _commit_command(plan, builder, base["config"]), "It could not be saved")
     finally:
         run([plan.engine, "rm", "--force", builder])
@@ -94,7 +102,18 @@ def remove(run: Run, engine: str, container: str, keep: str = "") -> list[str]:
     return removed
 
 
-def _install_command(plan: ImagePlan, builder: str) -> list[str]:
+def _write_files(plan: ImagePlan, directory: Path) -> None:
+    for name, content in plan.files.items():
+        path = directory / name
+        if ".." in path.parts or not path.is_relative_to(directory):
+            raise ConfigurationError(f"{name} is no path below the directory of Python's packages")
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        # Whatever umask the play has: Synapse's user reads it.
+        path.chmod(0o644)
+
+
+def _install_command(plan: ImagePlan, builder: str, files: str) -> list[str]:
     options = [
         "--pull=never",
         f"--name={builder}",
@@ -111,6 +130,8 @@ def _install_command(plan: ImagePlan, builder: str) -> list[str]:
         options.append(f"--volume={_PIP_SETTINGS}:/run/pip.conf:ro")
     if Path(_CERTIFICATES).is_dir():
         options.append(f"--volume={_CERTIFICATES}:{_CERTIFICATES}:ro")
+    if plan.files:
+        options.append(f"--volume={files}:/run/files:ro")
     lists = ["\n".join(lines) for lines in (plan.constraints, plan.packages, plan.alone)]
     return [plan.engine, "run", *options, plan.base, "-c", _INSTALL, "sh", plan.python, *lists]
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 
 def test_the_start_with_an_earlier_base_was_said(homeserver):
     journal = homeserver.host.file("/opt/test-tools/journal-after-update").content_string
@@ -26,6 +28,22 @@ def test_synapse_runs_an_image_of_the_new_base(homeserver):
 def test_the_image_before_is_gone(homeserver):
     images = homeserver.run(homeserver.facts["engine"], "image", "ls", "--format", "{{.Repository}}").split()
     assert [image.removeprefix("localhost/") for image in images].count("synapse-s3/synapse") == 1
+
+
+def test_synapse_has_the_resilient_storage_provider(homeserver):
+    content = homeserver.host.file(homeserver.facts["config_paths"][0]).content_string
+    assert content.count("module: synapse_s3_resilient_provider.ResilientS3StorageProviderBackend") == 1
+    assert "s3_storage_provider.S3StorageProviderBackend" not in content
+    shown = homeserver.run(
+        "docker", "exec", "synapse", "python", "-c", "import synapse_s3_resilient_provider as p; print(p.__file__)"
+    )
+    assert "site-packages/synapse_s3_resilient_provider/" in shown
+
+
+def test_what_the_official_one_needed_is_gone(homeserver):
+    assert not homeserver.host.file("/etc/synapse-s3/aws-config").exists
+    mounts = homeserver.run("docker", "container", "inspect", "--format", "{{json .Mounts}}", "synapse")
+    assert {mount["Destination"] for mount in json.loads(mounts)} == {"/data"}
 
 
 def test_the_media_still_opens(homeserver):

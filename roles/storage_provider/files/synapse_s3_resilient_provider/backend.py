@@ -18,9 +18,10 @@ from synapse.logging.context import make_deferred_yieldable
 from twisted.internet import defer, threads
 from twisted.python.threadpool import ThreadPool
 
+from .body import Body
 from .circuit import Circuit
 from .clients import Clients
-from .download import FIRST_CHUNK, Download, close, interrupt
+from .download import FIRST_CHUNK, Download
 from .errors import CircuitOpen, FetchTimeout, Problem, is_missing, problem_of
 from .metrics import DELETES, ERRORS, FETCHED_BYTES, FETCHES, SECONDS, STORES
 from .retries import Retries
@@ -43,7 +44,7 @@ class ResilientS3StorageProviderBackend(S3StorageProviderBackend):  # type: igno
         # Of their own, so that slow uploads do not hold up downloads.
         self._download_pool = ThreadPool(name="s3-downloads", maxthreads=self._settings.threadpool_size)
         self._download_pool.start()
-        self._reactor.addSystemEventTrigger("during", "shutdown", self._download_pool.stop)
+        self._reactor.addSystemEventTrigger("during", "shutdown", self._stop_downloads)
         failures, seconds = self._settings.circuit_failures, self._settings.circuit_seconds
         self._fetch_circuit = Circuit("fetch", failures, seconds)
         self._store_circuit = Circuit("store", failures, seconds)
@@ -102,6 +103,10 @@ class ResilientS3StorageProviderBackend(S3StorageProviderBackend):  # type: igno
         DELETES.labels("deleted").inc()
         SECONDS.labels("delete").observe(time.monotonic() - began)
 
+    def _stop_downloads(self) -> None:
+        Download.stopping = True
+        self._download_pool.stop()
+
     def _delete(self, key: str) -> None:
         self._clients.for_downloads().delete_object(Bucket=self.bucket, Key=key)
 
@@ -159,7 +164,7 @@ class _Opening:
         # The thread may have a body just when the time is up.
         self._lock = threading.Lock()
         self._over = False
-        self._body: Any = None
+        self._body: Body | None = None
 
     def start(self) -> defer.Deferred[Download | None]:
         provider = self._provider
@@ -177,31 +182,32 @@ class _Opening:
             response = provider._clients.for_downloads().get_object(
                 Bucket=provider.bucket, Key=self._key, **provider._settings.sse_arguments()
             )
-            body, length = response["Body"], int(response["ContentLength"])
+            body = Body(response["Body"], int(response["ContentLength"]))
             with self._lock:
                 self._body = body
                 over = self._over
-            first = b"" if over else body.read(min(FIRST_CHUNK, length))
-            if len(first) == length:
-                # The checksum, where one was asked for, is compared at the end of the body.
-                body.read(1)
+            first = bytearray(min(FIRST_CHUNK, body.length))
+            if not first:
+                body.finish()
+            elif not over:
+                body.read_into(memoryview(first))
         except Exception as error:
             if body is not None:
-                close(body)
+                body.close()
             then(self._failed, error)
         else:
-            then(self._opened, body, first, length)
+            then(self._opened, body, bytes(first[: body.received]))
 
-    def _opened(self, body: Any, first: bytes, length: int) -> None:
+    def _opened(self, body: Body, first: bytes) -> None:
         provider = self._provider
         if self._result.called:
-            provider._download_pool.callInThread(close, body)
+            provider._download_pool.callInThread(body.close)
             return
         FETCHED_BYTES.inc(len(first))
         SECONDS.labels("fetch").observe(time.monotonic() - self._began)
         self._tell(provider._fetch_circuit.succeeded)
         download = Download(
-            provider._reactor, provider._download_pool, self._key, body, first, length, provider._settings.stall_timeout
+            provider._reactor, provider._download_pool, self._key, body, first, provider._settings.stall_timeout
         )
         self._settle(lambda: self._result.callback(download))
 
@@ -226,7 +232,7 @@ class _Opening:
             self._over = True
             body = self._body
         if body is not None:
-            interrupt(body)
+            body.interrupt()
         self._failed(FetchTimeout(f"no byte of it within {self._provider._settings.fetch_timeout:g} s"))
 
     def _tell(self, outcome: Callable[[], None]) -> None:
