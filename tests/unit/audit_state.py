@@ -67,7 +67,9 @@ class Media(NamedTuple):
         return f"{'remote' if self.origin else 'local'}_content/{self.directory}"
 
     def thumbnail(self, width: int, method: str) -> str:
-        return f"{'remote_thumbnail' if self.origin else 'local_thumbnails'}/{self.directory}/{width}-9-image-png-{method}"
+        return (
+            f"{'remote_thumbnail' if self.origin else 'local_thumbnails'}/{self.directory}/{width}-9-image-png-{method}"
+        )
 
     @property
     def usable(self) -> bool:

@@ -115,9 +115,7 @@ def test_nothing_is_called_lost_without_one_of_the_three(missing: str, small_bat
                     None if missing == "disk" else str(directory / "media_store"),
                     None if missing == "database" else database,
                     None if missing == "bucket" else store.server.settings(),
-                    **{
-                        {"disk": "root", "database": "database", "bucket": "store"}[missing] + "_failure": "away"
-                    },
+                    **{{"disk": "root", "database": "database", "bucket": "store"}[missing] + "_failure": "away"},
                 ),
                 rule,
                 now=NOW,
@@ -141,6 +139,6 @@ def test_the_model_reaches_every_finding(tmp_path: Path) -> None:
     seen: set[str] = set()
     for number in range(200):
         seen |= set(expected(random_state(random.Random(number))))
-    # What cannot be asked is in the other tests, and the walk reports itself what is not of the layout.
-    assert seen == {*FINDINGS, *BESIDE} - {"not_asked", "foreign_on_disk"}
+    # What cannot be asked is in the other tests.
+    assert seen == {*FINDINGS, *BESIDE} - {"not_asked"}
     assert run.NEW_SECONDS == 3600

@@ -138,14 +138,12 @@ class Comparison:
             and row.length is not None
             and listed.size != row.length
             and (file is None or file.size == listed.size)
-            and (file is not None or known.files and not self._hides(path))
+            and (file is not None or (known.files and not self._hides(path)))
         ):
             self.suspect(counts.WRONG_LENGTH, kind, path, listed.size, row)
 
     def _orphans(self, kind: str, path: str, listed: Listed, file: LocalFile | None) -> None:
-        new = listed.modified >= self._new_since_text or (
-            file is not None and file.mtime_ns > self._new_since * 1e9
-        )
+        new = listed.modified >= self._new_since_text or (file is not None and file.mtime_ns > self._new_since * 1e9)
         finding = counts.NEW if new else counts.ORPHAN_BUCKET
         self.findings[finding].add_object(kind, path, listed.size, listed.modified)
         if file is not None:

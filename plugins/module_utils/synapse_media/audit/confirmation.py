@@ -55,7 +55,8 @@ class Confirmation:
 
     async def confirm(self, comparison: Comparison) -> None:
         """Counts each suspect as what it is now."""
-        for suspects in comparison.suspects.values():
+        # Originals first, so that they are the examples.
+        for dummy, suspects in sorted(comparison.suspects.items(), key=lambda item: item[0][1] not in ORIGINALS):
             for start in range(0, len(suspects), _BATCH):
                 await self._confirm(suspects[start : start + _BATCH], comparison)
         comparison.suspects.clear()

@@ -32,8 +32,7 @@ ORPHAN_BUCKET = "orphans_in_bucket"
 # Without a row, and so new that its row may be newer than the look at the database.
 NEW = "new"
 URL_CACHE = "url_cache"
-# Not of Synapse's layout.
-FOREIGN_DISK = "foreign_on_disk"
+# Not of Synapse's layout; what of the disk is not, the walk leaves aside.
 FOREIGN_BUCKET = "foreign_in_bucket"
 FINDINGS = (
     DISK_ONLY,
@@ -47,7 +46,6 @@ FINDINGS = (
     ORPHAN_BUCKET,
     NEW,
     URL_CACHE,
-    FOREIGN_DISK,
     FOREIGN_BUCKET,
 )
 # Counted beside the above: no copy has the length that the row says; the object has to be restored before it is read.

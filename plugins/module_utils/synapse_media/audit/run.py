@@ -14,8 +14,9 @@ from typing import Any
 
 from ..database.ordered import OrderedRows
 from ..database.rows import Rows, open_rows
-from ..errors import MediaError
+from ..errors import MediaError, RequestFailed, StoreError
 from ..event_loop.loop import Loop
+from ..proof.object_index import ask
 from ..s3.bucket import Bucket
 from ..s3.client import Client
 from ..settings.homeserver import DatabaseSettings
@@ -50,7 +51,7 @@ class AuditSettings:
 
 @dataclass
 class Audit:
-    """What was found. `failures` says of "disk", "database" and "bucket" why one could not be asked, or not all of it."""
+    """What was found. `failures` says why "disk", "database" or "bucket" could not be asked, or not all of it."""
 
     comparison: Comparison
     failures: dict[str, str] = field(default_factory=dict)
@@ -63,6 +64,9 @@ class Audit:
     requests: dict[str, int] = field(default_factory=dict)
     started: float = 0.0
     seconds: float = 0.0
+    # Whether an object could be read with the keys there are; None if there was none to try.
+    readable: bool | None = None
+    read_problem: str | None = None
 
     @property
     def findings(self) -> dict[str, counts.Finding]:
@@ -126,6 +130,7 @@ def audit(settings: AuditSettings, rule: Rule, observe: Observer | None = None, 
         with _cancelling(ordered, rows):
             loop.run(_compare(objects, files, row_source, result, observe))
             loop.run(confirmation.confirm(comparison))
+            loop.run(_try_to_read(bucket, result))
         for name, source in (("disk", files), ("database", row_source), ("bucket", objects)):
             if source.failure is not None:
                 failures[name] = source.failure
@@ -176,9 +181,23 @@ async def _compare(
     result.counted.update(objects=number_of_objects, files=number_of_files)
 
 
-def _ordered_rows(
-    stack: contextlib.ExitStack, settings: AuditSettings, failures: dict[str, str]
-) -> OrderedRows | None:
+async def _try_to_read(bucket: Bucket | None, result: Audit) -> None:
+    """Asks about one object, which needs the right to read it, and its customer key."""
+    path = next((path for name in (counts.BUCKET_ONLY, counts.EQUAL) for path in result.findings[name].examples), None)
+    if bucket is None or path is None or "bucket" in result.failures:
+        return
+    try:
+        found = await ask(bucket, bucket.key(path))
+    except StoreError as error:
+        result.readable, result.read_problem = False, str(error)
+        return
+    if isinstance(found, RequestFailed):
+        result.readable, result.read_problem = False, str(found)
+    elif found is not None:
+        result.readable = True
+
+
+def _ordered_rows(stack: contextlib.ExitStack, settings: AuditSettings, failures: dict[str, str]) -> OrderedRows | None:
     if settings.database is None:
         return None
     try:

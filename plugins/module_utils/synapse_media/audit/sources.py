@@ -44,12 +44,12 @@ class Source(Generic[T]):
         self._paths: list[str] = []
         self._values: list[T] = []
         self._position = 0
-        self._next: Task[Slice[T] | None | MediaError] | None = None
+        self._next: Task[Slice[T] | MediaError | None] | None = None
         #: Why it says nothing about the paths that follow; None as long as it is complete.
         self.failure = failure
         self.ended = failure is not None
 
-    async def _read(self) -> Slice[T] | None | MediaError:
+    async def _read(self) -> Slice[T] | MediaError | None:
         """As read(). An error is given back, because nobody may be waiting for it when it comes."""
         try:
             return await self.read()

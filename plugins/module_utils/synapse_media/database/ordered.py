@@ -115,7 +115,8 @@ class OrderedRows:
 
     def next(self) -> Batch | None:
         """The next paths, or None after the last. Raises MediaError."""
-        return self._thread.call(next, self._batches, None)
+        batch: Batch | None = self._thread.call(next, self._batches, None)
+        return batch
 
     def cancel(self) -> None:
         """Ends next() in another thread, with a MediaError. Waits for nothing."""

@@ -117,6 +117,10 @@ class PostgresqlTables:
         """Whether the thumbnail tables are there and may be read."""
         return self._has_thumbnails
 
+    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of one statement. The session can change nothing."""
+        return self._rows(statement, [])
+
     def batches(self, statements: Sequence[str], size: int) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of one statement after the other, `size` at a time, all as they are at the beginning.
 

@@ -102,6 +102,10 @@ class SqliteTables:
         """Whether the thumbnail tables are there."""
         return self._has_thumbnails
 
+    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of one statement. The connection can change nothing."""
+        return self._rows(statement, [])
+
     def batches(self, statements: Sequence[str], size: int) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of one statement after the other, `size` at a time, all as they are at the beginning.
 

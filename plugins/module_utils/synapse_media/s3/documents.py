@@ -61,7 +61,10 @@ class UploadsPage(NamedTuple):
 
 
 def parse_listing(body: bytes, *, dated: bool = False) -> Page:
-    """With ``dated`` each object comes with its time. Raises ResponseParserError for a document that is cut short, garbled or something else."""
+    """With ``dated`` each object comes with its time.
+
+    Raises ResponseParserError for a document that is cut short, garbled or something else.
+    """
     text = _text(body)
     if "<ListBucketResult" not in text[:1000] or not _LISTING_END.search(text, max(0, len(text) - 1000)):
         raise ResponseParserError("the listing is not whole")
