@@ -108,6 +108,7 @@ def test_every_name_carries_the_instance(cases: Cases, tmp_path: Path) -> None:
         "__synapse_s3_drop_in_name",
         "__synapse_s3_migrate_script",
         "__synapse_s3_migrate_shell",
+        "__synapse_s3_migrate_command",
         "__synapse_s3_migrate_service_unit",
         "__synapse_s3_migrate_timer_unit",
         "__synapse_s3_migrate_timer_stamp",

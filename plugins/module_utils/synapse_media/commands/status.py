@@ -18,7 +18,7 @@ from ..process.signals import hold_signals
 from ..settings.config import ConfigFile, read_config
 from ..status.job import prepare, status_job, status_of, usage_of
 from ..status.report import NOT_KNOWN
-from ..status.text import check_line, report
+from ..status.text import check_line, full_report, report
 from ..status.units import DEFAULT_UNIT, ask_systemd, migrate_job
 from .arguments import add_verb
 
@@ -65,7 +65,7 @@ def status(options: argparse.Namespace) -> int:
     if options.check:
         sys.stdout.write(check_line(found))
         return found.exit_status
-    sys.stdout.write(json.dumps(found.as_dict()) + "\n" if options.json else report(found))
+    sys.stdout.write(json.dumps(full_report(found)) + "\n" if options.json else report(found))
     return 0
 
 

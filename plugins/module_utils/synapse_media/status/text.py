@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..audit import counts
 from ..audit.counts import KINDS, ORIGINALS, Finding, date_of
@@ -41,6 +42,11 @@ _LEFT_ASIDE = {
     "unusable_name": "not of Synapse's layout",
     "unreadable_directory": "directories that cannot be read",
 }
+
+
+def full_report(status: Status) -> dict[str, Any]:
+    """Everything, for programs and for people."""
+    return {**status.as_dict(), "report": report(status)}
 
 
 def report(status: Status) -> str:
