@@ -207,7 +207,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     OffloadSettings,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.forked import call_as
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.privileges import worker
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import (
     Stopped,
     ignore_signals,
@@ -272,10 +271,9 @@ def _perform(params: dict[str, Any]) -> dict[str, Any]:
     settings = OffloadSettings.from_mapping({name: params[name] for name in SETTINGS}, "the task")
     migrate = migrate_job(ask_systemd(params["unit"]))
     job = status_job(source_from(params), settings_from(params), settings)
-    account = worker(params["user"], job.media_path or "/", root_may_own=True)
+    account = prepare(job, params["user"])
     if account is None:
         return _look(job, migrate, with_usage=params["usage"])
-    prepare(job)
     return call_as(account, lambda: _look(job, migrate, with_usage=params["usage"]))
 
 

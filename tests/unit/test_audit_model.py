@@ -89,7 +89,7 @@ def test_nothing_is_called_lost_where_the_listing_fails(small_batches: int, tmp_
         database = state.write(directory)
         served = chance.randrange(3)
         with object_store(dict(state.objects), small_batches) as store:
-            store.before = lambda request, store=store, served=served: (  # type: ignore[misc]
+            store.before = lambda request, store=store, served=served: (
                 error(403, "AccessDenied") if "list-type" in request.target and store.pages > served else None
             )
             settings = AuditSettings(str(directory / "media_store"), database, store.server.settings())

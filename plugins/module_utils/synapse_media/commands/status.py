@@ -13,7 +13,7 @@ import sys
 
 from ..errors import MediaError
 from ..offload.settings import OffloadSettings
-from ..process.privileges import become, worker
+from ..process.privileges import become
 from ..process.signals import hold_signals
 from ..settings.config import ConfigFile, read_config
 from ..status.job import prepare, status_job, status_of, usage_of
@@ -47,9 +47,8 @@ def status(options: argparse.Namespace) -> int:
     try:
         config = read_config(options.config, os.environ)
         job = status_job(config.source, config.store, _settings(config))
-        account = worker(options.user, job.media_path or "/", root_may_own=True)
+        account = prepare(job, options.user)
         if account is not None:
-            prepare(job)
             become(account)
     except MediaError as error:
         if not options.check:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..offload.preflight import UsedLocation, is_media_store, media_store_root
 from ..offload.selection import Rules, reason_to_leave
 from ..offload.settings import OffloadSettings
 from ..process.environment import apply, run_environment
+from ..process.privileges import worker
 from ..settings.config import SourceSettings
 from ..settings.location import StoreLocation
 from ..settings.provider_check import check_provider
@@ -107,9 +109,18 @@ def usage_of(job: StatusJob) -> tuple[dict[str, Any] | None, str | None]:
         return None, str(error)
 
 
-def prepare(job: StatusJob) -> None:
-    """Imports what is otherwise imported late, before root becomes a user who may not be able to read those files."""
-    import_late(job.store)
+def prepare(job: StatusJob, user: str | None) -> pwd.struct_passwd | None:
+    """The user to become, or None for no change. Raises ConfigurationError.
+
+    Without a media store there is no owner to become; the status says so, and root may ask the rest.
+    """
+    if not user and (job.media_path is None or not Path(job.media_path).exists()):
+        return None
+    account = worker(user, job.media_path or "/", root_may_own=True)
+    if account is not None:
+        # The user may not be able to read those files.
+        import_late(job.store)
+    return account
 
 
 def _root(job: StatusJob) -> tuple[str | None, str | None]:
