@@ -129,9 +129,18 @@ def test_rows_come_in_the_order_of_the_keys(kind: str, tmp_path: Path, request: 
     make_thumbnail_tables(database)
     chance = random.Random(7)
     names = {"".join(chance.choice(LETTERS) for dummy in range(chance.choice((5, 6, 7)))) for dummy in range(300)}
-    for number, name in enumerate(sorted(names)):
-        database.add_local(name, 10, 1000)
-        database.add_remote(chance.choice(ORIGINS), f"m{number}", name, 10, 1000)
+    # In two statements: each one makes a connection of its own.
+    marks = ", ".join(["(%s, 10, 1000)"] * len(names))
+    database.execute(
+        f"INSERT INTO local_media_repository (media_id, media_length, created_ts) VALUES {marks}", tuple(sorted(names))
+    )
+    remote = [(chance.choice(ORIGINS), f"m{number}", name) for number, name in enumerate(sorted(names))]
+    marks = ", ".join(["(%s, %s, %s, 10, 1000)"] * len(names))
+    database.execute(
+        "INSERT INTO remote_media_cache (media_origin, media_id, filesystem_id, media_length, created_ts)"
+        f" VALUES {marks}",
+        tuple(value for row in remote for value in row),
+    )
     rows = ordered.OrderedRows(database_settings({"database": database.section()}))
     rows.open()
     paths: list[str] = []
