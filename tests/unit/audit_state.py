@@ -242,6 +242,9 @@ def random_state(number: random.Random) -> State:
         if media.usable:
             for path in _paths(number, media):
                 _place(number, state, path)
+            if number.random() < 0.2:
+                directory = media.thumbnail(1, "").rpartition("/")[0]
+                state.objects[directory + number.choice(("/", "/line\nbreak", "/a/b"))] = _object(number)
     for dummy in range(number.randrange(4)):
         state.objects[number.choice(_FOREIGN)(number)] = _object(number)
     return state

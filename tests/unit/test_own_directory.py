@@ -91,6 +91,8 @@ def test_the_name_of_an_instance_is_valid_in_paths(cases: Cases) -> None:
         "end": "blue-",
         "long": "b" * 33,
         "space": "b c",
+        "command": "migrate",
+        "another command": "shell",
     }
     told = cases.run(
         "common/tasks/validate.yml", {key: {**OFF, "synapse_s3_instance": value} for key, value in names.items()}

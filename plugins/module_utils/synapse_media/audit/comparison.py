@@ -105,15 +105,14 @@ class Comparison:
     ) -> None:
         kind = _BY_START.get(path[:_START], "")
         if row is None:
+            if not is_media_path(path):
+                self.findings[counts.FOREIGN_BUCKET].add_object("", path, listed.size, listed.modified)
+                return
             if kind not in ORIGINALS:
                 row = directories.get(path.rpartition("/")[0] + "/")
-            if row is None:
-                if not is_media_path(path):
-                    self.findings[counts.FOREIGN_BUCKET].add_object("", path, listed.size, listed.modified)
-                    return
-                if known.rows:
-                    self._orphans(kind, path, listed, file)
-                    return
+            if row is None and known.rows:
+                self._orphans(kind, path, listed, file)
+                return
         if row is not None and row.url_cache:
             self.findings[counts.URL_CACHE].add_object(kind, path, listed.size, listed.modified)
             if file is not None:
