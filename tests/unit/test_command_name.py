@@ -95,3 +95,27 @@ def test_without_a_script_the_name_is_that_of_the_python_module(verb: str) -> No
     assert status == 0 and output.startswith(f"usage: {name} [-h] --config FILE")
     status, output, errors = run(sys.executable, "-m", "synapse_media.cli", verb, "--config", "/absent")
     assert status == 2 and errors.startswith(f"{name}: /absent cannot be read")
+
+
+def test_the_installed_status_command_uses_its_own_name(tmp_path: Path) -> None:
+    facts = {
+        "__synapse_s3_migrate_command": "/usr/local/bin/synapse-s3",
+        "__synapse_s3_migrate_service": "synapse-s3-migrate.service",
+        "__synapse_s3_migrate_timer": "synapse-s3-migrate.timer",
+        "__synapse_s3_migrate_status_properties": ["Id", "ActiveState"],
+    }
+    script = rendered("synapse-s3.j2", tmp_path, "synapse-s3", **facts)
+    usage = "usage: synapse-s3 status [--json | --check] [--usage]\n"
+    assert run(script) == (2, "", usage)
+    assert run(script, "offload") == (2, "", usage)
+    assert run(script, "--help") == (0, usage, "")
+    status, output, errors = run(script, "status", "--help")
+    assert (status, errors) == (0, "")
+    assert output.startswith("usage: synapse-s3 status [-h] [--json | --check] [--usage]")
+    assert "--host-facts" not in output and "--config" not in output
+    status, output, errors = run(script, "status")
+    assert status == 2 and output == ""
+    assert errors.startswith("synapse-s3 status: ") and "absent.yml cannot be read" in errors
+    status, output, errors = run(script, "status", "--check")
+    assert (status, errors) == (3, "")
+    assert output.startswith("SYNAPSE_S3 UNKNOWN - ") and "absent.yml cannot be read" in output

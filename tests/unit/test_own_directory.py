@@ -91,6 +91,8 @@ def test_the_name_of_an_instance_is_valid_in_paths(cases: Cases) -> None:
         "end": "blue-",
         "long": "b" * 33,
         "space": "b c",
+        "command": "migrate",
+        "another command": "shell",
     }
     told = cases.run(
         "common/tasks/validate.yml", {key: {**OFF, "synapse_s3_instance": value} for key, value in names.items()}
@@ -108,6 +110,7 @@ def test_every_name_carries_the_instance(cases: Cases, tmp_path: Path) -> None:
         "__synapse_s3_drop_in_name",
         "__synapse_s3_migrate_script",
         "__synapse_s3_migrate_shell",
+        "__synapse_s3_migrate_command",
         "__synapse_s3_migrate_service_unit",
         "__synapse_s3_migrate_timer_unit",
         "__synapse_s3_migrate_timer_stamp",

@@ -75,3 +75,21 @@ def test_the_shell_has_all_variables_set(homeserver):
     lines = result.stdout.splitlines()
     assert lines[lines.index("bucket=synapse-media") - 1] == "synapse"
     assert any(re.fullmatch(r"Synced [0-9]+ new rows", line) for line in lines), lines
+
+
+def test_the_status_says_where_the_media_is(homeserver):
+    """As root and as Synapse's user, with what systemd says of the migrate job."""
+    for command in (
+        ("synapse-s3", "status", "--json"),
+        ("runuser", "-u", "synapse", "--", "synapse-s3", "status", "--json"),
+    ):
+        found = json.loads(homeserver.run(*command))
+        assert found["audit"]["not_asked_because"] == {}, found["report"]
+        assert "local_content" not in found["audit"]["nowhere"]["kinds"], found["report"]
+        assert found["bucket"]["list"] is True
+        assert found["migrate"]["timer"] == "active"
+        assert found["migrate"]["next_run"]
+        assert found["providers"] == ["s3_storage_provider.S3StorageProviderBackend"]
+    checked = homeserver.host.run("synapse-s3 status --check")
+    assert checked.rc == found["exit_status"]
+    assert checked.stdout.startswith("SYNAPSE_S3 ")

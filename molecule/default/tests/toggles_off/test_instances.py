@@ -25,6 +25,7 @@ OURS = [
     "/etc/systemd/system/synapse-s3-migrate-blue.timer",
     "/usr/local/bin/synapse-s3-migrate-blue",
     "/usr/local/bin/synapse-s3-shell-blue",
+    "/usr/local/bin/synapse-s3-blue",
     "/etc/synapse-s3-blue/environment",
     "/opt/synapse-s3-blue/lib",
     "/var/lib/synapse-s3-blue",

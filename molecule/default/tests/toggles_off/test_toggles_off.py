@@ -51,6 +51,7 @@ def test_only_the_migrate_job_is_removed(play, homeserver):
         "/etc/systemd/system/synapse-s3-migrate.service",
         "/usr/local/bin/synapse-s3-migrate",
         "/usr/local/bin/synapse-s3-shell",
+        "/usr/local/bin/synapse-s3",
         "/opt/synapse-s3",
         "/var/lib/synapse-s3",
         "/etc/synapse-s3/environment",

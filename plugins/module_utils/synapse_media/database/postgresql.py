@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -112,6 +112,34 @@ class PostgresqlTables:
         ((found,),) = self._rows(sql, [])
         return bool(found)
 
+    @property
+    def has_thumbnails(self) -> bool:
+        """Whether the thumbnail tables are there and may be read."""
+        return self._has_thumbnails
+
+    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of one statement. The session can change nothing."""
+        return self._rows(statement, [])
+
+    def batches(self, statements: Sequence[str], size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of one statement after the other, `size` at a time, all as they are at the beginning.
+
+        Strings sort by their UTF-8 bytes only where a statement says COLLATE "C". The server keeps what it has sorted;
+        the transaction is open until the last row.
+        """
+        self._rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", [])
+        # All rows are fetched, so the planner should not favour the first ones.
+        self._rows("SET LOCAL cursor_tuple_fraction = 1.0", [])
+        for statement in statements:
+            self._rows(f"DECLARE media NO SCROLL CURSOR FOR {statement}", [])
+            while True:
+                rows = self._rows(f"FETCH FORWARD {size} FROM media", [])
+                if not rows:
+                    break
+                yield rows
+            self._rows("CLOSE media", [])
+        self._rows("COMMIT", [])
+
     def cancel(self) -> None:
         self._cancelled = True
         self._disconnect()
@@ -175,8 +203,9 @@ class PostgresqlTables:
 
     def _ask(self, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
-            cursor.execute(sql, values)
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            # Without values a percent sign stands for itself.
+            cursor.execute(sql, values or None)
+            rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
             return rows
 
     def _explained(self, error: Exception) -> str:

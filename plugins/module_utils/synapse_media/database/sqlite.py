@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import marshal
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from typing import Any
+from contextlib import closing, suppress
+from typing import IO, Any
 
 from ..errors import MediaError
 from ..settings.homeserver import DatabaseSettings
@@ -95,6 +97,49 @@ class SqliteTables:
         ((found,),) = self._rows(sql, [])
         return bool(found)
 
+    @property
+    def has_thumbnails(self) -> bool:
+        """Whether the thumbnail tables are there."""
+        return self._has_thumbnails
+
+    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of one statement. The connection can change nothing."""
+        return self._rows(statement, [])
+
+    def batches(self, statements: Sequence[str], size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of one statement after the other, `size` at a time, all as they are at the beginning.
+
+        They are copied to a temporary file first: as long as a statement is being read, Synapse may be unable to write.
+        """
+        try:
+            with tempfile.TemporaryFile() as file:
+                self._copy(statements, size, file)
+                file.seek(0)
+                while True:
+                    rows: list[tuple[Any, ...]] = marshal.load(file)  # noqa: S302 - of this process's own making
+                    if not rows:
+                        return
+                    yield rows
+        except OSError as error:
+            raise MediaError(
+                f"The rows of Synapse's database could not be copied to a temporary file ({error.strerror}). "
+                "Free space in /var/tmp or /tmp, or set TMPDIR to a directory on another disk."
+            ) from error
+
+    def _copy(self, statements: Sequence[str], size: int, file: IO[bytes]) -> None:
+        self._rows("BEGIN", [])
+        try:
+            for statement in statements:
+                with closing(self._cursor(statement)) as cursor:
+                    while rows := cursor.fetchmany(size):
+                        marshal.dump(rows, file)
+            marshal.dump([], file)
+        except sqlite3.Error as error:
+            raise MediaError(explain_database_words(f"{type(error).__name__}: {error}", self._settings)) from error
+        finally:
+            with suppress(sqlite3.Error, MediaError):
+                self._rows("ROLLBACK", [])
+
     def cancel(self) -> None:
         self._cancelled = True
         if self._connection is not None:
@@ -144,13 +189,17 @@ class SqliteTables:
 
     def _ask(self, sql: str, values: Sequence[str] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Names of columns, and rows. Waits while Synapse is writing."""
+        with closing(self._cursor(sql, values)) as cursor:
+            return [column[0] for column in cursor.description or ()], cursor.fetchall()
+
+    def _cursor(self, sql: str, values: Sequence[str] = ()) -> sqlite3.Cursor:
+        """Of a statement that has begun, and so has its lock. Waits while Synapse is writing."""
         deadline = time.monotonic() + _BUSY_TIMEOUT
         while True:
             if self._connection is None or self._cancelled:
                 raise sqlite3.OperationalError("interrupted")
             try:
-                with closing(self._connection.execute(sql, values)) as cursor:
-                    return [column[0] for column in cursor.description or ()], cursor.fetchall()
+                return self._connection.execute(sql, values)
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() >= deadline:
                     raise

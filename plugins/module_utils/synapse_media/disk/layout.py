@@ -52,6 +52,28 @@ def thumbnail_directory(media: Media) -> str:
     return "/".join((REMOTE_THUMBNAILS, media.origin, *_parts(media.filesystem_id)))
 
 
+def thumbnail_name(width: object, height: object, content_type: object, method: object) -> str | None:
+    """The name of the file as Synapse makes it of a row of its thumbnail tables; None for a row it makes none of."""
+    if not (isinstance(width, int) and isinstance(height, int) and isinstance(content_type, str)):
+        return None
+    main, slash, sub = content_type.partition("/")
+    name = f"{width}-{height}-{main}-{sub}-{method}"
+    return name if slash and _is_component(name) else None
+
+
+def earlier_thumbnail_path(path: str) -> str:
+    """Where early releases of Synapse kept the same thumbnail of remote media: without the method."""
+    return path.rpartition("-")[0]
+
+
+def media_at(path: str) -> Media:
+    """The media that a path of Synapse's layout belongs to (see is_media_path)."""
+    first, *names = path.split("/")
+    if first in (REMOTE_CONTENT, REMOTE_THUMBNAILS):
+        return Media(REMOTE, names[0], "".join(names[1:4]))
+    return Media(LOCAL, "", "".join(names[:3]))
+
+
 def is_ordinary(media: Media) -> bool:
     """Whether the paths are such as Synapse makes: below the media store, a file of its own. Rows can say anything."""
     if media.kind not in (LOCAL, REMOTE) or (media.kind == REMOTE) != bool(media.origin):

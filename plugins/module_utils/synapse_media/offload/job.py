@@ -40,20 +40,21 @@ class Job:
         """Makes what only root may make. Returns the user to become for the run, or None for no change."""
         account = worker(user, self.source.media_path, root_may_own=True)
         if account is not None:
-            self._import_all()
+            import_late(self.store)
         if not self.rehearse:
             make_state_dir(self.settings.state_dir, account)
         return account
 
-    def _import_all(self) -> None:
-        """Imports what is otherwise imported late: the user of the run may not be able to read those files."""
-        names = ["encodings.idna", "urllib.request"]
-        if not (self.store.access_key_id and self.store.endpoint_url):
-            names.append(f"{__package__.rpartition('.')[0]}.s3.boto.client")
-        for name in names:
-            # Code that needs a missing one reports that itself.
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
+
+def import_late(store: StoreSettings) -> None:
+    """Imports what is otherwise imported late: the user of the run may not be able to read those files."""
+    names = ["encodings.idna", "urllib.request"]
+    if not (store.access_key_id and store.endpoint_url):
+        names.append(f"{__package__.rpartition('.')[0]}.s3.boto.client")
+    for name in names:
+        # Code that needs a missing one reports that itself.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def job_of(source: SourceSettings, store: StoreSettings, settings: OffloadSettings, *, rehearse: bool) -> Job:

@@ -112,7 +112,7 @@ def check_content(root: str, rows: Rows) -> None:
         # A new server has neither rows nor directories.
         if all(entry.name in _OF_THE_DISK for entry in Path(root).iterdir()):
             return
-    if not _is_media_store(Path(root)):
+    if not is_media_store(Path(root)):
         raise ConfigurationError(
             f"{root} is no media store: it has none of the directories {', '.join(FIRST_LEVEL)}. "
             "Mount the disk it is on, or correct synapse_s3_media_path. "
@@ -159,5 +159,6 @@ def _problem_with_writing(directory: Path) -> OSError | None:
     return None
 
 
-def _is_media_store(root: Path) -> bool:
+def is_media_store(root: Path) -> bool:
+    """Whether a directory has one of Synapse's directories in it, or the mark of the migrate job."""
     return (root / MARK_NAME).is_file() or any((root / name).is_dir() for name in FIRST_LEVEL)

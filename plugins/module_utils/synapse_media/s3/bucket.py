@@ -85,15 +85,18 @@ class Bucket:
         """How many requests were sent, by kind, attempts that failed included."""
         return self._client.requests
 
-    async def list_page(self, start_after: str, limit: int = 1000) -> Page:
-        """Objects under the prefix whose keys follow ``start_after``, in the order of their UTF-8 bytes."""
+    async def list_page(self, start_after: str, limit: int = 1000, *, dated: bool = False) -> Page:
+        """Objects under the prefix whose keys follow ``start_after``, in the order of their UTF-8 bytes.
+
+        With ``dated`` each object comes with the time of its last change.
+        """
         query = [("list-type", "2"), ("max-keys", str(limit)), ("prefix", self.prefix), ("encoding-type", "url")]
         if start_after:
             query.append(("start-after", start_after))
         pages: list[Page] = []
 
         def check(response: Response) -> None:
-            pages.append(ordered(parse_listing(response.body), start_after, self.prefix))
+            pages.append(ordered(parse_listing(response.body, dated=dated), start_after, self.prefix))
 
         try:
             response = await self._client.request(LIST, "GET", query=query, check=check)

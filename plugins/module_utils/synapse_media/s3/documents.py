@@ -25,12 +25,16 @@ _URL_ENCODED = re.compile(r"<EncodingType>\s*url\s*</EncodingType>", re.IGNORECA
 
 
 class Listed(NamedTuple):
-    """One object of a listing; the ETag comes without quotes, the storage class is empty if the store names none."""
+    """One object of a listing; the ETag comes without quotes, the storage class is empty if the store names none.
+
+    ``modified`` is the store's text, such as 2026-01-31T12:00:00.000Z, and empty unless it was asked for.
+    """
 
     key: str
     size: int
     etag: str
     storage_class: str = ""
+    modified: str = ""
 
 
 class Page(NamedTuple):
@@ -56,8 +60,11 @@ class UploadsPage(NamedTuple):
     next_id: str
 
 
-def parse_listing(body: bytes) -> Page:
-    """Raises ResponseParserError for a document that is cut short, garbled or something else."""
+def parse_listing(body: bytes, *, dated: bool = False) -> Page:
+    """With ``dated`` each object comes with its time.
+
+    Raises ResponseParserError for a document that is cut short, garbled or something else.
+    """
     text = _text(body)
     if "<ListBucketResult" not in text[:1000] or not _LISTING_END.search(text, max(0, len(text) - 1000)):
         raise ResponseParserError("the listing is not whole")
@@ -70,7 +77,7 @@ def parse_listing(body: bytes) -> Page:
         raise ResponseParserError("the listing does not say whether it is whole")
     encoded = _URL_ENCODED.search(frame) is not None
     try:
-        objects = [_listed(entry, encoded) for entry in entries]
+        objects = [_listed(entry, encoded, dated) for entry in entries]
     except ValueError as error:
         raise ResponseParserError("the listing is garbled") from error
     more = truncated[1].lower() == "true"
@@ -103,7 +110,7 @@ def ordered(page: Page, start_after: str, prefix: str) -> Page:
     return Page(objects, page.truncated)
 
 
-def _listed(entry: str, encoded: bool) -> Listed:
+def _listed(entry: str, encoded: bool, dated: bool) -> Listed:
     entry, end, rest = entry.partition("</Contents>")
     if not end or "</Contents>" in rest:
         raise ValueError
@@ -121,7 +128,11 @@ def _listed(entry: str, encoded: bool) -> Listed:
         if "%" in key or "+" in key:
             key = unquote_plus(key, errors="surrogateescape")
     storage_class = _element(entry, "<StorageClass>", "</StorageClass>") if "<StorageClass>" in entry else ""
-    return Listed(key, int(size), etag.replace("&quot;", "").replace("&#34;", "").strip('" '), storage_class.strip())
+    modified = ""
+    if dated and "<LastModified>" in entry:
+        modified = _element(entry, "<LastModified>", "</LastModified>").strip()
+    etag = etag.replace("&quot;", "").replace("&#34;", "").strip('" ')
+    return Listed(key, int(size), etag, storage_class.strip(), modified)
 
 
 def _element(entry: str, opening: str, closing: str) -> str:
