@@ -56,7 +56,8 @@ class OverrideFile:
 
 def in_project(container: Container) -> bool:
     """Whether Docker's Compose has made the container."""
-    return f"{LABEL}project" in container.labels
+    # podman-compose writes these labels too.
+    return container.engine == "docker" and f"{LABEL}project" in container.labels
 
 
 def project_of(container: Container) -> Project:
