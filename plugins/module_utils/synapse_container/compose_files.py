@@ -56,7 +56,8 @@ class OverrideFile:
 
 def in_project(container: Container) -> bool:
     """Whether Docker's Compose has made the container."""
-    return f"{LABEL}project" in container.labels
+    # podman-compose writes these labels too.
+    return container.engine == "docker" and f"{LABEL}project" in container.labels
 
 
 def project_of(container: Container) -> Project:
@@ -87,7 +88,7 @@ def project_of(container: Container) -> Project:
         config_hash=labels.get("config-hash", ""),
     )
     missing = [path for path in [*project.files, *project.variable_files] if not Path(path).is_file()]
-    if missing:
+    if missing or not project.files:
         raise ConfigurationError(
             f"The Compose project of the container {container.name} is made of files that are not on this host: "
             f"{', '.join(missing)}. Where a program such as Portainer keeps them to itself, keep them in a directory "
