@@ -36,6 +36,9 @@ class ResilientS3StorageProviderBackend(S3StorageProviderBackend):  # type: igno
     def __init__(self, hs: Any, config: dict[str, Any]) -> None:
         # It makes the threads for uploads; its own client is never made.
         super().__init__(hs, config)
+        # Which of these it sets depends on its release.
+        self.prefix = config["prefix"]
+        self.extra_args = config["extra_args"]
         self._settings: Settings = config["settings"]
         self._secrets = self._settings.secrets()
         self._reactor = hs.get_reactor()
@@ -65,6 +68,8 @@ class ResilientS3StorageProviderBackend(S3StorageProviderBackend):  # type: igno
         found: dict[str, Any] = {
             "bucket": settings.bucket,
             "prefix": settings.prefix,
+            # Of releases before 1.2.
+            "storage_class": settings.storage_class,
             "extra_args": {"StorageClass": settings.storage_class, **settings.sse_arguments()},
             "threadpool_size": settings.threadpool_size,
             "settings": settings,
