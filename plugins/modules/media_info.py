@@ -125,7 +125,7 @@ reasons:
       description: What is the matter.
       type: str
     action:
-      description: What to do about it.
+      description: What to do about it. Empty if RV(reasons[].text) says that itself, as errors do.
       type: str
     see:
       description: The page that says more.

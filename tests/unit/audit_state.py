@@ -253,7 +253,8 @@ def random_state(number: random.Random) -> State:
 def _random_media(number: random.Random) -> Media:
     origin = number.choice(ORIGINS) if number.random() < 0.5 else ""
     # Short ones, and ones with a dot or two for a directory, name no possible path.
-    media_id = "".join(number.choice(LETTERS) for dummy in range(number.choice((5, 5, 6, 7, 4, 3))))
+    letters = number.choice((LETTERS, "ab0"))
+    media_id = "".join(number.choice(letters) for dummy in range(number.choice((5, 5, 6, 7, 4, 3))))
     thumbnails = tuple(
         {(number.choice((3, 32, 320)), number.choice(("crop", "scale"))) for dummy in range(number.randrange(4))}
     )

@@ -33,7 +33,6 @@ def rendered(template: str, directory: Path, name: str, **variables: Any) -> Pat
             synapse_s3_migrate_engine="media_offload",
             synapse_s3_migrate_state_dir=str(directory),
             __synapse_s3_synapse={"user": pwd.getpwuid(os.geteuid()).pw_name, "uid": os.geteuid()},
-            __synapse_s3_container={},
             __synapse_s3_connection={},
             __synapse_s3_migrate_as_synapse=["false"],
             __synapse_s3_migrate_script=f"/usr/local/bin/{name}",
@@ -43,7 +42,7 @@ def rendered(template: str, directory: Path, name: str, **variables: Any) -> Pat
             __synapse_s3_migrate_venv=str(Path(sys.prefix)),
             __synapse_s3_migrate_job_python=sys.executable,
             __synapse_s3_migrate_config_file=str(directory / "absent.yml"),
-            **variables,
+            **{"__synapse_s3_container": {}, **variables},
         )
     )
     script.chmod(0o755)
@@ -95,6 +94,24 @@ def test_without_a_script_the_name_is_that_of_the_python_module(verb: str) -> No
     assert status == 0 and output.startswith(f"usage: {name} [-h] --config FILE")
     status, output, errors = run(sys.executable, "-m", "synapse_media.cli", verb, "--config", "/absent")
     assert status == 2 and errors.startswith(f"{name}: /absent cannot be read")
+
+
+def test_the_status_command_of_a_container_is_a_valid_script(tmp_path: Path) -> None:
+    """It asks about the images before it enters the container."""
+    container = {"engine": "docker", "name": "synapse", "image": "matrixdotorg/synapse:latest"}
+    script = rendered(
+        "synapse-s3.j2",
+        tmp_path,
+        "synapse-s3",
+        __synapse_s3_container=container,
+        __synapse_s3_migrate_command="/usr/local/bin/synapse-s3",
+        __synapse_s3_migrate_status_properties=["Id"],
+        __synapse_s3_migrate_base_id_label="matrix_ops.synapse_s3.base_id",
+    )
+    assert run("/bin/sh", "-n", script) == (0, "", "")
+    text = script.read_text()
+    assert text.index("image inspect") < text.index("case $(id -u) in")
+    assert """'{{index .Config.Labels "matrix_ops.synapse_s3.base_id"}}'""" in text
 
 
 def test_the_installed_status_command_uses_its_own_name(tmp_path: Path) -> None:

@@ -271,6 +271,18 @@ def test_a_migrate_job_that_does_not_work(host: Host, before: str, after: str, c
     assert ended.codes == [code]
 
 
+def test_a_new_server_without_media_is_healthy(host: Host) -> None:
+    """It has neither rows nor directories."""
+    shutil.rmtree(host.media_path)
+    Path(host.database["args"]["database"]).unlink()
+    State().write(host.directory)
+    shutil.rmtree(host.media_path)
+    host.media_path.mkdir()
+    host.store.objects.clear()
+    ended = host.run("--json")
+    assert (ended.report["state"], ended.codes) == ("HEALTHY", [])
+
+
 def test_without_systemd_the_job_is_not_known_and_no_reason(host: Host) -> None:
     ended = host.run("--json", units="")
     assert ended.report["state"] == "HEALTHY"

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..audit.run import AuditSettings, Observer, audit
-from ..database.rows import Row
+from ..database.rows import Row, open_rows
 from ..database.usage import usage_of as rows_usage
-from ..disk.layout import media_on_disk
 from ..disk.local_file import LocalFile
 from ..errors import ConfigurationError, MediaError
 from ..offload.job import import_late
@@ -133,7 +132,7 @@ def _root(job: StatusJob) -> tuple[str | None, str | None]:
         source = Source(job.source.media_path)
     try:
         root = media_store_root(source)
-        if not is_media_store(Path(root)) and next(media_on_disk(root), None) is None:
+        if not is_media_store(Path(root)) and not _has_no_rows(job):
             return None, (
                 f"{root} is no media store: it has none of Synapse's directories. Mount the disk it is on, or correct "
                 "synapse_s3_media_path. If all its media is in the bucket, make an empty directory local_content in it."
@@ -141,6 +140,17 @@ def _root(job: StatusJob) -> tuple[str | None, str | None]:
     except (MediaError, OSError) as error:
         return None, str(error)
     return root, None
+
+
+def _has_no_rows(job: StatusJob) -> bool:
+    """Whether the database is known to have no media: a new server has no directories either."""
+    if job.source is None or job.source.database is None:
+        return False
+    try:
+        with open_rows(job.source.database) as rows:
+            return rows.empty()
+    except MediaError:
+        return False
 
 
 def _store_failure(job: StatusJob) -> str | None:

@@ -27,7 +27,10 @@ _FULL_PERCENT = 90
 
 
 class Reason(NamedTuple):
-    """Why the state is not HEALTHY: `level` is WARNING, CRITICAL or NOT_KNOWN."""
+    """Why the state is not HEALTHY: `level` is WARNING, CRITICAL or NOT_KNOWN.
+
+    `action` is empty if the text ends with the remedy, as the texts of errors do.
+    """
 
     level: int
     code: str
@@ -182,9 +185,7 @@ def _of_media(status: Status) -> Iterator[Reason]:
 def _of_what_was_not_asked(status: Status) -> Iterator[Reason]:
     audit = status.audit
     for name, failure in audit.failures.items():
-        text, dot, action = failure.partition(". ")
-        # The sentences come with their remedy.
-        yield Reason(NOT_KNOWN, f"{name}_not_asked", text + ("." if dot else ""), action or "See the page below.")
+        yield Reason(NOT_KNOWN, f"{name}_not_asked", failure, "")
     counted = audit.counted
     if (
         "database" not in audit.failures
@@ -213,9 +214,8 @@ def _of_what_was_not_asked(status: Status) -> Iterator[Reason]:
 
 def _of_provider(status: Status) -> Iterator[Reason]:
     if status.provider_problem is not None:
-        text, dot, action = status.provider_problem.partition(". ")
         only = status.audit.findings[counts.BUCKET_ONLY].files
-        yield Reason(CRITICAL if only else WARNING, "provider", text + ("." if dot else ""), action)
+        yield Reason(CRITICAL if only else WARNING, "provider", status.provider_problem, "")
 
 
 def _of_host(status: Status) -> Iterator[Reason]:
