@@ -14,12 +14,14 @@ import pytest
 import yaml
 from role_cases import ROLES, Cases
 
+FILES = ["docker-compose", "--file", "/srv/matrix/docker-compose.yml"]
+OVERRIDE = "/srv/matrix/docker-compose.override.yml"
 COMPOSE = {
     "project": "matrix",
     "service": "synapse",
     "directory": "/srv/matrix",
-    "command": ["docker-compose", "--file", "/srv/matrix/docker-compose.yml"],
-    "override": "/srv/matrix/docker-compose.override.yml",
+    "command": FILES,
+    "override": OVERRIDE,
     "override_is_named": False,
     "override_empty": "services: {synapse: {}}",
     "override_exists": True,
@@ -90,10 +92,10 @@ def test_compose_2_never_pulls_it_and_boto3_gets_its_file(results: dict[str, Any
 
 def test_the_container_of_the_service_alone_is_made_anew(results: dict[str, Any]) -> None:
     up = ["up", "--detach", "--no-deps", "--no-build", "--force-recreate", "synapse"]
-    assert results["first"][1]["up"] == [*COMPOSE["command"], "--file", COMPOSE["override"], *up]
+    assert results["first"][1]["up"] == [*FILES, "--file", OVERRIDE, *up]
     # What is removed cannot be named; what the operator names has to be.
-    assert results["removed"][1]["up"] == [*COMPOSE["command"], *up]
-    assert results["named"][1]["up"] == [*COMPOSE["command"], "--file", COMPOSE["override"], *up]
+    assert results["removed"][1]["up"] == [*FILES, *up]
+    assert results["named"][1]["up"] == [*FILES, "--file", OVERRIDE, *up]
 
 
 def test_a_unit_in_which_compose_runs_is_restarted_instead(results: dict[str, Any]) -> None:
