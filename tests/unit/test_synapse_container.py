@@ -275,7 +275,7 @@ def test_a_new_image_starts_as_the_operators_own() -> None:
     assert 'ENTRYPOINT ["/start.py"]' in commit
     assert "--change=CMD []" in commit
     assert f'LABEL matrix_ops.synapse_s3.base_id="{ID}"' in commit
-    assert "docker rm --force synapse-s3-build-synapse" in asked[-2]
+    assert "docker rm --force --volumes synapse-s3-build-synapse" in asked[-2]
 
 
 def test_files_are_mounted_for_the_installation_alone() -> None:
@@ -316,7 +316,7 @@ def test_a_failed_installation_leaves_nothing_and_says_why() -> None:
     with pytest.raises(ConfigurationError, match=r"(?s)Synapse was left as it was.*ERROR: no matching distribution"):
         image.build(run, PLAN)
     assert not any(command.startswith("docker commit") for command in asked)
-    assert asked[-1] == "docker rm --force synapse-s3-build-synapse"
+    assert asked[-1] == "docker rm --force --volumes synapse-s3-build-synapse"
 
 
 def test_an_image_that_cannot_import_the_provider_is_removed() -> None:

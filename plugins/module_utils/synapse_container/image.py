@@ -78,14 +78,14 @@ def build(run: Run, plan: ImagePlan) -> None:
             f"The image {plan.base_name} ({plan.base}) is not on this host any more. Pull it again."
         )
     builder = f"synapse-s3-build-{re.sub('[^A-Za-z0-9.-]', '-', plan.container)}"
-    run([plan.engine, "rm", "--force", builder])
+    run([plan.engine, "rm", "--force", "--volumes", builder])
     try:
         with tempfile.TemporaryDirectory(prefix="synapse-s3-") as files:
             _write_files(plan, Path(files))
             _checked(run, plan, _install_command(plan, builder, files), "Its packages could not be installed")
         _checked(run, plan, _commit_command(plan, builder, base["config"]), "It could not be saved")
     finally:
-        run([plan.engine, "rm", "--force", builder])
+        run([plan.engine, "rm", "--force", "--volumes", builder])
     try:
         _checked(run, plan, _import_command(plan), f"Synapse's user {plan.uid} cannot import {', '.join(plan.imports)}")
     except ConfigurationError:
