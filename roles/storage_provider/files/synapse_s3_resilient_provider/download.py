@@ -138,11 +138,7 @@ class Download(Responder):  # type: ignore[misc]
             return
         if self._paused:
             return
-        try:
-            client = self._receiver.socket()
-        except OSError as error:
-            self._end(error)
-            return
+        client = self._receiver.socket()
         patient = client is not None and self._client_is_fast and Download.patient < self._pool.max // 2
         Download.patient += patient
         self._running = True

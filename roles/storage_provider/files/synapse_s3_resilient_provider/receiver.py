@@ -46,10 +46,18 @@ class Receiver:
             and not getattr(transport, "TLS", False)
             and transport.connected
             and not transport.disconnecting
-            and not transport.dataBuffer
-            and not transport._tempDataLen
+            # Twisted's own; where another release has not got them, nobody can tell what waits.
+            and getattr(transport, "dataBuffer", None) == b""
+            and getattr(transport, "_tempDataLen", None) == 0
         )
-        return transport.socket.dup() if usable else None
+        if not usable:
+            return None
+        try:
+            duplicate: socket.socket = transport.socket.dup()
+        except OSError:
+            # Too many open files, for one: the reactor can write all the same.
+            return None
+        return duplicate
 
     def sent(self, count: int) -> None:
         """So many bytes went into the socket; Synapse logs how many a response had."""
