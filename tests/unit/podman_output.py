@@ -257,30 +257,30 @@ Environment=PODMAN_SYSTEMD_UNIT=%n
 Restart=on-failure
 TimeoutStopSec=70
 ExecStartPre=/bin/rm \\
-	-f %t/%n.ctr-id
+\t-f %t/%n.ctr-id
 ExecStart=/usr/bin/podman run \\
-	--cidfile=%t/%n.ctr-id \\
-	--cgroups=no-conmon \\
-	--rm \\
-	--sdnotify=conmon \\
-	--replace \\
-	-d \\
-	--name synapse \\
-	--network matrix \\
-	--network proxy \\
-	-p 127.0.0.1:8008:8008 \\
-	--label "operator=somebody's own" \\
-	--label io.containers.autoupdate=registry \\
-	-e UID=991 \\
-	-e GID=991 \\
-	-v /var/lib/synapse:/data:Z docker.test/synapse:v1
+\t--cidfile=%t/%n.ctr-id \\
+\t--cgroups=no-conmon \\
+\t--rm \\
+\t--sdnotify=conmon \\
+\t--replace \\
+\t-d \\
+\t--name synapse \\
+\t--network matrix \\
+\t--network proxy \\
+\t-p 127.0.0.1:8008:8008 \\
+\t--label "operator=somebody's own" \\
+\t--label io.containers.autoupdate=registry \\
+\t-e UID=991 \\
+\t-e GID=991 \\
+\t-v /var/lib/synapse:/data:Z docker.test/synapse:v1
 ExecStop=/usr/bin/podman stop \\
-	--ignore -t 10 \\
-	--cidfile=%t/%n.ctr-id
+\t--ignore -t 10 \\
+\t--cidfile=%t/%n.ctr-id
 ExecStopPost=/usr/bin/podman rm \\
-	-f \\
-	--ignore -t 10 \\
-	--cidfile=%t/%n.ctr-id
+\t-f \\
+\t--ignore -t 10 \\
+\t--cidfile=%t/%n.ctr-id
 Type=notify
 NotifyAccess=all
 

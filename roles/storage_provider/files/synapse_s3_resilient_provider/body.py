@@ -73,7 +73,7 @@ class Body:
         response = getattr(self._raw, "_fp", None)
         passed_on = (
             # Not of the class derived from it that compares a checksum.
-            type(self._body) is StreamingBody
+            self._body.__class__ is StreamingBody
             and isinstance(response, http.client.HTTPResponse)
             and not response.chunked
             and response.length == self.length
