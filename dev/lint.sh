@@ -32,6 +32,7 @@ check antsibull-changelog lint
 dev/source-tree.sh
 # Left there by earlier tests.
 find "$TREE" -name __pycache__ -prune -exec rm -rf {} +
+rm -rf "$TREE/tests/output"
 check reuse --root "$TREE" lint --lines
 
 [[ ${#failed[@]} -eq 0 ]] || fail "lint: these checks failed: ${failed[*]}"
