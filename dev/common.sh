@@ -10,8 +10,9 @@ CACHE=$ROOT/.cache
 TREE=$CACHE/tree/ansible_collections/matrix_ops/synapse_s3
 # The collections of requirements-dev.yml, and this collection as built and installed.
 export ANSIBLE_COLLECTIONS_PATH=$CACHE/collections
-# ansible-lint and molecule install this collection there too, once for each release.
-export ANSIBLE_HOME=$CACHE/ansible
+# ansible-lint and molecule install this collection there too, once for each release. Molecule does so before each scenario,
+# so two that run at once need one each.
+export ANSIBLE_HOME=$CACHE/${SYNAPSE_S3_ANSIBLE_HOME:-ansible}
 # The virtualenv of the tools; dev/test-matrix.sh runs the same scripts with those of other releases of ansible-core.
 VENV=${TOOLS_VENV:-$ROOT/.venv}
 # Its programs call each other by name (molecule runs ansible-playbook, for one).
