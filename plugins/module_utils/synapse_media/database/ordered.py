@@ -11,7 +11,7 @@ UTF-8 bytes, give paths in the same order. An origin stands where its name with 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ..disk.layout import (
     LOCAL,
@@ -24,15 +24,11 @@ from ..disk.layout import (
 )
 from ..errors import MediaError
 from ..settings.homeserver import DatabaseSettings
-from .errors import DATABASE_ERRORS, explain_database
-from .postgresql import PostgresqlTables
 from .rows import Row
-from .sqlite import SqliteTables
-from .thread import DatabaseThread
+from .tables import MediaDatabase
 
 # Rows that are fetched at a time.
 BATCH = 5000
-_CLOSE_WITHIN = 1.0
 
 # Origin, id, length, last use, whether it is a URL preview; with the thumbnails also what their names are made of.
 _LOCAL = """
@@ -59,27 +55,7 @@ LEFT JOIN remote_media_cache_thumbnails AS thumbnail
 Batch = tuple[list[str], list[Row]]
 
 
-class _Tables(Protocol):
-    """Either engine; see SqliteTables and PostgresqlTables."""
-
-    @property
-    def has_thumbnails(self) -> bool:
-        """Whether there are thumbnail tables that can be read."""
-
-    def open(self) -> None:
-        """Connect."""
-
-    def batches(self, statements: Sequence[str], size: int) -> Iterator[list[tuple[Any, ...]]]:
-        """The rows of one statement after the other."""
-
-    def cancel(self) -> None:
-        """End the statement that is being run. From any thread."""
-
-    def close(self) -> None:
-        """Close the connection."""
-
-
-class OrderedRows:
+class OrderedRows(MediaDatabase):
     """Reads the rows once, from one thread at a time; they are all as they were when the first was read.
 
     A path is that of an original, or of a thumbnail that a row of the thumbnail tables names. The directory of each
@@ -88,11 +64,8 @@ class OrderedRows:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         """Raises ConfigurationError if the driver is missing, or the file of an SQLite database."""
-        sqlite = settings.name == "sqlite3"
-        self._settings = settings
-        self._tables: _Tables = SqliteTables(settings) if sqlite else PostgresqlTables(settings)
-        self._collation = "" if sqlite else ' COLLATE "C"'
-        self._thread = DatabaseThread(self._tables.cancel)
+        super().__init__(settings)
+        self._collation = "" if settings.name == "sqlite3" else ' COLLATE "C"'
         self._batches = self._read()
         #: How many rows the database has sent.
         self.sent = 0
@@ -104,32 +77,17 @@ class OrderedRows:
     @property
     def knows_thumbnails(self) -> bool:
         """Whether the thumbnail tables can be read; after open()."""
-        return self._tables.has_thumbnails
-
-    def open(self) -> None:
-        """Raises ConfigurationError if the database cannot be opened or has no media tables."""
-        try:
-            self._thread.call(self._tables.open)
-        except DATABASE_ERRORS as error:
-            raise explain_database(error, self._settings) from error
+        return self.tables.has_thumbnails
 
     def next(self) -> Batch | None:
         """The next paths, or None after the last. Raises MediaError."""
-        batch: Batch | None = self._thread.call(next, self._batches, None)
+        batch: Batch | None = self.call(next, self._batches, None)
         return batch
-
-    def cancel(self) -> None:
-        """Ends next() in another thread, with a MediaError. Waits for nothing."""
-        self._thread.cancel()
-
-    def close(self) -> None:
-        """Does not wait for a database that does not answer."""
-        self._thread.close(self._tables.close, _CLOSE_WITHIN)
 
     def _read(self) -> Iterator[Batch]:
         last = ""
         decoder = _Decoder()
-        for rows in self._tables.batches(self._statements(), BATCH):
+        for rows in self.tables.batches(self._statements(), BATCH):
             self.sent += len(rows)
             batch = decoder.decode(rows)
             self.unusable, self.url_cache = decoder.unusable, decoder.url_cache
@@ -143,7 +101,7 @@ class OrderedRows:
 
     def _statements(self) -> list[str]:
         """In the order of the directories: originals, then thumbnails, of local and then of remote media."""
-        names = self._tables.has_thumbnails
+        names = self.tables.has_thumbnails
         columns = _COLUMNS if names else ", NULL, NULL, NULL, NULL"
         joins = (_JOIN_LOCAL, _JOIN_REMOTE) if names else ("", "")
         statements = []
@@ -188,7 +146,7 @@ class _Decoder:
                 self._finish(paths, found)
                 self._path, self._row = path, row
                 self.url_cache += row.url_cache and not of_thumbnails
-            elif self._row is not None and _is_later(row, self._row):
+            elif self._row is not None and row.is_later_than(self._row):
                 self._row = row
             if of_thumbnails and values[5] is not None:
                 name = thumbnail_name(*values[5:9])
@@ -239,13 +197,6 @@ def _path(kind: str, origin: Any, media_id: Any, of_thumbnails: bool) -> str | N
     if not is_ordinary(media):
         return None
     return thumbnail_directory(media) + "/" if of_thumbnails else content_path(media)
-
-
-def _is_later(row: Row, other: Row) -> bool:
-    """Which of two rows with the same file speaks for both: the one used last, and one without a time is never old."""
-    if other.last_used_ms is None:
-        return False
-    return row.last_used_ms is None or row.last_used_ms > other.last_used_ms
 
 
 def _check_order(last: str, paths: Sequence[str]) -> str:

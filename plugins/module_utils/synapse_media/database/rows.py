@@ -9,18 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ..disk.layout import LOCAL, REMOTE, Media
 from ..settings.homeserver import DatabaseSettings
-from .errors import DATABASE_ERRORS, explain_database
-from .postgresql import PostgresqlTables
-from .sqlite import SqliteTables
-from .thread import DatabaseThread
+from .tables import MediaDatabase
 
 _SHA256 = re.compile("[0-9A-Fa-f]{64}")
-# Seconds. A connection that is idle is closed at once; one whose database is silent dies with the process.
-_CLOSE_WITHIN = 1.0
 
 
 class Row(NamedTuple):
@@ -31,88 +26,48 @@ class Row(NamedTuple):
     last_used_ms: int | None
     url_cache: bool
 
-
-class MediaTables(Protocol):
-    """Either engine's look-ups, made one at a time.
-
-    A row's values are media_length, sha256, last use and whether it is a URL preview.
-    """
-
-    def open(self) -> None:
-        """Connects, and finds out which columns and tables there are; before everything else, once."""
-
-    def local(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        """media_id before a row's values."""
-
-    def remote(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        """media_origin and filesystem_id before a row's values, for any pair of the two lists."""
-
-    def local_thumbnails(self, media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        """media_id and thumbnail_length; none where Synapse keeps no such table."""
-
-    def remote_thumbnails(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        """media_origin, filesystem_id and thumbnail_length, for any pair of the two lists."""
-
-    def has_rows(self) -> bool:
-        """Return whether the database knows any media."""
-
-    def cancel(self) -> None:
-        """Ends the statement that is being run and refuses all later ones. From any thread; it does not block."""
-
-    def close(self) -> None:
-        """Close the connection."""
+    def is_later_than(self, other: Row) -> bool:
+        """Which of two rows of one file speaks for both: that of the last use, and one without a time is never old."""
+        if other.last_used_ms is None:
+            return False
+        return self.last_used_ms is None or self.last_used_ms > other.last_used_ms
 
 
-class Rows:
+class Rows(MediaDatabase):
     """Look-ups by what is on disk, from any thread; raises MediaError if the database fails.
 
     In the main thread a signal handler's exception ends the wait for a look-up, however long the database takes.
     """
 
-    def __init__(self, tables: MediaTables) -> None:
-        self._tables = tables
-        self._thread = DatabaseThread(tables.cancel)
+    def __init__(self, settings: DatabaseSettings) -> None:
+        """Raises ConfigurationError if the driver is missing, or the file of an SQLite database."""
+        super().__init__(settings)
         #: How many rows the database has sent.
         self.sent = 0
 
     def look_up(self, media: Sequence[Media]) -> dict[Media, Row]:
         """The rows by media; media without a row are left out. Best for up to some 3,000 at a time."""
         asked = {one for one in media if _can_be_asked(one)}
-        return self._thread.call(self._look_up, asked)
+        return self.call(self._look_up, asked)
 
     def thumbnail_lengths(self, media: Sequence[Media]) -> dict[Media, set[int]]:
         """The sizes in bytes that thumbnails of these media have; media without any are left out."""
         asked = {one for one in media if _can_be_asked(one)}
         lengths: dict[Media, set[int]] = {}
-        for one, length in self._thread.call(self._thumbnail_lengths, asked):
+        for one, length in self.call(self._thumbnail_lengths, asked):
             if one in asked and isinstance(length, int):
                 lengths.setdefault(one, set()).add(length)
         return lengths
 
     def empty(self) -> bool:
         """Whether there is no media at all in the database."""
-        return not self._thread.call(self._tables.has_rows)
-
-    def open(self) -> None:
-        """Before the first look-up. Raises MediaError and the driver's errors."""
-        self._thread.call(self._tables.open)
-
-    def cancel(self) -> None:
-        """Ends look-ups that are under way, whose callers get a MediaError at once, and refuses later ones.
-
-        Safe from any thread and from a signal handler, and waits for nothing.
-        """
-        self._thread.cancel()
-
-    def close(self) -> None:
-        """Does not wait for a database that does not answer."""
-        self._thread.close(self._tables.close, _CLOSE_WITHIN)
+        return not self.call(self.tables.has_rows)
 
     def _thumbnail_lengths(self, asked: set[Media]) -> list[tuple[Media, Any]]:
         local, (origins, filesystem_ids) = _names(asked)
-        found = [(Media(LOCAL, "", row[0]), row[1]) for row in self._tables.local_thumbnails(local)] if local else []
+        found = [(Media(LOCAL, "", row[0]), row[1]) for row in self.tables.local_thumbnails(local)] if local else []
         if origins:
-            rows = self._tables.remote_thumbnails(origins, filesystem_ids)
+            rows = self.tables.remote_thumbnails(origins, filesystem_ids)
             found += [(Media(REMOTE, row[0], row[1]), row[2]) for row in rows]
         self.sent += len(found)
         return found
@@ -121,9 +76,9 @@ class Rows:
         rows: dict[Media, Row] = {}
         local, (origins, filesystem_ids) = _names(asked)
         if local:
-            self._keep(rows, asked, ((Media(LOCAL, "", row[0]), row[1:]) for row in self._tables.local(local)))
+            self._keep(rows, asked, ((Media(LOCAL, "", row[0]), row[1:]) for row in self.tables.local(local)))
         if origins:
-            found = self._tables.remote(origins, filesystem_ids)
+            found = self.tables.remote(origins, filesystem_ids)
             self._keep(rows, asked, ((Media(REMOTE, row[0], row[1]), row[2:]) for row in found))
         return rows
 
@@ -135,19 +90,16 @@ class Rows:
             row = _row(*values)
             other = rows.get(media)
             # No index makes a filesystem id unique. The row that was used last speaks for both.
-            if other is None or (other.last_used_ms is not None and _is_later(row, other.last_used_ms)):
+            if other is None or row.is_later_than(other):
                 rows[media] = row
 
 
 @contextmanager
 def open_rows(settings: DatabaseSettings) -> Iterator[Rows]:
     """Raises ConfigurationError if the database cannot be opened or has no media tables."""
-    rows = Rows(SqliteTables(settings) if settings.name == "sqlite3" else PostgresqlTables(settings))
+    rows = Rows(settings)
     try:
-        try:
-            rows.open()
-        except DATABASE_ERRORS as error:
-            raise explain_database(error, settings) from error
+        rows.open()
         yield rows
     finally:
         rows.close()
@@ -180,8 +132,3 @@ def _row(length: Any, sha256: Any, last_used_ms: Any, url_cache: Any) -> Row:
 def _number(value: Any) -> int | None:
     # SQLite keeps whatever it is given in a column of whatever type.
     return value if isinstance(value, int) else None
-
-
-def _is_later(row: Row, last_used_ms: int) -> bool:
-    """A row without a time is never old."""
-    return row.last_used_ms is None or row.last_used_ms > last_used_ms

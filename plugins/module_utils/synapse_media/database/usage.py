@@ -11,16 +11,12 @@ from typing import Any
 
 from ..errors import MediaError
 from ..settings.homeserver import DatabaseSettings
-from .errors import DATABASE_ERRORS, explain_database
-from .postgresql import PostgresqlTables
-from .sqlite import SqliteTables
-from .thread import DatabaseThread
+from .tables import MediaDatabase
 
 _MOST = 20
 _DAY_MS = 86_400_000
 _AGES = ((1, "under 1 day"), (7, "1 to 7 days"), (30, "7 to 30 days"), (365, "30 to 365 days"))
 _OLDEST = "over 365 days"
-_CLOSE_WITHIN = 1.0
 
 _MEDIA = """
     SELECT 'local' AS kind, '' AS origin, user_id AS uploader, media_type AS type, media_length AS length,
@@ -36,25 +32,20 @@ def usage_of(settings: DatabaseSettings, now: float | None = None) -> dict[str, 
 
     Raises MediaError. `now` in seconds since 1970.
     """
-    tables: SqliteTables | PostgresqlTables
-    tables = SqliteTables(settings) if settings.name == "sqlite3" else PostgresqlTables(settings)
-    thread = DatabaseThread(tables.cancel)
+    database = MediaDatabase(settings)
     try:
-        try:
-            thread.call(tables.open)
-        except DATABASE_ERRORS as error:
-            raise explain_database(error, settings) from error
+        database.open()
         return {
             name: [
                 {"name": str(row[0]) if row[0] is not None else "unknown", "files": int(row[1]), "bytes": int(row[2])}
-                for row in thread.call(tables.ask, statement)
+                for row in database.call(database.tables.ask, statement)
             ]
             for name, statement in _statements(time.time() if now is None else now).items()
         }
     except (TypeError, ValueError) as error:
         raise MediaError(f"The media rows of Synapse's database hold what is no number ({error}).") from error
     finally:
-        thread.close(tables.close, _CLOSE_WITHIN)
+        database.close()
 
 
 def _statements(now: float) -> dict[str, str]:
