@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.config import (
     SourceSettings,
     path_lists,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.yaml_loader import HAS_YAML
 
 HOMESERVER_ARGUMENTS: dict[str, dict[str, Any]] = {
     "media_path": {"type": "path"},
@@ -22,6 +24,13 @@ HOMESERVER_ARGUMENTS: dict[str, dict[str, Any]] = {
     "database": {"type": "dict", "no_log": True},
     "provider_check": {"type": "bool", "default": True},
 }
+
+
+def check_homeserver_options(module: AnsibleModule) -> None:
+    """Lets the module show what of the database is no secret; ends it where PyYAML is needed and missing."""
+    module.no_log_values -= public_database_values(module.params["database"])
+    if not HAS_YAML and (module.params["homeserver_config"] or module.params["synapse_configs"]):
+        module.fail_json(msg=missing_required_lib("PyYAML"))
 
 
 def source_from(params: Mapping[str, Any]) -> SourceSettings:

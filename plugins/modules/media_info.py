@@ -25,6 +25,7 @@ description:
 extends_documentation_fragment:
   - matrix_ops.synapse_s3.connection
   - matrix_ops.synapse_s3.homeserver
+  - matrix_ops.synapse_s3.media_job
   - matrix_ops.synapse_s3.attributes.info_module
   - matrix_ops.synapse_s3.attributes.connection_group
 options:
@@ -58,18 +59,7 @@ options:
     description: The name of the migrate job's systemd units, without a suffix.
     type: str
     default: synapse-s3-migrate
-  user:
-    description:
-      - The user to switch to if the module is started as root.
-      - By default the owner of the media store. V(root) is refused unless the media store belongs to root.
-    type: str
-requirements:
-  - PyYAML, if O(homeserver_config) or O(synapse_configs) is given
-  - psycopg2, if Synapse's database is PostgreSQL
-  - boto3, if no keys or no O(endpoint_url) are given
 notes:
-  - Set C(ansible_python_interpreter) to the Python of a virtualenv that has the requirements. The role
-    P(matrix_ops.synapse_s3.migrate#role) creates one.
   - The results are those of C(synapse-s3 status --json) on the host.
 seealso:
   - module: matrix_ops.synapse_s3.media_offload
@@ -189,14 +179,14 @@ report:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_options import (
     CONNECTION_ARGUMENTS,
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_options import (
     HOMESERVER_ARGUMENTS,
-    public_database_values,
+    check_homeserver_options,
     source_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
@@ -212,7 +202,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     ignore_signals,
     stop_on_signals,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.yaml_loader import HAS_YAML
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.status.job import (
     StatusJob,
     prepare,
@@ -253,9 +242,7 @@ def main() -> None:
         supports_check_mode=True,
         required_one_of=[("media_path", "homeserver_config"), ("database", "homeserver_config")],
     )
-    module.no_log_values -= public_database_values(module.params["database"])
-    if not HAS_YAML and (module.params["homeserver_config"] or module.params["synapse_configs"]):
-        module.fail_json(msg=missing_required_lib("PyYAML"))
+    check_homeserver_options(module)
     stop_on_signals()
     try:
         result = _perform(module.params)

@@ -29,6 +29,7 @@ description:
 extends_documentation_fragment:
   - matrix_ops.synapse_s3.connection
   - matrix_ops.synapse_s3.homeserver
+  - matrix_ops.synapse_s3.media_job
   - matrix_ops.synapse_s3.attributes
   - matrix_ops.synapse_s3.attributes.connection_group
 attributes:
@@ -100,18 +101,7 @@ options:
     type: str
     default: 600s
     version_added: 1.1.0
-  user:
-    description:
-      - The user to switch to if the module is started as root.
-      - By default the owner of the media store. V(root) is refused unless the media store belongs to root.
-    type: str
-requirements:
-  - PyYAML, if O(homeserver_config) or O(synapse_configs) is given
-  - psycopg2, if Synapse's database is PostgreSQL
-  - boto3, if no keys or no O(endpoint_url) are given
 notes:
-  - Set C(ansible_python_interpreter) to the Python of a virtualenv that has the requirements. The role
-    P(matrix_ops.synapse_s3.migrate#role) creates one.
   - One run at a time uses a state directory and a media store; a second one fails at once and does nothing.
   - The runs are logged to the systemd journal. C(journalctl -t synapse-s3-migrate) shows those of the timer and those
     of the module.
@@ -256,14 +246,14 @@ exit_status:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_options import (
     CONNECTION_ARGUMENTS,
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_options import (
     HOMESERVER_ARGUMENTS,
-    public_database_values,
+    check_homeserver_options,
     source_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
@@ -303,7 +293,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     ignore_signals,
     stop_on_signals,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.yaml_loader import HAS_YAML
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "state_dir": {"type": "path", "required": True},
@@ -336,9 +325,7 @@ def main() -> None:
         supports_check_mode=True,
         required_one_of=[("media_path", "homeserver_config"), ("database", "homeserver_config")],
     )
-    module.no_log_values -= public_database_values(module.params["database"])
-    if not HAS_YAML and (module.params["homeserver_config"] or module.params["synapse_configs"]):
-        module.fail_json(msg=missing_required_lib("PyYAML"))
+    check_homeserver_options(module)
     stop_on_signals()
     try:
         answer = _perform(module.params, rehearse=module.check_mode, keep_names=module._diff)

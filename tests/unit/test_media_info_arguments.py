@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.doc_fragments import connection, homeserver
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.audit.comparison import Comparison
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.audit.run import Audit
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
@@ -21,20 +18,12 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.modules import media_info
 from ansible_collections.matrix_ops.synapse_s3.plugins.modules.media_info import ARGUMENTS, SETTINGS
 from ansible_collections.matrix_ops.synapse_s3.plugins.modules.media_offload import SETTINGS as OFFLOAD_SETTINGS
-
-
-def documented() -> dict[str, Any]:
-    own = yaml.safe_load(media_info.DOCUMENTATION)["options"]
-    shared = [fragment.ModuleDocFragment.DOCUMENTATION for fragment in (connection, homeserver)]
-    return {name: option for text in shared for name, option in yaml.safe_load(text)["options"].items()} | own
+from module_documentation import check_option, documented
 
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
 def test_the_documentation_equals_the_argument_spec(name: str) -> None:
-    option, described = ARGUMENTS[name], documented()[name]
-    for fact in ("type", "default", "choices", "elements"):
-        assert described.get(fact) == option.get(fact), fact
-    assert bool(described.get("required")) == bool(option.get("required"))
+    check_option(ARGUMENTS[name], documented(media_info)[name])
 
 
 def test_the_settings_are_those_of_the_migrate_job() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.matrix_ops.synapse_s3.plugins.doc_fragments import connection, homeserver
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import Report
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     OffloadSettings,
@@ -19,12 +18,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 from ansible_collections.matrix_ops.synapse_s3.plugins.modules import media_offload
 from ansible_collections.matrix_ops.synapse_s3.plugins.modules.media_offload import ARGUMENTS, SETTINGS
-
-
-def documented() -> dict[str, Any]:
-    own = yaml.safe_load(media_offload.DOCUMENTATION)["options"]
-    shared = [fragment.ModuleDocFragment.DOCUMENTATION for fragment in (connection, homeserver)]
-    return {name: option for text in shared for name, option in yaml.safe_load(text)["options"].items()} | own
+from module_documentation import check_option, documented
 
 
 def names_of(settings: type[Any]) -> set[str]:
@@ -45,10 +39,7 @@ def test_the_defaults_equal_those_of_the_file() -> None:
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
 def test_the_documentation_equals_the_argument_spec(name: str) -> None:
-    option, described = ARGUMENTS[name], documented()[name]
-    for fact in ("type", "default", "choices", "elements"):
-        assert described.get(fact) == option.get(fact), fact
-    assert bool(described.get("required")) == bool(option.get("required"))
+    check_option(ARGUMENTS[name], documented(media_offload)[name])
 
 
 @pytest.mark.parametrize("name", ["secret_access_key", "session_token", "sse_customer_key", "database"])
