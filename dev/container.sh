@@ -82,3 +82,16 @@ provision() {
     fail "the container $container could not be provisioned; the whole output is in $log"
   }
 }
+
+# test_in_new NAME IMAGE TESTS [ARGUMENT...] - runs pytest in a container of its own, synapse-s3-NAME, which the end removes.
+test_in_new() {
+  local name=$1 image=$2
+  shift 2
+  container=synapse-s3-$name
+  say "$name: starting the container $container"
+  trap 'remove_container "$container"' EXIT
+  start_container "$container" "$image"
+
+  say "$name: pytest $1"
+  pytest_in "$container" "$@"
+}

@@ -11,10 +11,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # shellcheck source=dev/container.sh
 source "$ROOT/dev/container.sh"
 
-container=synapse-s3-faults
-say "faults: starting the container $container"
-trap 'remove_container "$container"' EXIT
-start_homeserver "$container"
-
-say "faults: pytest tests/faults, ${FAULT_KILLS:-20} kills"
-pytest_in "$container" tests/faults "$@"
+say "faults: ${FAULT_KILLS:-20} kills"
+test_in_new faults synapse-s3-test/homeserver:latest tests/faults "$@"

@@ -11,10 +11,4 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source "$ROOT/dev/container.sh"
 
 "$ROOT/dev/provider-image.sh"
-container=synapse-s3-provider
-say "provider: starting the container $container"
-trap 'remove_container "$container"' EXIT
-start_container "$container" synapse-s3-test/provider:latest
-
-say "provider: pytest tests/provider"
-pytest_in "$container" tests/provider "$@"
+test_in_new provider synapse-s3-test/provider:latest tests/provider "$@"

@@ -10,10 +10,4 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # shellcheck source=dev/container.sh
 source "$ROOT/dev/container.sh"
 
-container=synapse-s3-stores
-say "stores: starting the container $container"
-trap 'remove_container "$container"' EXIT
-start_container "$container" synapse-s3-test/stores:latest
-
-say "stores: pytest tests/stores"
-pytest_in "$container" tests/stores "$@"
+test_in_new stores synapse-s3-test/stores:latest tests/stores "$@"
