@@ -14,6 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_container.engine import (
+    BASE_ID_LABEL,
+    CONTAINER_LABEL,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.status.units import PROPERTIES
 from jinja2 import Environment, FileSystemLoader
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +118,14 @@ def test_the_status_command_of_a_container_is_a_valid_script(tmp_path: Path) -> 
     text = script.read_text()
     assert text.index("image inspect") < text.index("case $(id -u) in")
     assert """'{{index .Config.Labels "matrix_ops.synapse_s3.base_id"}}'""" in text
+
+
+def test_the_status_command_asks_what_the_program_understands() -> None:
+    variables = yaml.safe_load((TEMPLATES.parent / "vars" / "main.yml").read_text())
+    assert variables["__synapse_s3_migrate_status_properties"] == list(PROPERTIES)
+    assert variables["__synapse_s3_migrate_base_id_label"] == BASE_ID_LABEL
+    for template in ("synapse-s3.j2", "in-container.j2"):
+        assert f"--filter label={CONTAINER_LABEL}=" in (TEMPLATES / template).read_text()
 
 
 def test_the_installed_status_command_uses_its_own_name(tmp_path: Path) -> None:

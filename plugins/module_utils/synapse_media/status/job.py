@@ -90,8 +90,6 @@ def status_of(job: StatusJob, migrate: MigrateJob, observe: Observer | None = No
         found,
         migrate,
         _disk(root),
-        readable=found.readable,
-        read_problem=found.read_problem,
     )
     _look_at_provider(job, status)
     return status

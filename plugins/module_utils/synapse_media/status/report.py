@@ -23,7 +23,7 @@ UNKNOWN = "UNKNOWN"
 # As monitoring plugins number them.
 OK, WARNING, CRITICAL, NOT_KNOWN = 0, 1, 2, 3
 _DOCS = "https://github.com/matrix-ops/ansible-collection-synapse-s3/blob/main/docs/status.md"
-_FULL_PERCENT = 90
+FULL_PERCENT = 90
 
 
 class Reason(NamedTuple):
@@ -69,9 +69,6 @@ class Status:
     # The modules in media_storage_providers of the processes that serve media, and why Synapse could not fetch.
     providers: list[str] = field(default_factory=list)
     provider_problem: str | None = None
-    # Whether an object could be read with the keys there are; None if there was none to try.
-    readable: bool | None = None
-    read_problem: str | None = None
     usage: dict[str, Any] | None = None
     usage_problem: str | None = None
 
@@ -113,7 +110,7 @@ class Status:
             "disk": {"size": self.disk.size, "free": self.disk.free, "percent_used": self.disk.percent},
             "bucket": {
                 "list": None if not self.audit.requests.get("list") else "bucket" not in self.audit.failures,
-                "read": self.readable,
+                "read": self.audit.readable,
                 "write": None,
             },
             "providers": self.providers,
@@ -208,8 +205,8 @@ def _of_what_was_not_asked(status: Status) -> Iterator[Reason]:
             "the way.",
             "Give the directories to Synapse's user, and put directories in the place of links to them.",
         )
-    if status.readable is False and "bucket" not in audit.failures:
-        yield Reason(NOT_KNOWN, "unreadable", f"Objects cannot be read: {status.read_problem}", "Correct the keys.")
+    if audit.readable is False and "bucket" not in audit.failures:
+        yield Reason(NOT_KNOWN, "unreadable", f"Objects cannot be read: {audit.read_problem}", "Correct the keys.")
 
 
 def _of_provider(status: Status) -> Iterator[Reason]:
@@ -243,7 +240,7 @@ def _of_host(status: Status) -> Iterator[Reason]:
             "Run the playbook matrix_ops.synapse_s3.site, which builds it again.",
         )
     percent = status.disk.percent
-    if percent is not None and percent >= _FULL_PERCENT:
+    if percent is not None and percent >= FULL_PERCENT:
         due = status.audit.comparison.due
         yield Reason(
             WARNING,

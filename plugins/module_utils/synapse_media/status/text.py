@@ -13,7 +13,7 @@ from typing import Any
 from ..audit import counts
 from ..audit.counts import KINDS, ORIGINALS, Finding, date_of
 from ..settings.units import in_words
-from .report import CRITICAL, NOT_KNOWN, OK, WARNING, Status
+from .report import CRITICAL, FULL_PERCENT, NOT_KNOWN, OK, WARNING, Status
 
 _LABELS = {
     counts.DISK_ONLY: "only on the disk",
@@ -100,7 +100,7 @@ def _rights(status: Status) -> str:
     if not listed:
         return "could not be listed"
     read = {True: "objects can be read", False: "objects cannot be read", None: "reading was not tried"}[
-        status.readable
+        status.audit.readable
     ]
     return f"listed; {read}; writing was not tried"
 
@@ -246,7 +246,7 @@ def check_line(status: Status) -> str:
         "seconds": f"{status.audit.seconds:.1f}s",
     }
     if status.disk.percent is not None:
-        data["disk_used"] = f"{status.disk.percent}%;90"
+        data["disk_used"] = f"{status.disk.percent}%;{FULL_PERCENT}"
     # The bar separates the words from the data.
     words = words.replace("|", "/").replace("\n", " ")
     figures = " ".join(f"{name}={value}" for name, value in data.items())
