@@ -119,8 +119,7 @@ def parse_container(engine: str, shown: Mapping[str, Any]) -> Container:
         engine=engine,
         name=shown["Name"].lstrip("/"),
         image=shown.get("ImageName") or shown["Config"]["Image"],
-        # Podman leaves the algorithm out.
-        image_id="sha256:" + shown["Image"].rpartition(":")[2],
+        image_id=_image_id(shown["Image"]),
         process_id=shown["State"].get("Pid") or 0,
         working_directory=shown["Config"].get("WorkingDir") or "/",
         networks=podman.networks(shown["Name"], mode, networks) if engine == "podman" else _networks(mode, networks),
@@ -128,6 +127,11 @@ def parse_container(engine: str, shown: Mapping[str, Any]) -> Container:
         ports=_ports(host.get("PortBindings") or {}),
         labels=dict(labels),
     )
+
+
+def _image_id(shown: str) -> str:
+    """With its algorithm, which Podman leaves out."""
+    return "sha256:" + shown.rpartition(":")[2]
 
 
 def _networks(mode: str, networks: Mapping[str, Any]) -> list[str]:
@@ -194,7 +198,7 @@ def image_facts(run: Run, engine: str, image: str) -> dict[str, Any] | None:
         return None
     shown = json.loads(output)[0]
     config = shown.get("Config") or {}
-    return {"id": "sha256:" + shown["Id"].rpartition(":")[2], "labels": config.get("Labels") or {}, "config": config}
+    return {"id": _image_id(shown["Id"]), "labels": config.get("Labels") or {}, "config": config}
 
 
 def made_for(container: str, base: str) -> str:

@@ -46,7 +46,7 @@ def container_installation(
     container, process = _as_it_runs(run, name)
     container = replace(container, mounts=operators_mounts(container.mounts, paths))
     compose = quadlet = None
-    if container.engine == "docker" and in_project(container):
+    if in_project(container):
         compose = compose_service(run, container, service, f"{PurePosixPath(own_file).stem}.override.yml")
         unit, lines, image = compose.unit, [], compose.image
         source = f"Compose service {compose.project.service}"
