@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Generator
 from typing import Generic, TypeVar
@@ -35,7 +36,7 @@ class Slice(Generic[T]):
         self.values = values
 
 
-class Source(Generic[T]):
+class Source(ABC, Generic[T]):
     """A source in ascending order of paths; the next batch is read while this one is used."""
 
     def __init__(self, loop: Loop, failure: str | None = None) -> None:
@@ -56,9 +57,9 @@ class Source(Generic[T]):
         except MediaError as error:
             return error
 
+    @abstractmethod
     async def read(self) -> Slice[T] | None:
         """The next batch, which is not empty, or None after the last. Raises MediaError."""
-        raise NotImplementedError
 
     def begin(self) -> None:
         """Begins to read the next batch, if that is not being done."""
