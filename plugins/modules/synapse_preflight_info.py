@@ -143,6 +143,12 @@ options:
   imports:
     description: Module that this user must be able to import, with the first of O(pythons).
     type: str
+  import_fail_msg:
+    description:
+      - Message with which the call fails where the user cannot import O(imports). What Python says is added to it.
+      - Without it, RV(import_error) tells, and the call does not fail.
+    type: str
+    version_added: 1.2.0
   times:
     description: Calendar expressions and time spans that systemd must take.
     type: list
@@ -393,6 +399,7 @@ def main() -> None:
             "readable": paths,
             "writable": paths,
             "imports": {"type": "str"},
+            "import_fail_msg": {"type": "str"},
             "times": {
                 "type": "list",
                 "elements": "dict",
@@ -421,6 +428,8 @@ def main() -> None:
         found = {**host(module.params, run), **abilities(module.params, run)}
     except MediaError as error:
         module.fail_json(msg=str(error))
+    if found["import_error"] and module.params["import_fail_msg"]:
+        module.fail_json(msg=f"{module.params['import_fail_msg']} Python said: {found['import_error']}")
     homeserver = found["homeserver"]
     warning = retention_warning(homeserver["media_retention"], homeserver["config_files"]) if homeserver else None
     if warning:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ..synapse_media.disk.durable_file import sync_directory, write_durably
 from ..synapse_media.errors import ConfigurationError
 from .access import Access, AccessChange, access_of
 from .plan import Change, Plan
@@ -69,28 +69,19 @@ def replace(path: str, content: bytes, access: Access, expected: bytes | None) -
     """
     # The target of a symbolic link is replaced, not the link.
     target = Path(path).resolve()
+
+    def prepare(temporary: Path) -> None:
+        if expected is not None:
+            # Copies extended attributes too: the SELinux label and access control lists.
+            shutil.copystat(target, temporary)
+        # copystat has set the old mode, which may be wider than the new one.
+        temporary.chmod(access.mode & 0o700)
+        os.chown(temporary, access.uid, access.gid)
+        temporary.chmod(access.mode)
+        os.utime(temporary)
+
     with _os_errors_explained(path):
-        # Synapse reads *.yaml only, so a temporary file that a crash leaves is not part of its configuration.
-        descriptor, name = tempfile.mkstemp(prefix=".synapse-s3-", suffix=".tmp", dir=target.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            if expected is not None:
-                # Copies extended attributes too: the SELinux label and access control lists.
-                shutil.copystat(target, temporary)
-            # copystat has set the old mode, which may be wider than the new one.
-            temporary.chmod(access.mode & 0o700)
-            os.chown(temporary, access.uid, access.gid)
-            temporary.chmod(access.mode)
-            os.utime(temporary)
-            _refuse_changed(target, expected)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_directory(target.parent)
+        write_durably(target, content, prepare, lambda: _refuse_changed(target, expected))
 
 
 def delete(path: str, expected: bytes) -> None:
@@ -98,7 +89,7 @@ def delete(path: str, expected: bytes) -> None:
     with _os_errors_explained(path):
         _refuse_changed(Path(path), expected)
         Path(path).unlink()
-        _sync_directory(Path(path).parent)
+        sync_directory(Path(path).parent)
 
 
 def _refuse_changed(path: Path, expected: bytes | None) -> None:
@@ -110,14 +101,6 @@ def _refuse_changed(path: Path, expected: bytes | None) -> None:
         raise ConfigurationError(
             f"{path} was changed by somebody else at the same time, so it was left unchanged. Run again."
         )
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

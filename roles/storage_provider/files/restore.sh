@@ -26,4 +26,7 @@ restored=$(setpriv --reuid="$(stat -c %u "$folder")" --regid="$(stat -c %g "$fol
 printf '%s\n' "$restored" | grep -xE '[a-z0-9]+(-[a-z0-9]+)*' >>"$here/restored.txt"
 packages=$(sort -u "$here/restored.txt" | sed 's/.*/"&"/' | paste -sd,)
 printf '{"packages": [%s]}\n' "$packages" >"$here/restored.json.new"
+# The content before the name, so that a power cut leaves no half of it.
+sync "$here/restored.txt" "$here/restored.json.new"
 mv "$here/restored.json.new" "$here/restored.json"
+sync "$here"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ConfigurationError
 from ..process.privileges import name_of
+from .durable_file import write_durably
 
 
 def make_state_dir(path: str, owner: pwd.struct_passwd | None) -> None:
@@ -57,17 +57,5 @@ def check_ours(directory: Path, names: Sequence[str]) -> None:
 
 
 def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
-    """Puts the file in place, or leaves what was there. Nobody reads it before it has its mode; raises OSError."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
-    ) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            file.close()
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    """Puts the file in place durably, or leaves what was there. Nobody reads it before it has its mode; OSError."""
+    write_durably(path, text.encode(), lambda temporary: temporary.chmod(mode))
