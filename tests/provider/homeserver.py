@@ -204,7 +204,7 @@ class Homeserver:
 
     def write_config(self) -> None:
         listeners = [
-            {"port": self.port, "type": "http", "resources": [{"names": ["client", "media", "health"]}]},
+            {"port": self.port, "type": "http", "resources": [{"names": ["client", "media", "health", "federation"]}]},
             {"port": self.metrics_port, "type": "metrics"},
         ]
         provider = {

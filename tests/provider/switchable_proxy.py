@@ -25,6 +25,9 @@ BLACK_HOLE = "black hole"
 SILENT = "silent"
 # A response of one byte at a time, which never comes to its end.
 DRIBBLE = "dribble"
+# A response passes at SLOW_RATE bytes a second, on each connection.
+SLOW = "slow"
+SLOW_RATE = 200_000
 # The response is cut off by a reset, or stops without one, after `cut_after` bytes.
 RESET = "reset"
 STALL = "stall"
@@ -144,6 +147,8 @@ class SwitchableProxy:
                         return
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     break
+                if mode == SLOW:
+                    time.sleep(len(data) / SLOW_RATE)
                 answered += len(data)
                 client.sendall(data)
         client.close()

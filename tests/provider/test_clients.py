@@ -57,6 +57,20 @@ def test_a_connection_is_used_for_one_download_after_another(homeserver: Homeser
     connection.close()
 
 
+def test_a_request_for_the_headers_does_not_read_the_object(homeserver: Homeserver) -> None:
+    name = "synapse_s3_provider_fetched_bytes_total"
+    before = homeserver.metrics()[name]
+    connection = homeserver.connection()
+    for dummy in range(3):
+        connection.request("HEAD", homeserver.media_path(MEDIA_ID))
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("Content-Length"), answer.read()) == (200, str(len(CONTENT)), b"")
+    assert homeserver.metrics()[name] - before < MIB
+    connection.request("GET", homeserver.media_path(MEDIA_ID))
+    assert connection.getresponse().read() == CONTENT
+    connection.close()
+
+
 def test_more_slow_clients_than_threads_hold_up_no_other(homeserver: Homeserver) -> None:
     slow = [requested(homeserver) for dummy in range(3 * THREADS)]
     parts = [answer.read(MIB) for dummy, answer in slow]

@@ -48,6 +48,8 @@ class Cases:
             "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
             "tasks": tasks,
         }
+        # Where lookups in variables of the role search, as they do inside it.
+        (self.directory / "files").symlink_to(ROLES / "storage_provider" / "files")
         (self.directory / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": defaults}}))
         (self.directory / "play.yml").write_text(yaml.safe_dump([play]))
         program = str(Path(sys.executable).with_name("ansible-playbook"))

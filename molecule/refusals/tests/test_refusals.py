@@ -28,12 +28,24 @@ WRONG_SETTINGS = {
         ["synapse_s3_access_key_id", "synapse_s3_use_instance_role"],
     ),
     "a storage class that the provider does not take": (
-        settings(storage_class="GLACIER_IR"),
+        settings(storage_class="GLACIER_IR", storage_provider="official"),
         ["synapse_s3_storage_class", "STANDARD_IA"],
     ),
     "a storage class that only the script takes": (
-        settings(storage_class="ONEZONE_IA"),
+        settings(storage_class="ONEZONE_IA", storage_provider="official"),
         ["synapse_s3_storage_class", "STANDARD_IA"],
+    ),
+    "a storage class that no provider takes": (
+        settings(storage_class="DEEP_ARCHIVE"),
+        ["synapse_s3_storage_class", "the resilient storage provider does not take", "GLACIER_IR"],
+    ),
+    "a storage provider that is none": (
+        settings(storage_provider="forked"),
+        ["synapse_s3_storage_provider", "resilient"],
+    ),
+    "an option of the resilient provider for the official one": (
+        settings(storage_provider="official", storage_provider_options={"fetch_timeout": 5}),
+        ["synapse_s3_storage_provider_options", "'resilient'"],
     ),
     "an addressing style that is none": (settings(addressing_style="dns"), ["synapse_s3_addressing_style", "virtual"]),
     "a bucket that does not exist": (settings(bucket="no-such-bucket"), ["synapse_s3_bucket", "no-such-bucket"]),
@@ -163,6 +175,25 @@ def test_an_unsuitable_configuration_is_refused(play, homeserver, lines, words):
         refused(play, homeserver, {}, words)
     finally:
         homeserver.run("cp", "--preserve", "/opt/test-tools/homeserver.yaml", path)
+
+
+# Published packages whose module has the name of the storage provider's, and a boto3 with which neither provider works.
+WRONG_PACKAGES = {
+    "synapse-s3-storage-provider-delete-local==1.2.1": ["synapse-s3-storage-provider-delete-local, which", "uninstall"],
+    "s3-synapse-storage-provider==1.5.3": ["s3-synapse-storage-provider, which", "uninstall"],
+    "enhanced-s3-storage-provider==1.7.0": ["enhanced-s3-storage-provider, whose", "uninstall"],
+    "boto3==1.28.0": ["boto3 1.28.0 (it needs", "synapse_s3_storage_provider: official", "install --upgrade boto3"],
+}
+
+
+@pytest.mark.parametrize(("package", "words"), WRONG_PACKAGES.items(), ids=WRONG_PACKAGES.keys())
+def test_an_unsuitable_package_in_synapses_python_is_refused(play, homeserver, package, words):
+    pip = [homeserver.facts["python"], "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    homeserver.run(*pip, "install", "--no-deps", "--no-compile", package)
+    try:
+        refused(play, homeserver, {}, words)
+    finally:
+        homeserver.run(*pip, "uninstall", "--yes", package.partition("==")[0])
 
 
 def test_synapse_kept_running(homeserver):

@@ -37,7 +37,10 @@ def test_synapse_answers_and_runs_with_the_provider(homeserver):
 def test_wheels_of_all_that_the_provider_needs_are_kept(homeserver):
     listed = json.loads(homeserver.host.file(f"{KEPT}/wheels.json").content_string)
     names = homeserver.run("ls", KEPT).split()
-    assert len([name for name in names if name.endswith(".whl")]) == len(listed["packages"]) + 1
+    # The collection's own package is a copy, and pip is kept beside the packages.
+    assert list(listed["copies"]) == ["synapse-s3-resilient-provider"]
+    assert "synapse_s3_resilient_provider" in homeserver.run("ls", f"{KEPT}/copies").split()
+    assert len([name for name in names if name.endswith(".whl")]) == len(listed["packages"])
     assert listed["pip"] in names
     # They fit every Python.
     assert [name for name in names if name.endswith(".whl") and not name.endswith("-none-any.whl")] == []
@@ -71,6 +74,7 @@ def test_an_upgrade_without_network_keeps_the_storage_provider(homeserver, play,
     said = journal(homeserver, since)
     assert "/opt/venvs/matrix-synapse/bin/python has lost boto3, " in said
     assert RESTORED in said
+    assert "synapse-s3-resilient-provider" in said
     assert homeserver.run(
         "curl", "--silent", "--fail", "--retry", "30", "--retry-connrefused", homeserver.facts["url"] + "/health"
     )

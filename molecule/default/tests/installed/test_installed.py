@@ -16,6 +16,7 @@ def test_synapse_runs_with_the_provider(homeserver):
     assert homeserver.run("curl", "--silent", "--fail", homeserver.facts["url"] + "/health") == "OK"
     python = homeserver.facts["python"]
     homeserver.run("runuser", "-u", "synapse", "--", python, "-c", "import s3_storage_provider")
+    homeserver.run("runuser", "-u", "synapse", "--", python, "-c", "import synapse_s3_resilient_provider")
 
 
 def test_the_restart_the_answer_and_the_round_trip_are_on_record(homeserver):
@@ -89,7 +90,7 @@ def test_the_status_says_where_the_media_is(homeserver):
         assert found["bucket"]["list"] is True
         assert found["migrate"]["timer"] == "active"
         assert found["migrate"]["next_run"]
-        assert found["providers"] == ["s3_storage_provider.S3StorageProviderBackend"]
+        assert found["providers"] == ["synapse_s3_resilient_provider.ResilientS3StorageProviderBackend"]
     checked = homeserver.host.run("synapse-s3 status --check")
     assert checked.rc == found["exit_status"]
     assert checked.stdout.startswith("SYNAPSE_S3 ")

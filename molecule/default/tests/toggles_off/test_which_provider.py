@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each storage provider follows the other in one run with a restart; the uninstall after this removes the resilient."""
+"""Each storage provider follows the other in one run with a restart; the uninstall after this removes both."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import json
 
 import pytest
 
-RESILIENT = (
-    '{"synapse_s3_storage_provider": "resilient", "synapse_s3_storage_provider_options": {"threadpool_size": 50}}'
-)
+OFFICIAL = '{"synapse_s3_storage_provider": "official"}'
+# As an installation of an earlier release is upgraded, which names no storage provider.
+DEFAULT = "{}"
+OPTIONS = '{"synapse_s3_storage_provider_options": {"threadpool_size": 50}}'
 MODULE = "synapse_s3_resilient_provider.ResilientS3StorageProviderBackend"
 
 
@@ -31,14 +32,16 @@ def assert_every_picture_opens(homeserver):
 
 @pytest.fixture(scope="module")
 def official(play, homeserver):
-    made = play("matrix_ops.synapse_s3.site")
+    made = play("matrix_ops.synapse_s3.site", "-e", OFFICIAL)
     assert made.status == 0, made.output
     assert MODULE not in configuration(homeserver)
+    # What it extends stays what it extended, so that a later change installs nothing from an index.
+    homeserver.run(homeserver.facts["python"], "-c", "import synapse_s3_resilient_provider")
 
 
 def test_check_mode_shows_the_change_and_makes_none(play, homeserver, official):
     before = started_at(homeserver)
-    shown = play("matrix_ops.synapse_s3.site", "--check", "--diff", "-e", RESILIENT)
+    shown = play("matrix_ops.synapse_s3.site", "--check", "--diff", "-e", OPTIONS)
     assert shown.status == 0, shown.output
     assert f"+- module: {MODULE}" in shown.output.replace("  ", "")
     assert "threadpool_size: 50" in shown.output
@@ -46,7 +49,7 @@ def test_check_mode_shows_the_change_and_makes_none(play, homeserver, official):
 
 
 def test_a_wrong_option_is_refused_before_anything_is_touched(play, homeserver, official):
-    wrong = RESILIENT.replace("threadpool_size", "threadpol_size")
+    wrong = OPTIONS.replace("threadpool_size", "threadpol_size")
     refused = play("matrix_ops.synapse_s3.site", "-e", wrong)
     assert refused.status != 0
     assert "threadpool_size is the nearest" in " ".join(refused.output.split())
@@ -54,7 +57,7 @@ def test_a_wrong_option_is_refused_before_anything_is_touched(play, homeserver, 
 
 
 @pytest.mark.parametrize(
-    "settings", [RESILIENT, "{}", RESILIENT], ids=["to resilient", "to official", "to resilient again"]
+    "settings", [DEFAULT, OPTIONS, OFFICIAL], ids=["to the default", "with options", "to official again"]
 )
 def test_one_run_changes_it_and_a_second_one_nothing(settings, play, homeserver, official):
     before = started_at(homeserver)
@@ -62,7 +65,7 @@ def test_one_run_changes_it_and_a_second_one_nothing(settings, play, homeserver,
     assert changed.status == 0, changed.output
     assert changed.changed > 0
     assert started_at(homeserver) != before
-    assert (MODULE in configuration(homeserver)) == (settings == RESILIENT)
+    assert (MODULE in configuration(homeserver)) == (settings != OFFICIAL)
     assert_every_picture_opens(homeserver)
     again = play("matrix_ops.synapse_s3.site", "-e", settings)
     assert (again.status, again.changed) == (0, 0), again.output

@@ -16,14 +16,14 @@ from jsonschema import ValidationError
 from s3_storage_provider import Responder, S3StorageProviderBackend
 from synapse.logging.context import make_deferred_yieldable
 from twisted.internet import defer, threads
-from twisted.python.threadpool import ThreadPool
 
 from .body import Body
 from .circuit import Circuit
 from .clients import Clients
 from .download import FIRST_CHUNK, Download
-from .errors import CircuitOpen, FetchTimeout, Problem, is_missing, problem_of
+from .errors import CircuitOpen, FetchTimeout, NoThread, Problem, is_missing, problem_of
 from .metrics import DELETES, ERRORS, FETCHED_BYTES, FETCHES, SECONDS, STORES
+from .pool import DownloadPool
 from .retries import Retries
 from .settings import Settings, SettingsError, read_settings
 
@@ -45,7 +45,7 @@ class ResilientS3StorageProviderBackend(S3StorageProviderBackend):  # type: igno
         self._clients = Clients(self._settings)
         self._upload_pool = self._s3_pool
         # Of their own, so that slow uploads do not hold up downloads.
-        self._download_pool = ThreadPool(name="s3-downloads", maxthreads=self._settings.threadpool_size)
+        self._download_pool = DownloadPool(self._settings.threadpool_size)
         self._download_pool.start()
         self._reactor.addSystemEventTrigger("during", "shutdown", self._stop_downloads)
         failures, seconds = self._settings.circuit_failures, self._settings.circuit_seconds
@@ -128,7 +128,7 @@ class ResilientS3StorageProviderBackend(S3StorageProviderBackend):  # type: igno
             SECONDS.labels("store").observe(time.monotonic() - began)
 
         def failed(failure: Any) -> Any:
-            self._tell(self._store_circuit, problem_of(failure.value, self._secrets))
+            self._tell(self._store_circuit, path, problem_of(failure.value, self._secrets))
             return failure
 
         return stored.addCallbacks(succeeded, failed)
@@ -141,10 +141,10 @@ class ResilientS3StorageProviderBackend(S3StorageProviderBackend):  # type: igno
             ExtraArgs=self.extra_args,
         )
 
-    def _tell(self, circuit: Circuit, problem: Problem) -> None:
+    def _tell(self, circuit: Circuit, key: str, problem: Problem) -> None:
         if problem.away:
-            circuit.failed()
-        elif problem.reason != "no_file":
+            circuit.failed(key)
+        elif problem.is_of_the_store:
             circuit.succeeded()
 
     def _problem(self, operation: str, path: str, error: BaseException) -> Problem:
@@ -166,6 +166,8 @@ class _Opening:
         self._result: defer.Deferred[Download | None] = defer.Deferred()
         self._timer: Any = None
         self._told = False
+        # Whether a thread has begun with it.
+        self._began_to_ask = False
         # The thread may have a body just when the time is up.
         self._lock = threading.Lock()
         self._over = False
@@ -174,11 +176,12 @@ class _Opening:
     def start(self) -> defer.Deferred[Download | None]:
         provider = self._provider
         self._timer = provider._reactor.callLater(provider._settings.fetch_timeout, self._timed_out)
-        provider._download_pool.callInThread(self._request)
+        provider._download_pool.begin(self._request)
         return self._result
 
     def _request(self) -> None:
         """In a thread."""
+        self._began_to_ask = True
         if self._over:
             return
         provider, then = self._provider, self._provider._reactor.callFromThread
@@ -187,11 +190,11 @@ class _Opening:
             response = provider._clients.for_downloads().get_object(
                 Bucket=provider.bucket, Key=self._key, **provider._settings.sse_arguments()
             )
-            body = Body(response["Body"], int(response["ContentLength"]))
+            body = Body(response["Body"], response.get("ContentLength"))
             with self._lock:
                 self._body = body
                 over = self._over
-            first = bytearray(min(FIRST_CHUNK, body.length))
+            first = bytearray(body.next_size(FIRST_CHUNK))
             if not first:
                 body.finish()
             elif not over:
@@ -206,7 +209,7 @@ class _Opening:
     def _opened(self, body: Body, first: bytes) -> None:
         provider = self._provider
         if self._result.called:
-            provider._download_pool.callInThread(body.close)
+            provider._download_pool.begin(body.close)
             return
         FETCHED_BYTES.inc(len(first))
         SECONDS.labels("fetch").observe(time.monotonic() - self._began)
@@ -228,7 +231,7 @@ class _Opening:
             return
         FETCHES.labels("failed").inc()
         problem = provider._problem("fetch", self._key, error)
-        self._tell(lambda: provider._tell(provider._fetch_circuit, problem))
+        self._tell(lambda: provider._tell(provider._fetch_circuit, self._key, problem))
         self._settle(lambda: self._result.errback(problem.for_client()))
 
     def _timed_out(self) -> None:
@@ -238,7 +241,14 @@ class _Opening:
             body = self._body
         if body is not None:
             body.interrupt()
-        self._failed(FetchTimeout(f"no byte of it within {self._provider._settings.fetch_timeout:g} s"))
+        settings = self._provider._settings
+        if self._began_to_ask:
+            self._failed(FetchTimeout(f"no byte of it within {settings.fetch_timeout:g} s"))
+        else:
+            words = (
+                f"no thread for it within {settings.fetch_timeout:g} s, of {settings.threadpool_size} (threadpool_size)"
+            )
+            self._failed(NoThread(words))
 
     def _tell(self, outcome: Callable[[], None]) -> None:
         if not self._told:

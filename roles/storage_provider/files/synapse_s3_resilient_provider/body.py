@@ -18,8 +18,8 @@ from .errors import BrokenDownload
 class Body:
     """Read by one thread at a time; the others may only interrupt or close it."""
 
-    def __init__(self, body: Any, length: int) -> None:
-        """`body`: as get_object() returns it. `length`: its bytes."""
+    def __init__(self, body: Any, length: int | None) -> None:
+        """`body`: as get_object() returns it. `length`: its bytes; None where the store does not say so before."""
         self.length = length
         self.received = 0
         self._body = body
@@ -28,8 +28,20 @@ class Body:
         # A connection that was given back is another download's, and must not be interrupted.
         self._lock = threading.Lock()
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last byte was read."""
+        return self.length is not None and self.received >= self.length
+
+    def next_size(self, most: int) -> int:
+        """The bytes to read next: as many, or what is left."""
+        return most if self.length is None else min(most, self.length - self.received)
+
     def read_into(self, buffer: memoryview) -> int:
-        """The number of bytes that were read, which is not 0. Raises BrokenDownload where the body ends too early."""
+        """The number of bytes that were read, which is 0 only at the end of a body of unknown length.
+
+        Raises BrokenDownload where the body ends too early.
+        """
         if self._response is not None:
             count: int = self._response.readinto(buffer)
         else:
@@ -37,9 +49,11 @@ class Body:
             count = len(part)
             buffer[:count] = part
         if not count:
-            raise BrokenDownload(f"{self.received} of {self.length} bytes arrived")
+            if self.length is not None:
+                raise BrokenDownload(f"{self.received} of {self.length} bytes arrived")
+            self.length = self.received
         self.received += count
-        if self.received >= self.length:
+        if self.is_complete:
             self.finish()
         return count
 
@@ -76,8 +90,9 @@ class Body:
             self._body.__class__ is StreamingBody
             and isinstance(response, http.client.HTTPResponse)
             and not response.chunked
+            # Known, and not 0.
+            and bool(self.length)
             and response.length == self.length
-            and self.length > 0
             and hasattr(self._raw, "release_conn")
         )
         return response if passed_on else None

@@ -13,11 +13,16 @@ from .metrics import CIRCUIT_OPEN
 
 logger = logging.getLogger("synapse.s3")
 
+# Different objects that have to fail before the store counts as away.
+_OBJECTS = 2
+
 
 class Circuit:
     """Closed while requests succeed. Opens after `failures` in a row for `seconds`; then one request is let through.
 
-    Its success closes the circuit, its failure opens it for as long again. Used by the reactor's thread alone.
+    Its success closes the circuit, its failure opens it for as long again. Failures of a single object do not open it:
+    one that the store cannot deliver, asked for again and again, would make all others unreachable. Used by the
+    reactor's thread alone.
     """
 
     def __init__(
@@ -28,6 +33,8 @@ class Circuit:
         self._seconds = seconds
         self._clock = clock
         self._in_a_row = 0
+        # The first objects that failed in a row: no more than are needed to tell that it is not one alone.
+        self._failed: set[str] = set()
         # When the next request may pass; None while the circuit is closed.
         self._opens_at: float | None = None
         self._gauge = CIRCUIT_OPEN.labels(operation)
@@ -46,17 +53,20 @@ class Circuit:
     def succeeded(self) -> None:
         """The store has answered, be it with a refusal."""
         self._in_a_row = 0
+        self._failed.clear()
         if self._opens_at is not None:
             self._opens_at = None
             self._gauge.set(0)
             logger.info("S3 answers again: %s requests are sent to it again", self._operation)
 
-    def failed(self) -> None:
-        """The store did not answer, or answered that it cannot work."""
+    def failed(self, key: str) -> None:
+        """The store did not answer for this object, or answered that it cannot work."""
         self._in_a_row += 1
+        if len(self._failed) < _OBJECTS:
+            self._failed.add(key)
         if self._opens_at is not None:
             self._opens_at = self._clock() + self._seconds
-        elif self._in_a_row >= self._failures:
+        elif self._in_a_row >= self._failures and len(self._failed) >= min(_OBJECTS, self._failures):
             self._opens_at = self._clock() + self._seconds
             self._gauge.set(1)
             logger.error(

@@ -15,11 +15,11 @@ from typing import Any
 from s3_storage_provider import Responder
 from synapse.logging.context import PreserveLoggingContext, make_deferred_yieldable
 from twisted.internet import defer
-from twisted.python.threadpool import ThreadPool
 
 from .body import Body
 from .errors import BrokenDownload
 from .metrics import FETCHED_BYTES, FETCHES, SECONDS
+from .pool import DownloadPool
 from .receiver import Receiver, send
 
 logger = logging.getLogger("synapse.s3")
@@ -35,6 +35,9 @@ FIRST_CHUNK = 64 * 1024
 # more than the kernel holds for it to be waited for again.
 PATIENCE = 0.05
 FAST_CLIENT = 4 * 1024 * 1024
+# Seconds that a download keeps its thread while others wait for one. A store that is slower than the clients would
+# otherwise let each keep its thread until its last byte, and new downloads would run out of time.
+TURN = 0.25
 # Seconds after which a client that takes nothing is given up, as in the official provider.
 CLIENT_TIMEOUT = 90.0
 
@@ -55,7 +58,7 @@ class Download(Responder):  # type: ignore[misc]
     patient = 0
 
     def __init__(
-        self, reactor: Any, pool: ThreadPool, key: str, body: Body, first: bytes, stall_timeout: float
+        self, reactor: Any, pool: DownloadPool, key: str, body: Body, first: bytes, stall_timeout: float
     ) -> None:
         """`first`: what was read of the body already."""
         self._reactor = reactor
@@ -65,7 +68,7 @@ class Download(Responder):  # type: ignore[misc]
         self._first = first
         self._stall_timeout = stall_timeout
         self._delivered = 0
-        self._chunk = 4 * SMALLEST_CHUNK
+        self._chunk = SMALLEST_CHUNK
         self._client_is_fast = True
         self._paused = False
         self._writing = False
@@ -133,7 +136,8 @@ class Download(Responder):  # type: ignore[misc]
         """End where all is delivered, else have a thread read more, unless one does or the consumer takes no more."""
         if self._ended or self._running or self._receiver is None:
             return
-        if self._delivered >= self._body.length:
+        # With the first bytes went the headers, and nothing follows them where they are all that was asked for.
+        if self._receiver.takes_headers_alone or (self._body.is_complete and self._delivered >= self._body.received):
             self._end(None)
             return
         if self._paused:
@@ -144,14 +148,17 @@ class Download(Responder):  # type: ignore[misc]
         self._running = True
         self._last_read = time.monotonic()
         self._start_timer("read", self._stall_timeout)
-        self._pool.callInThread(self._run, client, patient)
+        self._pool.begin(self._run, client, patient)
 
     def _run(self, client: socket.socket | None, patient: bool) -> None:
-        """In a thread of the pool: pass on until the client does not take a chunk at once."""
+        """In a thread of the pool: pass on until the client does not take a chunk at once, or others are due."""
         body, sent, rest, error = self._body, 0, memoryview(b""), None
+        turn_ends = time.monotonic() + TURN
         try:
             with client or contextlib.nullcontext():
-                while not (rest or self._ended or Download.stopping or body.received >= body.length):
+                while not (rest or self._ended or Download.stopping or body.is_complete):
+                    if self._pool.is_wanted and time.monotonic() > turn_ends:
+                        break
                     rest = chunk = self._read()
                     if client is not None:
                         rest = send(client, chunk, PATIENCE if patient else 0)
@@ -162,8 +169,7 @@ class Download(Responder):  # type: ignore[misc]
         self._reactor.callFromThread(self._ran, sent, bytes(rest), error, patient)
 
     def _read(self) -> memoryview:
-        size = min(self._chunk, self._body.length - self._body.received)
-        buffer = memoryview(_buffer())[:size]
+        buffer = memoryview(_buffer())[: self._body.next_size(self._chunk)]
         began = time.monotonic()
         count = self._body.read_into(buffer)
         FETCHED_BYTES.inc(count)
@@ -181,7 +187,7 @@ class Download(Responder):  # type: ignore[misc]
             self._close()
             return
         self._stop_timer("read")
-        self._client_is_fast = sent >= FAST_CLIENT
+        self._client_is_fast = not rest or sent >= FAST_CLIENT
         self._delivered += sent
         if self._receiver is not None:
             self._receiver.sent(sent)
@@ -258,8 +264,8 @@ class Download(Responder):  # type: ignore[misc]
             self._close()
 
     def _close(self) -> None:
-        if self._body.received < self._body.length:
-            self._pool.callInThread(self._body.close)
+        if not self._body.is_complete:
+            self._pool.begin(self._body.close)
 
 
 def _buffer() -> bytearray:

@@ -20,6 +20,10 @@ class FetchTimeout(TimeoutError):
     """No first byte within fetch_timeout."""
 
 
+class NoThread(Exception):
+    """No thread of the pool became free within fetch_timeout, so that the store was not asked."""
+
+
 class CircuitOpen(Exception):
     """The store failed repeatedly and is not asked for some seconds."""
 
@@ -44,8 +48,13 @@ _REASONS: tuple[tuple[str, bool, tuple[type[BaseException], ...]], ...] = (
     ("timeout", True, (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, TimeoutError)),
     ("broken", True, (BrokenDownload, exceptions.IncompleteReadError, exceptions.ChecksumError)),
     ("no_file", False, (FileNotFoundError,)),
+    ("no_thread", False, (NoThread,)),
     ("connection", True, (exceptions.ConnectionError, exceptions.HTTPClientError, OSError)),
 )
+
+
+# Reasons that are this host's, and tell nothing about the store.
+_OF_THIS_HOST = ("no_file", "no_thread")
 
 
 @dataclass(frozen=True)
@@ -56,9 +65,13 @@ class Problem:
     away: bool
     words: str
 
+    @property
+    def is_of_the_store(self) -> bool:
+        return self.reason not in _OF_THIS_HOST
+
     def for_client(self) -> SynapseError:
         """What Synapse answers the request with; the log has the details."""
-        if self.away:
+        if self.away or self.reason == "no_thread":
             return SynapseError(503, "The media store is not available at the moment", Codes.UNKNOWN)
         return SynapseError(502, "The media store refused the request", Codes.UNKNOWN)
 

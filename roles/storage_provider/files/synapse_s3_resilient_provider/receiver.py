@@ -24,6 +24,7 @@ class Receiver:
         # Of a multipart response of federation it is behind Synapse's own consumer.
         self._request = getattr(consumer, "wrapped_consumer", consumer)
         self._began = False
+        self.takes_headers_alone = getattr(self._request, "method", b"") == b"HEAD"
 
     def write(self, chunk: bytes) -> None:
         """By Synapse's consumer, which writes its headers before the first bytes."""
@@ -37,7 +38,7 @@ class Receiver:
         waits to be written, or where what is written differs from what is sent, as with TLS.
         """
         request = self._request
-        if not self._began or not isinstance(request, Request) or request.chunked or request.method == b"HEAD":
+        if not self._began or not isinstance(request, Request) or request.chunked or self.takes_headers_alone:
             return None
         channel = request.channel
         transport: Any = channel.transport if isinstance(channel, HTTPChannel) else None

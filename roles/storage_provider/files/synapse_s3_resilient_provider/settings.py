@@ -57,7 +57,7 @@ class Settings:
     connect_timeout: float = 2.0
     read_timeout: float = 5.0
     max_attempts: int = 2
-    # Of a whole download until its first byte, waiting for a thread included.
+    # Of a whole download until its first 64 KiB, waiting for a thread included.
     fetch_timeout: float = 8.0
     # Of one read in the middle of a download.
     stall_timeout: float = 60.0
