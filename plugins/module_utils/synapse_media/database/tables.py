@@ -42,6 +42,12 @@ class MediaTables(Protocol):
     def remote_thumbnails(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
         """media_origin, filesystem_id and thumbnail_length, for any pair of the two lists."""
 
+    def of_users(self, users: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The media_id of all local media of these users that is no URL preview."""
+
+    def filesystem_ids(self, origins: Sequence[str], media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """media_origin, media_id and filesystem_id, for any pair of the two lists."""
+
     def has_rows(self) -> bool:
         """Return whether the database knows any media."""
 
