@@ -130,7 +130,7 @@ class TestWhatComesBack:
     def test_what_is_chosen(
         self, host: Host, chosen: dict[str, Any], expected: set[str], most_asked: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("{}.named_media.MOST_ASKED".format(engine.__package__), most_asked)
+        monkeypatch.setattr(f"{engine.__package__}.named_media.MOST_ASKED", most_asked)
         now = int(time.time())
         names = dict(zip(host.put(media(1, used=now), b"l1", b"l1t"), ("l1", "l1t")))
         names |= dict(zip(host.put(media(2, used=now - 9 * DAY), b"l2", user="@bob:b"), ("l2",)))
@@ -151,7 +151,9 @@ class TestWhatComesBack:
     def test_without_rows_brings_all_of_the_layout_and_nothing_else(self, host: Host) -> None:
         host.put(media(1), b"abc")
         orphan = "remote_thumbnail/example.org/Ab/Cd/efgh/32-32-image-png-crop"
-        host.contents.objects.update({orphan: b"o", "other/x": b"o", f"local_content/Ab/Cd/{placement.TEMPORARY_PREFIX}1": b"o"})
+        host.contents.objects.update(
+            {orphan: b"o", "other/x": b"o", f"local_content/Ab/Cd/{placement.TEMPORARY_PREFIX}1": b"o"}
+        )
         report = host.restore(without_rows=True)
         assert set(host.files()) == {media(1).path, orphan}
         assert report.skipped["foreign"].files == 2
@@ -243,10 +245,10 @@ class TestWhatDoesNot:
     def test_no_key_leads_outside(self, host: Host, key: str) -> None:
         host.put(media(1), b"abc")
         host.contents.objects[key] = b"evil"
-        before = sorted(os.listdir(host.root.parent))
+        before = sorted(host.root.parent.iterdir())
         report = host.restore(without_rows=True)
         assert host.files() == {media(1).path: b"abc"}, report.failed
-        assert sorted(os.listdir(host.root.parent)) == before
+        assert sorted(host.root.parent.iterdir()) == before
 
     def test_a_row_of_an_evil_name_leads_nowhere(self, host: Host) -> None:
         host.put(media(1)._replace(origin="..", media_id="....x"), b"abc")
@@ -382,7 +384,7 @@ class TestTheDisk:
                 host.write(paths[0], b"other length")
 
         host.contents.before = before
-        report, status = host.attempt()
+        report = host.restore()
         assert set(failures(report)) == {paths[0]}
         assert host.files() == {paths[0]: b"other length", paths[1]: b"abc"}
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python -m synapse_media.cli restore``: brings media back from the bucket, each file proven before it is in place."""
+"""``python -m synapse_media.cli restore``: brings media back from the bucket, and proves each file before."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser], comma
         "--origin", dest="origins", action="append", metavar="SERVER", help="only media of this server; may be repeated"
     )
     parser.add_argument(
-        "--uploaded-by", dest="users", action="append", metavar="USER", help="only what this user uploaded, such as @a:b"
+        "--uploaded-by",
+        dest="users",
+        action="append",
+        metavar="USER",
+        help="only what this user uploaded, such as @a:b",
     )
     parser.add_argument(
         "--id",

@@ -171,17 +171,13 @@ class Placement:
             os.fchmod(new.descriptor, mode | 0o600)
             return new
 
-    def _sync(
-        self, made: Sequence[NewFile | None], outcomes: list[OSError | TakenError | StoppedError | None]
-    ) -> None:
+    def _sync(self, made: Sequence[NewFile | None], outcomes: list[OSError | TakenError | StoppedError | None]) -> None:
         for position, each in enumerate(made):
-            if each is None or outcomes[position] is not None:
+            if each is None or outcomes[position] is not None or self._stopping:
                 continue
             try:
-                if self._stopping:
-                    raise StoppedError
                 os.fsync(each.descriptor)
-            except (OSError, StoppedError) as error:
+            except OSError as error:
                 outcomes[position] = error
 
     def _publish(self, directories: OpenDirectories, new: NewFile, changed: dict[str, None]) -> None:
@@ -248,7 +244,7 @@ def remove_temporaries(root: str, first_levels: Sequence[str]) -> int:
         except OSError:
             continue
         try:
-            for dummy, dummy_directories, names, descriptor in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+            for *dummy, names, descriptor in os.fwalk(".", dir_fd=top, follow_symlinks=False):
                 for name in names:
                     if name.startswith(TEMPORARY_PREFIX) and _is_own_file(name, descriptor):
                         with contextlib.suppress(OSError):

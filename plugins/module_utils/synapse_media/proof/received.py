@@ -37,8 +37,13 @@ def refuse_length(size: int, row: Row | None) -> None:
         )
 
 
-def prove_data(data: bytes, info: ObjectInfo, row: Row | None) -> bool:
-    """As prove_file(), of content in memory."""
+def prove_data(data: bytes, size: int, info: ObjectInfo, row: Row | None) -> bool:
+    """As prove_file(), of content in memory that should have so many bytes."""
+    if len(data) != size:
+        raise Damaged(
+            f"The store sent {len(data)} bytes of an object of {size}. It was replaced meanwhile, or is damaged in the "
+            "store. Run this again."
+        )
     refuse_length(len(data), row)
     if row is not None and row.sha256 is not None:
         _compare_sha256(hashlib.sha256(data).digest(), row.sha256)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One restore from its settings to its report: refusals, locks, the plan, free space, the transfer, and a clean stop."""
+"""One restore from its settings to its report: refusals, locks, the plan, free space, transfer, and a clean stop."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class Planner:
         looks = await context.loop.in_thread(look_at, context.root, [candidate.path for candidate in candidates])
         wanted = []
         for candidate, look in zip(candidates, looks):
-            path, size, etag, archived, row = candidate
+            path, size, etag, dummy, row = candidate
             if look is None:
                 if self._may_be_restored(candidate):
                     context.report.missing.add(size)
@@ -201,8 +201,8 @@ _LINKS = "Nothing is followed or replaced: move it away, and run this again."
 def archived_words(storage_class: str) -> str:
     """Why an object of this class or tier is not restored."""
     return (
-        f"Its object is archived ({storage_class}) and cannot be read. Have the store thaw it (RestoreObject), run this "
-        "again then, and see which lifecycle rule of the bucket moved it there."
+        f"Its object is archived ({storage_class}) and cannot be read. Have the store thaw it (RestoreObject), run "
+        "this again then, and see which lifecycle rule of the bucket moved it there."
     )
 
 
@@ -227,4 +227,3 @@ def look_at(root: str, paths: Sequence[str]) -> list[os.stat_result | OSError | 
             except OSError as error:
                 looks.append(error)
     return looks
-

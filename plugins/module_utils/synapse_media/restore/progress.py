@@ -66,7 +66,8 @@ class Progress:
         full = int(share * _BAR_WIDTH)
         return (
             f"[{'#' * full}{'-' * (_BAR_WIDTH - full)}] {share:4.0%}, {in_words(self._rate())}/s{failures}, "
-            f"{report.restored.files} of {missing.files} files, {in_words(report.received)} of {in_words(missing.bytes)}"
+            f"{report.restored.files} of {missing.files} files, "
+            f"{in_words(report.received)} of {in_words(missing.bytes)}"
         )
 
     def _rate(self) -> float:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fetches what is missing, proves it, and has it put in place: small objects whole and many at once, others in parts."""
+"""Fetches what is missing, proves it, and has it put in place: small objects whole, others in parts."""
 
 from __future__ import annotations
 
@@ -130,12 +130,7 @@ class Transfer:
                 raise RequestFailed(_REMOVED, "NoSuchKey")
             info, data = found
             try:
-                if len(data) != wanted.size:
-                    raise Damaged(
-                        f"The store sent {len(data)} bytes of an object of {wanted.size}. It was replaced meanwhile, or "
-                        "is damaged in the store; run this again."
-                    )
-                return data, prove_data(data, info, row)
+                return data, prove_data(data, wanted.size, info, row)
             except (Damaged, Contradiction):
                 if attempts == _ATTEMPTS:
                     raise
@@ -149,7 +144,7 @@ class Transfer:
                 contents = [(wanted.path, data) for wanted, data, dummy in batch]
                 outcomes = await context.loop.in_thread(context.placement.write, contents)
                 end: MediaError | None = None
-                for (wanted, dummy_data, proven), outcome in zip(batch, outcomes):
+                for (wanted, *dummy, proven), outcome in zip(batch, outcomes):
                     self._slots.leave()
                     try:
                         await self._settle(wanted, outcome, proven)
@@ -161,9 +156,7 @@ class Transfer:
         finally:
             self._writers -= 1
 
-    async def _settle(
-        self, wanted: Wanted, outcome: OSError | TakenError | StoppedError | None, proven: bool
-    ) -> None:
+    async def _settle(self, wanted: Wanted, outcome: OSError | TakenError | StoppedError | None, proven: bool) -> None:
         context = self._context
         path, size = wanted.path, wanted.size
         context.placement.unreported.pop(path, None)
@@ -178,8 +171,8 @@ class Transfer:
         elif isinstance(outcome, OSError):
             if outcome.errno in _FULL:
                 raise MediaError(
-                    f"The disk of the media store is full ({outcome.strerror}). Every file that is there is whole. Free "
-                    "space, or restore less, and run this again to go on."
+                    f"The disk of the media store is full ({outcome.strerror}). Every file that is there is whole. "
+                    "Free space, or restore less, and run this again to go on."
                 )
             context.fail(
                 path,
