@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk import placement
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore import engine, transfer
 from audit_state import DAY
 from restore_host import Host, media, restore_host
@@ -339,7 +340,7 @@ class TestTheDisk:
         host.put(media(1), b"x" * 10_000)
         found = os.statvfs(host.root)
         small = os.statvfs_result((*found[:4], 3, *found[5:]))
-        monkeypatch.setattr(engine.os, "statvfs", lambda path: small)
+        monkeypatch.setattr(os, "statvfs", lambda path: small)
         report, status = host.attempt()
         assert (status, host.files()) == (2, {})
         assert "12.0 KiB free, and 1 files take 16.0 KiB" in str(report.error)
@@ -450,5 +451,5 @@ class TestTheDisk:
     ],
 )
 def test_a_selection_that_contradicts_itself_is_refused(host: Host, chosen: dict[str, Any], words: str) -> None:
-    with pytest.raises(engine.ConfigurationError, match=words):
+    with pytest.raises(ConfigurationError, match=words):
         host.attempt(**chosen)
