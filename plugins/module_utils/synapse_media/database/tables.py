@@ -76,6 +76,7 @@ class MediaDatabase:
         self._settings = settings
         self.tables: MediaTables = (SqliteTables if settings.name == "sqlite3" else PostgresqlTables)(settings)
         self._thread = DatabaseThread(self.tables.cancel)
+        self._closed = False
 
     def open(self) -> None:
         """Before the first call. Raises ConfigurationError if the database cannot be opened or has no media tables."""
@@ -96,5 +97,8 @@ class MediaDatabase:
         self._thread.cancel()
 
     def close(self) -> None:
-        """Does not wait for a database that does not answer."""
+        """Does not wait for a database that does not answer. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._thread.close(self.tables.close, _CLOSE_WITHIN)

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from ..database.ordered import OrderedRows
 from ..database.rows import Rows, open_rows
@@ -129,8 +130,7 @@ def _drive(
         ordered = OrderedRows(database)
         stack.callback(ordered.close)
         ordered.open()
-        directory = settings.state_dir if Path(settings.state_dir).is_dir() else None
-        plan = Plan(stack.enter_context(tempfile.TemporaryFile(dir=directory)))
+        plan = Plan(stack.enter_context(_temporary_file(settings.state_dir)))
         context = Context(
             loop=loop,
             root=root,
@@ -173,12 +173,26 @@ def _drive(
                 observe(report)
 
 
+def _temporary_file(state_dir: str) -> IO[bytes]:
+    directory = state_dir if os.access(state_dir, os.W_OK) else None
+    try:
+        return tempfile.TemporaryFile(dir=directory)
+    except OSError as error:
+        raise ConfigurationError(
+            f"No temporary file can be made in {directory or tempfile.gettempdir()} ({error.strerror}). "
+            "Free space there."
+        ) from error
+
+
 async def _restore(context: Context, plan: Plan) -> None:
     planner = Planner(context, plan)
     if context.settings.selection.is_by_media:
         await plan_named(context, planner)
     else:
         await planner.from_listing()
+    # A transaction that stays open for hours would keep the database from cleaning up.
+    context.ordered.close()
+    context.ordered.cancel()
     report = context.report
     _check_space(context.root, plan, report)
     if report.dry_run:
