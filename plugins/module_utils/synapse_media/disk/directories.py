@@ -25,7 +25,7 @@ def encoded(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
-def open_patiently(name: str | bytes, flags: int, directory: int | None = None, mode: int = 0o777) -> int:
+def open_patiently(name: str | bytes, flags: int, directory: int | None = None, *mode: int) -> int:
     """os.open(), tried again for a while where descriptors run out: connections and other threads give theirs back.
 
     Raises OSError, which then says "Too many open files".
@@ -33,7 +33,7 @@ def open_patiently(name: str | bytes, flags: int, directory: int | None = None, 
     until = 0.0
     while True:
         try:
-            return os.open(name, flags, mode, dir_fd=directory)
+            return os.open(name, flags, *mode, dir_fd=directory)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
