@@ -51,7 +51,9 @@ def test_a_restore_imports_no_run_of_the_migrate_job() -> None:
     assert not any(name.startswith("synapse_media.upstream") for name in modules)
 
 
-@pytest.mark.parametrize("module", ["synapse_media.settings.store", "synapse_media.offload.job", "synapse_media.restore.job"])
+@pytest.mark.parametrize(
+    "module", ["synapse_media.settings.store", "synapse_media.offload.job", "synapse_media.restore.job"]
+)
 def test_the_engine_needs_no_boto3(module: str) -> None:
     modules = imported(f"import {module}")
     assert module in modules
