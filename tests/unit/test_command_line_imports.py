@@ -43,7 +43,17 @@ def test_a_command_imports_no_other() -> None:
     assert not any(name.startswith(("synapse_media.upstream", "synapse_media.commands.migrate")) for name in modules)
 
 
-@pytest.mark.parametrize("module", ["synapse_media.settings.store", "synapse_media.offload.job"])
+def test_a_restore_imports_no_run_of_the_migrate_job() -> None:
+    start = "sys.argv = ['synapse_media', 'restore']; import synapse_media.cli as m; {}"
+    modules = imported(start.format("m.main()"))
+    assert "synapse_media.restore.job" in modules
+    assert modules.isdisjoint({"synapse_media.commands.offload", "synapse_media.commands.status"})
+    assert not any(name.startswith("synapse_media.upstream") for name in modules)
+
+
+@pytest.mark.parametrize(
+    "module", ["synapse_media.settings.store", "synapse_media.offload.job", "synapse_media.restore.job"]
+)
 def test_the_engine_needs_no_boto3(module: str) -> None:
     modules = imported(f"import {module}")
     assert module in modules

@@ -136,7 +136,10 @@ def test_the_installed_status_command_uses_its_own_name(tmp_path: Path) -> None:
         "__synapse_s3_migrate_status_properties": ["Id", "ActiveState"],
     }
     script = rendered("synapse-s3.j2", tmp_path, "synapse-s3", **facts)
-    usage = "usage: synapse-s3 status [--json | --check] [--usage]\n"
+    usage = (
+        "usage: synapse-s3 status [--json | --check] [--usage]\n"
+        "       synapse-s3 restore [--dry-run] [--json] [OPTION...]\n"
+    )
     assert run(script) == (2, "", usage)
     assert run(script, "offload") == (2, "", usage)
     assert run(script, "--help") == (0, usage, "")
@@ -144,6 +147,8 @@ def test_the_installed_status_command_uses_its_own_name(tmp_path: Path) -> None:
     assert (status, errors) == (0, "")
     assert output.startswith("usage: synapse-s3 status [-h] [--json | --check] [--usage]")
     assert "--host-facts" not in output and "--config" not in output
+    status, output, dummy = run(script, "restore", "--help")
+    assert status == 0 and output.startswith("usage: synapse-s3 restore [-h] [--dry-run] [--json]")
     status, output, errors = run(script, "status")
     assert status == 2 and output == ""
     assert errors.startswith("synapse-s3 status: ") and "absent.yml cannot be read" in errors

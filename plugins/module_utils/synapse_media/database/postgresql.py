@@ -66,6 +66,15 @@ SELECT media_origin, filesystem_id, thumbnail_length FROM remote_media_cache_thu
 WHERE media_origin = ANY (%s::text[]) AND (filesystem_id IN (SELECT unnest(%s::text[]))) IS TRUE
 """
 
+_OF_USERS = """
+SELECT media_id FROM local_media_repository WHERE user_id = ANY (%s::text[]) AND url_cache IS NULL
+"""
+
+_FILESYSTEM_IDS = """
+SELECT media_origin, media_id, filesystem_id FROM remote_media_cache
+WHERE media_origin = ANY (%s::text[]) AND media_id = ANY (%s::text[])
+"""
+
 
 class PostgresqlTables:
     """One connection, made again once where it is lost. Raises MediaError; opening also raises the driver's errors."""
@@ -103,6 +112,12 @@ class PostgresqlTables:
 
     def remote_thumbnails(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
         return self._rows(_REMOTE_THUMBNAILS, [list(origins), list(filesystem_ids)]) if self._has_thumbnails else []
+
+    def of_users(self, users: Sequence[str]) -> list[tuple[Any, ...]]:
+        return self._rows(_OF_USERS, [list(users)])
+
+    def filesystem_ids(self, origins: Sequence[str], media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        return self._rows(_FILESYSTEM_IDS, [list(origins), list(media_ids)])
 
     def has_rows(self) -> bool:
         sql = (

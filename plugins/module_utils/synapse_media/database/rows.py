@@ -59,6 +59,22 @@ class Rows(MediaDatabase):
                 lengths.setdefault(one, set()).add(length)
         return lengths
 
+    def of_users(self, users: Sequence[str]) -> set[Media]:
+        """The media that these users, such as @alice:example.org, have uploaded."""
+        found = self.call(self.tables.of_users, sorted(set(users)))
+        self.sent += len(found)
+        return {Media(LOCAL, "", row[0]) for row in found}
+
+    def remote_media(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Media]:
+        """The media of other servers, by origin and media id; those without a row are left out."""
+        asked = {name for name in names if _can_be_asked(Media(REMOTE, *name))}
+        if not asked:
+            return {}
+        origins, media_ids = sorted({name[0] for name in asked}), sorted({name[1] for name in asked})
+        found = self.call(self.tables.filesystem_ids, origins, media_ids)
+        self.sent += len(found)
+        return {(row[0], row[1]): Media(REMOTE, row[0], row[2]) for row in found if (row[0], row[1]) in asked}
+
     def empty(self) -> bool:
         """Whether there is no media at all in the database."""
         return not self.call(self.tables.has_rows)

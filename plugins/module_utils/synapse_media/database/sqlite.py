@@ -46,6 +46,14 @@ SELECT media_origin, filesystem_id, thumbnail_length
 FROM {table} WHERE media_origin IN ({origins}) AND filesystem_id IN ({ids})
 """
 
+_OF_USERS = """
+SELECT media_id FROM local_media_repository WHERE user_id IN ({ids}) AND url_cache IS NULL
+"""
+
+_FILESYSTEM_IDS = """
+SELECT media_origin, media_id, filesystem_id FROM {table} WHERE media_origin IN ({origins}) AND media_id IN ({ids})
+"""
+
 # What is on disk has a filesystem id, and the index knows an origin's rows alone. Fetched by the index, a row costs
 # seven times what it costs in a pass over the table, and SQLite's planner does not know how many rows an origin has.
 _WORTH_A_PASS = 8
@@ -91,6 +99,17 @@ class SqliteTables:
         if not self._has_thumbnails:
             return []
         return self._by_origin_and_id("remote_media_cache_thumbnails", _REMOTE_THUMBNAILS, origins, filesystem_ids)
+
+    def of_users(self, users: Sequence[str]) -> list[tuple[Any, ...]]:
+        return self._by_id(_OF_USERS, users)
+
+    def filesystem_ids(self, origins: Sequence[str], media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        for some_origins in _chunks(origins, _VALUES // 2):
+            for ids in _chunks(media_ids, _VALUES - len(some_origins)):
+                marks = {"origins": _marks(some_origins), "ids": _marks(ids)}
+                rows += self._rows(_FILESYSTEM_IDS.format(table="remote_media_cache", **marks), [*some_origins, *ids])
+        return rows
 
     def has_rows(self) -> bool:
         sql = "SELECT EXISTS (SELECT 1 FROM local_media_repository) OR EXISTS (SELECT 1 FROM remote_media_cache)"

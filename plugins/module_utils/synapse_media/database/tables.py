@@ -42,6 +42,12 @@ class MediaTables(Protocol):
     def remote_thumbnails(self, origins: Sequence[str], filesystem_ids: Sequence[str]) -> list[tuple[Any, ...]]:
         """media_origin, filesystem_id and thumbnail_length, for any pair of the two lists."""
 
+    def of_users(self, users: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The media_id of all local media of these users that is no URL preview."""
+
+    def filesystem_ids(self, origins: Sequence[str], media_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """media_origin, media_id and filesystem_id, for any pair of the two lists."""
+
     def has_rows(self) -> bool:
         """Return whether the database knows any media."""
 
@@ -70,6 +76,7 @@ class MediaDatabase:
         self._settings = settings
         self.tables: MediaTables = (SqliteTables if settings.name == "sqlite3" else PostgresqlTables)(settings)
         self._thread = DatabaseThread(self.tables.cancel)
+        self._closed = False
 
     def open(self) -> None:
         """Before the first call. Raises ConfigurationError if the database cannot be opened or has no media tables."""
@@ -90,5 +97,8 @@ class MediaDatabase:
         self._thread.cancel()
 
     def close(self) -> None:
-        """Does not wait for a database that does not answer."""
+        """Does not wait for a database that does not answer. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._thread.close(self.tables.close, _CLOSE_WITHIN)

@@ -25,7 +25,7 @@ def encoded(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
-def open_patiently(name: str | bytes, flags: int, directory: int | None = None) -> int:
+def open_patiently(name: str | bytes, flags: int, directory: int | None = None, *mode: int) -> int:
     """os.open(), tried again for a while where descriptors run out: connections and other threads give theirs back.
 
     Raises OSError, which then says "Too many open files".
@@ -33,7 +33,7 @@ def open_patiently(name: str | bytes, flags: int, directory: int | None = None) 
     until = 0.0
     while True:
         try:
-            return os.open(name, flags, dir_fd=directory)
+            return os.open(name, flags, *mode, dir_fd=directory)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
@@ -64,8 +64,7 @@ class OpenDirectories:
         """
         if self._last[1] >= 0 and self._last[0] == directory:
             return self._last[1]
-        if not self._descriptors:
-            self._descriptors.append(open_patiently(self._root, _ROOT))
+        self.root_descriptor()
         names = directory.split("/")
         self._close_below(self._common_depth(names))
         for name in names[len(self._names) :]:
@@ -75,6 +74,12 @@ class OpenDirectories:
             self._names.append(name)
         self._last = (directory, self._descriptors[-1])
         return self._descriptors[-1]
+
+    def root_descriptor(self) -> int:
+        """The open root; it stays open. Raises OSError."""
+        if not self._descriptors:
+            self._descriptors.append(open_patiently(self._root, _ROOT))
+        return self._descriptors[0]
 
     def place_of(self, path: str) -> tuple[int, bytes]:
         """The open directory and the name in it of a file or directory at a relative path; raises as descriptor()."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
 from types import TracebackType
 
 from ..errors import ConfigurationError, LockedError
@@ -76,3 +77,21 @@ class RunLock:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def lock_on_media_store(root: str, *, alone: bool = True) -> Iterator[None]:
+    """Locks the media store itself, against a run with another state directory. Those not `alone` share the lock."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Some network file systems cannot lock directories; the lock in the state directory still holds.
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise LockedError(
+                    f"Another run holds the lock on the media store {root}. Wait until it has ended; nothing was done."
+                ) from error
+        yield
+    finally:
+        os.close(descriptor)

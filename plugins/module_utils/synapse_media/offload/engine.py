@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 from ..database.rows import Rows, open_rows
-from ..disk.lock import LOCK_NAME, RunLock
+from ..disk.lock import LOCK_NAME, RunLock, lock_on_media_store
 from ..disk.media_files import MediaFiles
 from ..errors import ConfigurationError, LockedError, MediaError
 from ..event_loop.loop import Loop
@@ -119,7 +117,7 @@ def _run(
     lock = RunLock(
         f"{settings.state_dir}/{LOCK_NAME}", create=not rehearse, part=None if alone else settings.shard.index
     )
-    with lock, _lock_on(root, alone):
+    with lock, lock_on_media_store(root, alone=alone):
         location = UsedLocation(settings.state_dir, store)
         location.check()
         with open_rows(source.database) as rows:
@@ -131,24 +129,6 @@ def _run(
             finally:
                 if not (report.changed or report.verified.files):
                     location.withdraw()
-
-
-@contextlib.contextmanager
-def _lock_on(root: str, alone: bool) -> Iterator[None]:
-    """Locks the media store itself, against a run with another state directory. Shards share the lock."""
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # Some network file systems cannot lock directories; the lock in the state directory still holds.
-        with contextlib.suppress(OSError):
-            try:
-                fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise LockedError(
-                    f"Another run holds the lock on the media store {root}. Wait until it has ended; nothing was done."
-                ) from error
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _drive(

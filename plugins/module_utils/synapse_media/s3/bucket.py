@@ -155,6 +155,56 @@ class Bucket:
         self._refuse_all_but_success(response, GET, key)
         return response.length
 
+    async def get_whole(self, key: str, limit: int) -> tuple[ObjectInfo, bytes] | None:
+        """An object of up to `limit` bytes, with what the store says of it; None if there is no such object."""
+        kept: list[memoryview] = []
+
+        def make_sink() -> Sink:
+            kept.clear()
+            left = limit
+
+            def take(data: memoryview) -> None:
+                nonlocal left
+                left -= len(data)
+                if left < 0:
+                    raise RequestFailed("The object became longer since it was listed. Run this again.", "Changed")
+                kept.append(data)
+
+            return take
+
+        headers = (("x-amz-checksum-mode", "ENABLED"), *self._customer_key)
+        response = await self._client.request(GET, "GET", key, headers=headers, make_sink=make_sink)
+        if response.status == 404:
+            return None
+        self._refuse_all_but_success(response, GET, key)
+        data = b"".join(kept)
+        return object_info(response, len(data)), data
+
+    async def get_range(self, key: str, offset: int, length: int, etag: str) -> bytes:
+        """Some bytes of an object that must still have this ETag. Raises RequestFailed if it has not, or is gone."""
+        kept: list[memoryview] = []
+
+        def make_sink() -> Sink:
+            kept.clear()
+            return kept.append
+
+        headers = [("range", f"bytes={offset}-{offset + length - 1}"), *self._customer_key]
+        if etag:
+            headers.append(("if-match", f'"{etag}"'))
+        response = await self._client.request(GET, "GET", key, headers=headers, make_sink=make_sink)
+        if response.status in (404, 412) or (response.status < 300 and etag_of(response) != etag):
+            raise RequestFailed("The object was replaced or removed while it was read. Run this again.", "Changed")
+        self._refuse_all_but_success(response, GET, key)
+        # Some stores send a range with status 200. The length tells, as only a whole object can be as long as that.
+        if response.length != length:
+            raise RequestFailed(
+                f"The store sent {response.length} bytes with status {response.status} where {length} bytes from "
+                f"{offset} on were asked for: it does not know ranges (GET with Range). Restore this object by another "
+                "way.",
+                "NoRange",
+            )
+        return b"".join(kept)
+
     async def create_multipart(self, key: str, checksum: str = "") -> MultipartUpload:
         """Begins an upload; ``checksum`` names what its parts have instead of an MD5, where the store takes it."""
         ids: list[str] = []
