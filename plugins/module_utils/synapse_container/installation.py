@@ -181,11 +181,11 @@ def _refuse_workers(run: Run, container: Container, process: SynapseProcess) -> 
             workers.append(name.lstrip("/"))
     if workers:
         raise ConfigurationError(
-            f"Workers of Synapse run in the containers {', '.join(workers)} and read the configuration of the container "
-            f"{container.name}, which is not supported: their image would not have the storage provider, and they would "
-            "not start. Leave the storage provider to what makes these containers and set "
-            "synapse_s3_storage_provider_enabled to false (see docs/matrix_docker_ansible_deploy.md), or run Synapse as "
-            "one process."
+            f"Workers of Synapse run in the containers {', '.join(workers)} and read the configuration of the "
+            f"container {container.name}, which is not supported: their image would not have the storage provider, and they "
+            "would not start. Leave the storage provider to what makes these containers and set "
+            "synapse_s3_storage_provider_enabled to false (see docs/matrix_docker_ansible_deploy.md), or run Synapse "
+            "as one process."
         )
 
 
