@@ -182,8 +182,8 @@ def _refuse_workers(run: Run, container: Container, process: SynapseProcess) -> 
     if workers:
         raise ConfigurationError(
             f"Workers of Synapse run in the containers {', '.join(workers)} and read the configuration of the "
-            f"container {container.name}, which is not supported: their image would not have the storage provider, and they "
-            "would not start. Leave the storage provider to what makes these containers and set "
+            f"container {container.name}, which is not supported: their image would not have the storage provider, and "
+            "they would not start. Leave the storage provider to what makes these containers and set "
             "synapse_s3_storage_provider_enabled to false (see docs/matrix_docker_ansible_deploy.md), or run Synapse "
             "as one process."
         )
