@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_container import (
@@ -70,6 +73,41 @@ def test_a_container_without_a_unit_is_refused() -> None:
 def test_a_compose_project_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="belongs to a Compose project, which is not supported yet"):
         installation._refuse_without_unit(replace(CONTAINER, labels={"com.docker.compose.project": "matrix"}))
+
+
+def others_shown(*lines: str) -> Any:
+    """What the engine says of the other containers, whose first process is this one where the line says ME."""
+
+    def run(command: Sequence[str]) -> tuple[int, str, str]:
+        names = [line.split()[0].lstrip("/") for line in lines]
+        if command[1] == "ps":
+            return 0, "\n".join(["synapse", *names]) + "\n", ""
+        assert list(command[-len(names) :]) == sorted(names)
+        return 1, "\n".join(lines).replace("ME", str(os.getpid())) + "\n", "Error: No such container: ended"
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ('/worker ME [{"Type":"bind","Source":"/srv/synapse","Destination":"/data"}]', True),
+        # All of the host, as monitoring has it.
+        ('/worker ME [{"Type":"bind","Source":"/","Destination":"/host"}]', True),
+        ('/worker ME [{"Type":"bind","Source":"/srv/synapse-other","Destination":"/data"}]', False),
+        ('/worker ME [{"Type":"tmpfs","Source":"","Destination":"/tmp"}]', False),
+        ('/worker 0 [{"Type":"bind","Source":"/srv/synapse","Destination":"/data"}]', False),
+    ],
+)
+def test_workers_in_other_containers_are_refused(monkeypatch: pytest.MonkeyPatch, line: str, refused: bool) -> None:
+    monkeypatch.setattr(installation, "runs_worker", lambda process_id: process_id == os.getpid())
+    raises: Any = pytest.raises(ConfigurationError, match=r"containers worker and read.*provider_enabled to false")
+    with raises if refused else nullcontext():
+        installation._refuse_workers(others_shown(line), CONTAINER, SYNAPSE)
+
+
+def test_a_container_without_others_has_no_workers() -> None:
+    installation._refuse_workers(lambda command: (0, "synapse\n", ""), CONTAINER, SYNAPSE)
 
 
 def test_a_container_that_is_gone_is_known_from_the_run_before(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOTS = ["/etc", "/opt", "/usr/local", "/var/lib", "/srv", "/root", "/home"]
+ROOTS = ["/etc", "/opt", "/usr/local", "/var/lib", "/srv", "/root", "/home", "/matrix"]
 LEFT_OUT = (
     "/opt/test-tools",
     "/var/lib/postgresql",
@@ -30,6 +30,8 @@ LEFT_OUT = (
     "/var/lib/matrix-synapse/homeserver.db-wal",
     "/var/lib/matrix-synapse/media",
     "/var/lib/synapse/media_store",
+    "/matrix/synapse/storage/media-store",
+    "/matrix/postgres/data",
     "/var/lib/synapse/homeserver.pid",
     "/var/lib/systemd",
     "/var/lib/apt",
@@ -56,7 +58,7 @@ def described(path: Path) -> list[object]:
 
 
 def below(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
+    for path in folder.iterdir() if folder.exists() else ():
         if str(path) in LEFT_OUT or path.name == "__pycache__":
             continue
         yield path

@@ -19,6 +19,7 @@ from .compose import as_result, compose_service
 from .compose_files import in_project
 from .engine import (
     COMPOSE_LABELS,
+    CONTAINER_LABEL,
     Container,
     SeveralContainersError,
     find_container,
@@ -29,7 +30,7 @@ from .engine import (
 )
 from .interpreter import mount_options, own_directory, write_python
 from .podman import AUTO_UPDATE_LABEL, UNIT_LABEL, security_options
-from .process import SynapseProcess, synapse_process
+from .process import SynapseProcess, runs_worker, synapse_process
 from .quadlet import quadlet_of
 from .record import load, save
 from .unit import UnitLine, image_lines, unit_of_container
@@ -66,6 +67,8 @@ def container_installation(
         )
     _refuse_other_images(container, lines, image)
     _refuse_unmounted(container, process)
+    if compose is None and CONTAINER_LABEL not in container.labels:
+        _refuse_workers(run, container, process)
     python = write_python(container, process.command.python, base["id"], paths)
     save(own_directory(container.name), container, process)
     return {
@@ -157,6 +160,33 @@ def _refuse_unmounted(container: Container, process: SynapseProcess) -> None:
                 f"Synapse's configuration {path} is mounted into the container {container.name} as a single "
                 "file, which cannot be replaced in one step. Mount its directory instead."
             )
+
+
+def _refuse_workers(run: Run, container: Container, process: SynapseProcess) -> None:
+    """A worker that reads the same configuration would not start without the storage provider in its image."""
+    status, output, _error = run([container.engine, "ps", "--format", "{{.Names}}"])
+    others = sorted({name for name in output.split() if name != container.name}) if status == 0 else []
+    if not others:
+        return
+    # One that has ended meanwhile is no worker; the others are shown all the same.
+    template = "{{.Name}} {{.State.Pid}} {{json .Mounts}}"
+    _status, output, _error = run([container.engine, "container", "inspect", "--format", template, "--", *others])
+    files = [on_host(container.mounts, path) for path in process.command.config_paths]
+    workers = []
+    for line in output.splitlines():
+        name, process_id, mounts = line.split(" ", 2)
+        sources = [PurePosixPath(mount["Source"]) for mount in json.loads(mounts) if mount.get("Source")]
+        reads = any(PurePosixPath(file).is_relative_to(source) for file in files for source in sources)
+        if reads and int(process_id) and runs_worker(int(process_id)):
+            workers.append(name.lstrip("/"))
+    if workers:
+        raise ConfigurationError(
+            f"Workers of Synapse run in the containers {', '.join(workers)} and read the configuration of the "
+            f"container {container.name}, which is not supported: their image would not have the storage provider, and "
+            "they would not start. Leave the storage provider to what makes these containers and set "
+            "synapse_s3_storage_provider_enabled to false (see docs/matrix_docker_ansible_deploy.md), or run Synapse "
+            "as one process."
+        )
 
 
 def _python_facts(run: Run, container: Container, python: str, image: str, probe: str) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # The entry point of the test image. Without arguments it starts Synapse as Synapse's official image does: as root it becomes the
-# user $UID, and the configuration is $SYNAPSE_CONFIG_PATH. `postgresql` and `s3` start the servers beside it.
+# user $UID, and the configuration is $SYNAPSE_CONFIG_PATH. `run` starts Python as the user of the container, as the official image does too.
+# `postgresql` and `s3` start the servers beside it.
 set -eu
 
 case ${1-} in
@@ -27,6 +28,10 @@ case ${1-} in
   s3)
     shift
     exec /opt/test-tools/venv/bin/rclone serve s3 --config "" --dir-cache-time 20ms "$@"
+    ;;
+  run)
+    shift
+    exec python "$@"
     ;;
   *)
     # Both come from the environment of the container.
