@@ -23,6 +23,7 @@ steps=(
   'dev/molecule.sh debian_package'
   'dev/molecule.sh workers'
   'dev/molecule.sh docker'
+  'dev/molecule.sh mdad'
   'dev/molecule.sh refusals'
   'dev/molecule.sh podman'
   'dev/molecule.sh s3_media_upload'
