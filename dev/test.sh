@@ -60,11 +60,12 @@ stop_all() {
 trap stop_all EXIT
 
 start() {
-  local step=$1 log words
+  local step=$1 name log words
   read -r -a words <<<"$step"
-  log=$logs/$(basename "${words[-1]}" .sh).log
+  name=$(basename "${words[-1]}" .sh)
+  log=$logs/$name.log
   # Molecule and ansible-lint install the collection into Ansible's home, so those that run at the same time need one each.
-  SYNAPSE_S3_ANSIBLE_HOME=ansible-$(basename "$log" .log) "$ROOT/${words[0]}" "${words[@]:1}" </dev/null >"$log" 2>&1 &
+  SYNAPSE_S3_ANSIBLE_HOME=ansible-$name "$ROOT/${words[0]}" "${words[@]:1}" </dev/null >"$log" 2>&1 &
   step_of[$!]=$step
   log_of[$!]=$log
   began_at[$!]=$SECONDS

@@ -13,7 +13,8 @@ import pytest
 SCENARIO = Path(__file__).parents[2]
 CONFIG = "/matrix/synapse/config/homeserver.yaml"
 SECRET = "core-of-the-secret-8fb2"
-CONTAINER = ("-e", f"@{SCENARIO / 'over.yml'}")
+THEIR_PLAYBOOK = SCENARIO.parents[1] / "tests" / "homeserver" / "provision_mdad_again.yml"
+CONTAINER = ("-e", f"@{SCENARIO / 'vars' / 'over.yml'}")
 OURS = (*CONTAINER, "-e", "synapse_s3_storage_provider_enabled=true")
 SITE = "matrix_ops.synapse_s3.site"
 THEIRS_OFF = {"mdad_homeserver_provider_enabled": False}
@@ -36,7 +37,7 @@ def base_of_synapses_image(homeserver):
 
 
 def their_playbook(play, **settings):
-    succeeded(play(str(SCENARIO / "their_playbook.yml"), "-e", json.dumps(settings)))
+    succeeded(play(str(THEIR_PLAYBOOK), "-e", json.dumps(settings)))
 
 
 @pytest.fixture(scope="module", autouse=True)
