@@ -72,5 +72,7 @@ def test_both_ways_of_removal_require_confirmation_first() -> None:
     assert all(task["when"].startswith("not (synapse_s3_storage_provider_enabled") for task in tasks)
     assert [task["ansible.builtin.include_role"]["tasks_from"] for task in tasks[:1]] == ["confirm_removal.yml"]
     (play,) = yaml.safe_load((ROLES.parent / "playbooks/uninstall.yml").read_text(encoding="utf-8"))
-    asked = [task["ansible.builtin.include_role"].get("tasks_from") for task in play["pre_tasks"]]
+    toggles, *included = play["pre_tasks"]
+    assert "ansible.builtin.assert" in toggles
+    asked = [task["ansible.builtin.include_role"].get("tasks_from") for task in included]
     assert asked == [None, "confirm_removal.yml"]

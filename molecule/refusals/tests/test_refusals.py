@@ -121,9 +121,9 @@ def snapshot(homeserver):
     return json.loads(homeserver.run("/usr/bin/python3", "/opt/test-tools/snapshot.py"))
 
 
-def refused(play, homeserver, wrong, words, *arguments):
+def refused(play, homeserver, wrong, words, *arguments, playbook="site"):
     files, bucket = snapshot(homeserver), homeserver.bucket
-    ended = play("matrix_ops.synapse_s3.site", "-e", json.dumps(wrong), *arguments)
+    ended = play(f"matrix_ops.synapse_s3.{playbook}", "-e", json.dumps(wrong), *arguments)
     assert ended.status != 0, ended.output
     # Ansible's output may break a message into several lines.
     said = re.sub(r"\s+", " ", ended.output)
@@ -164,6 +164,14 @@ def test_all_that_is_wrong_is_named_at_once(play, homeserver, wrong, words):
 @pytest.mark.parametrize("mode", [[], ["--check", "--diff"]], ids=["for real", "in check mode"])
 def test_a_wrong_secret_is_refused_in_every_mode(play, homeserver, mode):
     refused(play, homeserver, settings(secret_access_key="wrong"), ["synapse_s3_secret_access_key"], *mode)
+
+
+@pytest.mark.parametrize("toggle", ["storage_provider_enabled", "migrate_enabled"])
+def test_a_toggle_that_the_command_line_turns_on_is_refused_by_the_removal(play, homeserver, toggle):
+    """It would be installed, while the files around it are removed."""
+    refused(
+        play, homeserver, settings(**{toggle: True}), [f"synapse_s3_{toggle}", "without that -e"], playbook="uninstall"
+    )
 
 
 @pytest.mark.parametrize(("lines", "words"), WRONG_CONFIGURATIONS.values(), ids=WRONG_CONFIGURATIONS.keys())
