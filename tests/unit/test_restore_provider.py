@@ -103,7 +103,14 @@ def test_lost_packages_are_put_back_once(host: Host) -> None:
 
 def test_a_package_of_no_index_is_copied_back(host: Host) -> None:
     host.keep_copy("a-provider", "1.0", "a_provider", "import s3_storage_provider\n")
+    copied = host.kept / "copies" / "a_provider"
+    (copied / "__init__.py").chmod(0o600)
+    copied.chmod(0o700)
     said = host.start()
+    modes = [
+        path.stat().st_mode & 0o777 for path in (host.packages / "a_provider", host.packages / "a_provider/__init__.py")
+    ]
+    assert modes == [0o755, 0o644], "Synapse's user could not read them"
     assert "Installed again: a-provider 1.0, boto3 1.44.5, synapse-s3-storage-provider 1.7.0." in said
     assert host.added() == ["a-provider", *sorted(KEPT)]
     (host.packages / "a_provider" / "__init__.py").unlink()

@@ -71,6 +71,9 @@ def copy(folder: Path, directories: list[str]) -> None:
     for name in directories:
         target = Path(sysconfig.get_path("purelib")) / name
         shutil.copytree(folder / "copies" / name, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc"))
+        # Synapse's user, who need not be their owner, has to read them, whatever the modes of the copies are.
+        for path in (target, *target.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def put_back(folder: Path, kept: dict[str, Any], names: list[str]) -> str:
