@@ -23,7 +23,6 @@ steps=(
   'dev/molecule.sh debian_package'
   'dev/molecule.sh workers'
   'dev/molecule.sh docker'
-  'dev/molecule.sh mdad'
   'dev/molecule.sh refusals'
   'dev/molecule.sh podman'
   'dev/molecule.sh s3_media_upload'
@@ -35,8 +34,8 @@ steps=(
 # A scenario that nobody added above would never run.
 for file in "$ROOT"/molecule/*/molecule.yml; do
   scenario=$(basename "$(dirname "$file")")
-  # The scenario default does all that quick does.
-  [[ $scenario == quick || " ${steps[*]} " == *" dev/molecule.sh $scenario "* ]] || fail "make test: dev/test.sh does not run the scenario $scenario"
+  # The scenario default does all that quick does. mdad takes seven minutes, which `make molecule` has.
+  [[ $scenario =~ ^(quick|mdad)$ || " ${steps[*]} " == *" dev/molecule.sh $scenario "* ]] || fail "make test: dev/test.sh does not run the scenario $scenario"
 done
 
 logs=$CACHE/test
