@@ -26,6 +26,17 @@ HOMESERVER_ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
+def media_module(arguments: dict[str, dict[str, Any]]) -> AnsibleModule:
+    """A module with these arguments, the options of the homeserver among them: it is told where media and rows are."""
+    module = AnsibleModule(
+        argument_spec=arguments,
+        supports_check_mode=True,
+        required_one_of=[("media_path", "homeserver_config"), ("database", "homeserver_config")],
+    )
+    check_homeserver_options(module)
+    return module
+
+
 def check_homeserver_options(module: AnsibleModule) -> None:
     """Lets the module show what of the database is no secret; ends it where PyYAML is needed and missing."""
     module.no_log_values -= public_database_values(module.params["database"])

@@ -179,14 +179,13 @@ report:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_options import (
     CONNECTION_ARGUMENTS,
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_options import (
     HOMESERVER_ARGUMENTS,
-    check_homeserver_options,
+    media_module,
     source_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
@@ -237,12 +236,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
-        supports_check_mode=True,
-        required_one_of=[("media_path", "homeserver_config"), ("database", "homeserver_config")],
-    )
-    check_homeserver_options(module)
+    module = media_module(ARGUMENTS)
     stop_on_signals()
     try:
         result = _perform(module.params)

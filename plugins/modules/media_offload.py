@@ -246,30 +246,26 @@ exit_status:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_options import (
     CONNECTION_ARGUMENTS,
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_options import (
     HOMESERVER_ARGUMENTS,
-    check_homeserver_options,
+    media_module,
     source_from,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.media_run import (
+    Answer,
+    exit_with,
+    perform,
+    refused,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.job import (
-    Job,
     attempt,
     failed,
     job_of,
-    started,
-)
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.progress import failure_line
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
-    Report,
-    diff_of,
-    remarks,
-    summary,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     DEFAULT_CONCURRENCY,
@@ -281,16 +277,9 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     VERIFY_CONTENT,
     OffloadSettings,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.forked import call_as
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.journal import (
-    ERROR,
-    INFO,
-    WARNING,
-    Journal,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.journal import IDENTIFIER
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import (
     Stopped,
-    ignore_signals,
     stop_on_signals,
 )
 
@@ -316,69 +305,26 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "user": {"type": "str"},
 }
 
-SHOWN_FAILURES = 5
-
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
-        supports_check_mode=True,
-        required_one_of=[("media_path", "homeserver_config"), ("database", "homeserver_config")],
-    )
-    check_homeserver_options(module)
+    module = media_module(ARGUMENTS)
     stop_on_signals()
     try:
         answer = _perform(module.params, rehearse=module.check_mode, keep_names=module._diff)
     except (MediaError, Stopped) as error:
-        answer = _answer(*failed(error, rehearse=module.check_mode))
-        Journal().write(answer["report"]["error"], ERROR)
-    ignore_signals()
-    result = answer["report"]
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
-    # Ansible takes a result with a value called "skipped" for a skipped task, and one called "failed" for a failure.
-    result.update(
-        failed_files=result.pop("failed"), skipped_files=result.pop("skipped"), exit_status=answer["exit_status"]
-    )
-    if module._diff:
-        result["diff"] = answer["diff"]
-    if answer["exit_status"]:
-        module.fail_json(msg=_message(result), **result)
-    module.exit_json(**result)
+        answer = refused(IDENTIFIER, *failed(error, rehearse=module.check_mode))
+    exit_with(module, answer, "moved")
 
 
-def _message(result: dict[str, Any]) -> str:
-    if "error" in result:
-        return str(result["error"])
-    named = "; ".join(f"{failure['path']}: {failure['error']}" for failure in result["failed_files"][:SHOWN_FAILURES])
-    more = "; failed_files has more" if result["failures"] > SHOWN_FAILURES else ""
-    return f"{result['failures']} files could not be moved, the others were. {named}{more}"
-
-
-def _perform(params: dict[str, Any], *, rehearse: bool, keep_names: bool) -> dict[str, Any]:
+def _perform(params: dict[str, Any], *, rehearse: bool, keep_names: bool) -> Answer:
     settings = OffloadSettings.from_mapping({name: params[name] for name in SETTINGS}, "the task")
     job = job_of(source_from(params), settings_from(params), settings, rehearse=rehearse)
-    account = job.prepare(params["user"])
-    if account is None:
-        return _attempt(job, keep_names)
-    return call_as(account, lambda: _attempt(job, keep_names))
-
-
-def _attempt(job: Job, keep_names: bool) -> dict[str, Any]:
-    """Runs the job and logs it to the journal, because the output of a module is not kept."""
-    journal = Journal()
-    journal.write(started(job))
-    report, status = attempt(
-        job, keep_names=keep_names, on_failure=lambda failure: journal.write(failure_line(failure), ERROR)
+    return perform(
+        job,
+        params["user"],
+        IDENTIFIER,
+        lambda on_failure: attempt(job, keep_names=keep_names, on_failure=on_failure),
     )
-    for line in remarks(report):
-        journal.write(line, WARNING)
-    journal.write(summary(report), ERROR if status else INFO)
-    return _answer(report, status)
-
-
-def _answer(report: Report, exit_status: int) -> dict[str, Any]:
-    return {"report": report.as_dict(), "diff": diff_of(report), "exit_status": exit_status}
 
 
 if __name__ == "__main__":

@@ -244,47 +244,36 @@ exit_status:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.connection_options import (
     CONNECTION_ARGUMENTS,
     settings_from,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.homeserver_options import (
     HOMESERVER_ARGUMENTS,
-    check_homeserver_options,
+    media_module,
     source_from,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.media_run import (
+    Answer,
+    exit_with,
+    perform,
+    refused,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import MediaError
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
     DEFAULT_CONCURRENCY,
     OffloadSettings,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.forked import call_as
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.journal import (
-    ERROR,
-    INFO,
-    WARNING,
-    Journal,
-)
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import (
     Stopped,
-    ignore_signals,
     stop_on_signals,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore.job import (
-    Job,
     attempt,
     failed,
     job_of,
-    remarks,
-    started,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore.progress import failure_line
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore.report import (
-    Report,
-    diff_of,
-    summary,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore.report import Report
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore.settings import (
     ALL,
     KINDS,
@@ -319,46 +308,19 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 IDENTIFIER = "synapse-s3-restore"
-SHOWN_FAILURES = 5
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
-        supports_check_mode=True,
-        required_one_of=[("media_path", "homeserver_config"), ("database", "homeserver_config")],
-    )
-    check_homeserver_options(module)
+    module = media_module(ARGUMENTS)
     stop_on_signals()
     try:
         answer = _perform(module.params, rehearse=module.check_mode)
     except (MediaError, Stopped) as error:
-        answer = _answer(*failed(error, Report(dry_run=module.check_mode)))
-        Journal(IDENTIFIER).write(answer["report"]["error"], ERROR)
-    ignore_signals()
-    result = answer["report"]
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
-    # Ansible takes a result with a value called "skipped" for a skipped task, and one called "failed" for a failure.
-    result.update(
-        failed_files=result.pop("failed"), skipped_files=result.pop("skipped"), exit_status=answer["exit_status"]
-    )
-    if module._diff:
-        result["diff"] = answer["diff"]
-    if answer["exit_status"]:
-        module.fail_json(msg=_message(result), **result)
-    module.exit_json(**result)
+        answer = refused(IDENTIFIER, *failed(error, Report(dry_run=module.check_mode)))
+    exit_with(module, answer, "restored")
 
 
-def _message(result: dict[str, Any]) -> str:
-    if "error" in result:
-        return str(result["error"])
-    named = "; ".join(f"{failure['path']}: {failure['error']}" for failure in result["failed_files"][:SHOWN_FAILURES])
-    more = "; failed_files has more" if result["failures"] > SHOWN_FAILURES else ""
-    return f"{result['failures']} files could not be restored, the others were. {named}{more}"
-
-
-def _perform(params: dict[str, Any], *, rehearse: bool) -> dict[str, Any]:
+def _perform(params: dict[str, Any], *, rehearse: bool) -> Answer:
     job_settings = OffloadSettings.from_mapping({name: params[name] for name in SETTINGS}, "the task")
     settings = RestoreSettings(
         job_settings.state_dir,
@@ -368,25 +330,7 @@ def _perform(params: dict[str, Any], *, rehearse: bool) -> dict[str, Any]:
         params["verify"],
     )
     job = job_of(source_from(params), settings_from(params), settings, rehearse=rehearse)
-    account = job.prepare(params["user"])
-    if account is None:
-        return _attempt(job)
-    return call_as(account, lambda: _attempt(job))
-
-
-def _attempt(job: Job) -> dict[str, Any]:
-    """Runs the job and logs it to the journal, because the output of a module is not kept."""
-    journal = Journal(IDENTIFIER)
-    journal.write(started(job))
-    report, status = attempt(job, on_failure=lambda failure: journal.write(failure_line(failure), ERROR))
-    for line in remarks(report):
-        journal.write(line, WARNING)
-    journal.write(summary(report), ERROR if status else INFO)
-    return _answer(report, status)
-
-
-def _answer(report: Report, exit_status: int) -> dict[str, Any]:
-    return {"report": report.as_dict(), "diff": diff_of(report), "exit_status": exit_status}
+    return perform(job, params["user"], IDENTIFIER, lambda on_failure: attempt(job, on_failure=on_failure))
 
 
 if __name__ == "__main__":

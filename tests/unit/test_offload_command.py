@@ -23,9 +23,9 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     REPAIRED,
     UPLOADED,
     Report,
-    summary,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import Stopped
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.runs import job as run_job
 
 
 class Run:
@@ -81,7 +81,7 @@ def signal_handlers() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "worker", lambda user, media_path, root_may_own: None)
+    monkeypatch.setattr(run_job, "worker", lambda user, media_path, root_may_own: None)
 
 
 class Config:
@@ -135,7 +135,7 @@ def test_the_summary_names_what_is_unusual() -> None:
     report.skip("orphan", 1)
     report.fail("b", "b", "no")
     report.error = "The bucket is gone."
-    assert summary(report) == (
+    assert report.summary() == (
         "ended early: 0 files (0 B) uploaded, 1 files (1 B) uploaded again over an object that differed, "
         "0 files (0 B) deleted, 0 were in the bucket, 1 left (orphan), 1 failed; 0.0 s"
     )

@@ -30,7 +30,6 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
     UPLOADED,
     VERIFIED,
-    Failure,
     Report,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.settings import (
@@ -38,6 +37,8 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     Shard,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.process.signals import Stopped
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.runs.job import exit_status
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.runs.report import Failure
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.objects import MultipartUpload
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.uploads import Uploads
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.homeserver import (
@@ -159,7 +160,7 @@ def test_a_refusing_server_gives_one_error_and_records_no_location(
         host.run()
     report: Report = caught.value.report  # type: ignore[attr-defined]
     assert report.error == "Listing the bucket failed: it is not there. Make it." and not report.changed
-    assert engine.exit_status(caught.value, report) == 2 == host.metric("exit_status")
+    assert exit_status(caught.value, report) == 2 == host.metric("exit_status")
     assert [path.name for path in host.state_dir.iterdir()] == ["lock"]
 
 
@@ -173,7 +174,7 @@ def test_work_before_the_refusal_is_reported(host: Host, pipeline: Callable[[Pip
         with pytest.raises(StoreError) as caught:
             host.run(rehearse=rehearse)
         report: Report = caught.value.report  # type: ignore[attr-defined]
-        assert report.changed and engine.exit_status(caught.value, report) == status
+        assert report.changed and exit_status(caught.value, report) == status
     assert host.metric("exit_status") == 1 and (host.state_dir / "location").exists()
 
 
@@ -194,7 +195,7 @@ def test_a_programming_error_is_no_success(host: Host, pipeline: Callable[[Pipel
     with pytest.raises(KeyError) as caught:
         host.run()
     report: Report = caught.value.report  # type: ignore[attr-defined]
-    assert report.error == "KeyError: 'a'" and engine.exit_status(caught.value, report) == 1
+    assert report.error == "KeyError: 'a'" and exit_status(caught.value, report) == 1
     assert host.metric("exit_status") == 1
 
 
@@ -207,7 +208,7 @@ def test_a_second_run_with_the_same_state_directory(host: Host, pipeline: Callab
         for rehearse in (True, False):
             with pytest.raises(LockedError) as caught:
                 host.run(rehearse=rehearse)
-            assert engine.exit_status(caught.value, Report()) == 3
+            assert exit_status(caught.value, Report()) == 3
     assert host.metrics.read_text() == before
 
 
@@ -264,7 +265,7 @@ def test_a_signal_stops_the_run_and_aborts_its_uploads(
     report: Report = caught.value.report  # type: ignore[attr-defined]
     assert aborted == [("key", UPLOAD)] and report.requests["abort_multipart"] == 1
     assert report.error == "Stopped by SIGTERM. Run it again to go on." and report.uploaded.files == 1
-    assert engine.exit_status(caught.value, report) == 143 == host.metric("exit_status")
+    assert exit_status(caught.value, report) == 143 == host.metric("exit_status")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
@@ -276,7 +277,7 @@ def test_other_signals(host: Host, pipeline: Callable[[Pipeline], None], number:
     pipeline(wait)
     with pytest.raises(Stopped) as caught:
         host.run()
-    assert engine.exit_status(caught.value, Report()) == status
+    assert exit_status(caught.value, Report()) == status
 
 
 def test_a_server_that_does_not_respond_does_not_delay_a_stop(

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.disk.layout import FIRST_LEVEL
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.preflight import (
-    check_content,
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.metrics import (
     check_metrics_file,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.runs.preflight import (
+    check_content,
     check_state_dir,
     media_store_root,
 )

@@ -10,17 +10,19 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload import progress as module
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.progress import (
     FileCount,
-    Progress,
-    failure_line,
+    OffloadProgress,
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.report import (
     UPLOADED,
     VERIFIED,
-    Failure,
     Report,
+)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.runs import progress as module
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.runs.report import (
+    Failure,
+    failure_line,
 )
 
 
@@ -69,7 +71,7 @@ def move(report: Report, files: int, size: int = 1024) -> None:
 
 def test_the_bar_has_rate_and_time_left(clock: Clock) -> None:
     terminal, report = Terminal(), Report()
-    progress = Progress(terminal, "program", counted(100))
+    progress = OffloadProgress(terminal, "program", counted(100))
     progress.observe(report)
     assert "time left unknown" in terminal.shown()
     clock.now += 5
@@ -89,7 +91,7 @@ def test_the_bar_has_rate_and_time_left(clock: Clock) -> None:
 
 def test_the_rate_is_that_of_the_last_seconds(clock: Clock) -> None:
     terminal, report = Terminal(), Report()
-    progress = Progress(terminal, "program", counted(100_000))
+    progress = OffloadProgress(terminal, "program", counted(100_000))
     move(report, 5000)
     for dummy in range(120):
         clock.now += 0.5
@@ -101,7 +103,7 @@ def test_the_rate_is_that_of_the_last_seconds(clock: Clock) -> None:
 
 def test_files_already_in_the_bucket_count_as_handled_not_as_moved(clock: Clock) -> None:
     terminal, report = Terminal(), Report()
-    progress = Progress(terminal, "program")
+    progress = OffloadProgress(terminal, "program")
     report.scanned.add(5)
     report.scanned.add(5)
     report.done(VERIFIED, "a", 5)
@@ -114,7 +116,7 @@ def test_files_already_in_the_bucket_count_as_handled_not_as_moved(clock: Clock)
 def test_eighty_columns_show_rate_and_time_left(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     terminal, report = Terminal(), Report()
-    progress = Progress(terminal, "program", counted(1_000_000))
+    progress = OffloadProgress(terminal, "program", counted(1_000_000))
     clock.now += 1
     move(report, 2000, 1024 * 1023)
     progress.observe(report)
@@ -125,13 +127,13 @@ def test_eighty_columns_show_rate_and_time_left(clock: Clock, monkeypatch: pytes
 def test_a_narrow_terminal_gets_one_line(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     terminal = Terminal()
-    Progress(terminal, "program", counted(10)).observe(Report())
+    OffloadProgress(terminal, "program", counted(10)).observe(Report())
     assert len(terminal.shown()) == 39
 
 
 def test_other_output_is_not_overwritten(clock: Clock) -> None:
     terminal = Terminal()
-    progress = Progress(terminal, "program")
+    progress = OffloadProgress(terminal, "program")
     progress.observe(Report())
     progress.write("program: a failed")
     progress.observe(Report())
@@ -141,7 +143,7 @@ def test_other_output_is_not_overwritten(clock: Clock) -> None:
 
 def test_a_journal_gets_a_line_at_intervals(clock: Clock) -> None:
     journal, report = io.StringIO(), Report()
-    progress = Progress(journal, "program")
+    progress = OffloadProgress(journal, "program")
     for dummy in range(240):
         move(report, 1)
         clock.now += 0.25

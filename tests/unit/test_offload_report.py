@@ -14,10 +14,10 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     REPAIRED,
     UPLOADED,
     VERIFIED,
-    Failure,
     Report,
-    diff_of,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.runs import report as shared
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.runs.report import Failure
 
 
 def test_counts_files_and_bytes() -> None:
@@ -81,7 +81,7 @@ def test_an_error_is_in_the_report() -> None:
 
 
 def test_all_failures_are_counted_but_only_some_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT_FAILURES", 3)
+    monkeypatch.setattr(shared, "KEPT_FAILURES", 3)
     heard: list[Failure] = []
     report = Report(on_failure=heard.append)
     for number in range(5):
@@ -100,12 +100,12 @@ def test_names_are_kept_on_request_with_all_their_outcomes(monkeypatch: pytest.M
             each.done(DELETED, path, 1)
     assert plain.names == {}
     assert report.names == {"new": [UPLOADED, DELETED], "other": [REPAIRED], "left out": [UPLOADED, DELETED]}
-    assert diff_of(report)["before"].splitlines() == [
+    assert report.diff()["before"].splitlines() == [
         "new: on disk",
         "other: on disk, and another content in the bucket",
         "left out: on disk",
     ]
-    assert diff_of(report)["after"].splitlines() == [
+    assert report.diff()["after"].splitlines() == [
         "new: in the bucket",
         "other: on disk and in the bucket",
         "left out: in the bucket",
@@ -115,4 +115,4 @@ def test_names_are_kept_on_request_with_all_their_outcomes(monkeypatch: pytest.M
 def test_a_line_break_in_a_name_does_not_break_the_diff() -> None:
     report = Report(keep_names=True)
     report.done(DELETED, "a\nb", 1)
-    assert diff_of(report)["before"] == "'a\\nb': on disk and in the bucket\n"
+    assert report.diff()["before"] == "'a\\nb': on disk and in the bucket\n"

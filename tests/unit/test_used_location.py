@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.errors import ConfigurationError
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.offload.preflight import UsedLocation
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.runs.preflight import UsedLocation
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
 

@@ -7,19 +7,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from typing import TextIO
 
 from ..offload.job import attempt, failed, job_of
-from ..offload.progress import FileCount, Progress, failure_line
-from ..offload.report import Report, remarks, summary
+from ..offload.progress import FileCount, OffloadProgress
+from ..offload.report import Report
 from ..offload.settings import OffloadSettings
 from ..process.privileges import become
-from ..process.signals import Stopped, hold_signals
+from ..process.signals import Stopped
 from ..settings.config import read_config
 from .arguments import add_output, add_verb
+from .running import shown, tell
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser], command: str | None = None) -> None:
@@ -35,15 +34,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser], comma
 
 def offload(options: argparse.Namespace) -> int:
     """Runs it, prints the report, and returns the exit status."""
-    report, status = _run(options)
-    hold_signals()
-    name = options.command
-    for line in remarks(report):
-        _say(sys.stderr, f"{name}: {line}")
-    if report.exception is not None:
-        _say(sys.stderr, report.exception)
-    _say(sys.stdout, json.dumps(report.as_dict()) if options.json else f"{name}: {summary(report)}")
-    return status
+    return tell(options, *_run(options))
 
 
 def _run(options: argparse.Namespace) -> tuple[Report, int]:
@@ -56,24 +47,12 @@ def _run(options: argparse.Namespace) -> tuple[Report, int]:
             become(account)
     except (Exception, Stopped, KeyboardInterrupt) as error:
         return failed(error, rehearse=options.dry_run)
-    name = options.command
-    if not options.progress:
-        return attempt(job, on_failure=lambda failure: _say(sys.stderr, f"{name}: {failure_line(failure)}"))
-    count = None
-    if sys.stderr.isatty():
-        count = FileCount(job.source.media_path, settings.shard.count)
-        count.start()
-    progress = Progress(sys.stderr, name, count)
-    try:
-        return attempt(
-            job,
-            observe=progress.observe,
-            on_failure=lambda failure: progress.write(f"{name}: {failure_line(failure)}"),
-        )
-    finally:
-        progress.clear()
 
+    def progress() -> OffloadProgress:
+        count = None
+        if sys.stderr.isatty():
+            count = FileCount(job.source.media_path, settings.shard.count)
+            count.start()
+        return OffloadProgress(sys.stderr, options.command, count)
 
-def _say(stream: TextIO, line: str) -> None:
-    stream.write(f"{line}\n")
-    stream.flush()
+    return shown(options, attempt, progress, job)

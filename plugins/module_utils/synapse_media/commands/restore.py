@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import sys
-from typing import TextIO
 
 from ..offload.settings import OffloadSettings
 from ..process.privileges import become
-from ..process.signals import Stopped, hold_signals
-from ..restore.job import attempt, failed, job_of, remarks
-from ..restore.progress import Progress, failure_line
-from ..restore.report import Report, summary
+from ..process.signals import Stopped
+from ..restore.job import attempt, failed, job_of
+from ..restore.progress import RestoreProgress
+from ..restore.report import Report
 from ..restore.settings import RestoreSettings, Selection
 from ..settings.config import ConfigFile, read_config
 from ..settings.units import parse_size
 from .arguments import add_output, add_verb
+from .running import shown, tell
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser], command: str | None = None) -> None:
@@ -65,15 +64,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser], comma
 
 def restore(options: argparse.Namespace) -> int:
     """Runs it, prints the report, and returns the exit status."""
-    report, status = _run(options)
-    hold_signals()
-    name = options.command
-    for line in remarks(report):
-        _say(sys.stderr, f"{name}: {line}")
-    if report.exception is not None:
-        _say(sys.stderr, report.exception)
-    _say(sys.stdout, json.dumps(report.as_dict()) if options.json else f"{name}: {summary(report)}")
-    return status
+    return tell(options, *_run(options))
 
 
 def _run(options: argparse.Namespace) -> tuple[Report, int]:
@@ -87,33 +78,13 @@ def _run(options: argparse.Namespace) -> tuple[Report, int]:
             become(account)
     except (Exception, Stopped, KeyboardInterrupt) as error:
         return failed(error, Report(dry_run=options.dry_run))
-    name = options.command
-    if not options.progress:
-        return attempt(job, on_failure=lambda failure: _say(sys.stderr, f"{name}: {failure_line(failure)}"))
-    progress = Progress(sys.stderr, name)
-    try:
-        return attempt(
-            job,
-            observe=progress.observe,
-            on_failure=lambda failure: progress.write(f"{name}: {failure_line(failure)}"),
-        )
-    finally:
-        progress.clear()
+    return shown(options, attempt, lambda: RestoreProgress(sys.stderr, options.command), job)
 
 
 def _settings(config: ConfigFile, selection: Selection, options: argparse.Namespace) -> RestoreSettings:
-    """Of the engine that the file is for: upstream's script has a state directory, and fewer settings."""
-    if config.offload:
-        job = OffloadSettings.from_mapping(config.offload, f"offload in {config.path}")
-    else:
-        job = OffloadSettings.from_mapping(config.migrate, f"migrate in {config.path}")
+    job = OffloadSettings.of_file(config)
     settings = RestoreSettings(job.state_dir, selection, job.concurrency, job.bandwidth_limit, options.verify)
     if options.bandwidth_limit:
         limit = parse_size(options.bandwidth_limit, "--bandwidth-limit")
         settings = dataclasses.replace(settings, bandwidth_limit=limit)
     return settings
-
-
-def _say(stream: TextIO, line: str) -> None:
-    stream.write(f"{line}\n")
-    stream.flush()

@@ -15,7 +15,7 @@ from ..errors import MediaError
 from ..offload.settings import OffloadSettings
 from ..process.privileges import become
 from ..process.signals import hold_signals
-from ..settings.config import ConfigFile, read_config
+from ..settings.config import read_config
 from ..status.job import prepare, status_job, status_of, usage_of
 from ..status.report import NOT_KNOWN
 from ..status.text import check_line, full_report, report
@@ -46,7 +46,7 @@ def status(options: argparse.Namespace) -> int:
     facts = options.host_facts if options.host_facts is not None else ask_systemd(options.unit)
     try:
         config = read_config(options.config, os.environ)
-        job = status_job(config.source, config.store, _settings(config))
+        job = status_job(config.source, config.store, OffloadSettings.of_file(config))
         account = prepare(job, options.user)
         if account is not None:
             become(account)
@@ -66,13 +66,6 @@ def status(options: argparse.Namespace) -> int:
         return found.exit_status
     sys.stdout.write(json.dumps(full_report(found)) + "\n" if options.json else report(found))
     return 0
-
-
-def _settings(config: ConfigFile) -> OffloadSettings:
-    """Of the engine that the file is for: upstream's script has the same ages, and fewer settings."""
-    if config.offload:
-        return OffloadSettings.from_mapping(config.offload, f"offload in {config.path}")
-    return OffloadSettings.from_mapping(config.migrate, f"migrate in {config.path}")
 
 
 class _Watch:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,9 +14,12 @@ from collections.abc import Callable, Iterator
 from ..database.rows import Rows, open_rows
 from ..disk.lock import LOCK_NAME, RunLock, lock_on_media_store
 from ..disk.media_files import MediaFiles
-from ..errors import ConfigurationError, LockedError, MediaError
+from ..errors import ConfigurationError, LockedError
 from ..event_loop.loop import Loop
 from ..process.signals import Stopped, handed_to, hold_signals
+from ..runs.job import exit_status, words
+from ..runs.preflight import UsedLocation, check_content, check_state_dir, media_store_root
+from ..runs.report import Failure
 from ..s3.bucket import Bucket
 from ..s3.client import Client
 from ..s3.uploads import Uploads
@@ -25,10 +27,9 @@ from ..settings.provider_check import check_provider
 from ..settings.source import Source
 from ..settings.store import StoreSettings
 from .context import Context
-from .metrics import write_metrics
+from .metrics import check_metrics_file, write_metrics
 from .pipeline import offload
-from .preflight import UsedLocation, check_content, check_metrics_file, check_state_dir, media_store_root
-from .report import Failure, Report
+from .report import Report
 from .settings import OffloadSettings
 
 Observer = Callable[[Report], None]
@@ -80,22 +81,6 @@ def run(
         if settings.metrics_file and not rehearse and status != LockedError.exit_status:
             _write_metrics(settings.metrics_file, report, source.media_path, status)
     return report
-
-
-def exit_status(error: BaseException, report: Report) -> int:
-    """The exit status of the process. If anything was moved, it is not the one for "refused, nothing done"."""
-    if isinstance(error, KeyboardInterrupt):
-        return 128 + signal.SIGINT
-    status = int(getattr(error, "exit_status", 1))
-    moved = report.changed and not report.dry_run
-    return 1 if status == ConfigurationError.exit_status and moved else status
-
-
-def words(error: BaseException) -> str:
-    if isinstance(error, (Stopped, KeyboardInterrupt)):
-        name = str(error) or signal.SIGINT.name
-        return f"Stopped by {name}. Run it again to go on."
-    return str(error) if isinstance(error, MediaError) else f"{type(error).__name__}: {error}"
 
 
 def _run(

@@ -6,55 +6,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
-import pwd
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from ..disk.state_directory import make_state_dir
-from ..errors import MediaError
 from ..process.environment import apply, run_environment
-from ..process.privileges import worker
 from ..process.signals import Stopped
+from ..runs.job import RunJob, exit_status, traceback_of, words
+from ..runs.report import Failure
 from ..settings.config import SourceSettings
-from ..settings.source import Source, resolve
+from ..settings.source import resolve
 from ..settings.store import StoreSettings
-from .engine import Observer, exit_status, run, words
-from .report import Failure, Report
+from .engine import Observer, run
+from .report import Report
 from .settings import OffloadSettings
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(RunJob[OffloadSettings]):
     """One run as it was asked for, on the command line or by the module."""
 
-    source: Source
-    store: StoreSettings
-    settings: OffloadSettings
-    rehearse: bool
-
-    def prepare(self, user: str | None) -> pwd.struct_passwd | None:
-        """Makes what only root may make. Returns the user to become for the run, or None for no change."""
-        account = worker(user, self.source.media_path, root_may_own=True)
-        if account is not None:
-            import_late(self.store)
-        if not self.rehearse:
-            make_state_dir(self.settings.state_dir, account)
-        return account
-
-
-def import_late(store: StoreSettings) -> None:
-    """Imports what is otherwise imported late: the user of the run may not be able to read those files."""
-    names = ["encodings.idna", "urllib.request"]
-    if not (store.access_key_id and store.endpoint_url):
-        names.append(f"{__package__.rpartition('.')[0]}.s3.boto.client")
-    for name in names:
-        # Code that needs a missing one reports that itself.
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    def started(self) -> str:
+        return (
+            f"{'dry run' if self.rehearse else 'run'} started by Ansible: {self.source.media_path} to {self.location}"
+        )
 
 
 def job_of(source: SourceSettings, store: StoreSettings, settings: OffloadSettings, *, rehearse: bool) -> Job:
@@ -94,13 +67,5 @@ def failed(error: BaseException, *, rehearse: bool) -> tuple[Report, int]:
     if not isinstance(report, Report):
         report = Report(dry_run=rehearse)
         report.error = words(error)
-    if not isinstance(error, (MediaError, Stopped, KeyboardInterrupt)):
-        # A bug: the traceback is what helps.
-        report.exception = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    report.exception = traceback_of(error)
     return report, exit_status(error, report)
-
-
-def started(job: Job) -> str:
-    """The line for the journal at the start of a run."""
-    location = f"the bucket {job.store.bucket}{f', prefix {job.store.prefix}' if job.store.prefix else ''}"
-    return f"{'dry run' if job.rehearse else 'run'} started by Ansible: {job.source.media_path} to {location}"

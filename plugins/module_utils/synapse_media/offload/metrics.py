@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -13,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..disk.state_directory import write_whole
+from ..errors import ConfigurationError
+from ..runs.preflight import problem_with_writing
 from .report import DELETED, REPAIRED, UPLOADED, VERIFIED, Report
 
 _PREFIX = "synapse_s3_offload_"
@@ -20,8 +23,23 @@ _LAST_SUCCESS = f"{_PREFIX}last_success_timestamp_seconds"
 _LAST_SUCCESS_LINE = re.compile(rf"^{_LAST_SUCCESS} ([0-9.e+]+)$", re.MULTILINE)
 # The exporter runs as a user of its own.
 _MODE = 0o644
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Samples = Mapping[str, float]
+
+
+def check_metrics_file(metrics_file: str | None) -> None:
+    if metrics_file is None:
+        return
+    if Path(metrics_file).is_dir():
+        raise ConfigurationError(f"metrics_file is {metrics_file}, which is a directory. Name a file in it.")
+    error = problem_with_writing(Path(metrics_file).parent)
+    # A disk that is full now may have room for metrics at the end of the run.
+    if error is not None and error.errno not in _FULL:
+        raise ConfigurationError(
+            f"The directory of metrics_file {metrics_file} cannot be written to ({error.strerror}). "
+            "Make it and give it to the user this runs as, or leave metrics_file out."
+        ) from error
 
 
 def write_metrics(path: str, report: Report, *, media_path: str, exit_status: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..disk.layout import Media
 from ..errors import ConfigurationError
-from ..settings.config import flag, refuse_unknown, text
+from ..settings.config import ConfigFile, flag, refuse_unknown, text
 from ..settings.units import parse_duration, parse_size
 
 VERIFY_CONTENT = "content"
@@ -68,6 +68,13 @@ class OffloadSettings:
     metrics_file: str | None = None
     shard: Shard = _WHOLE
     evidence_age: timedelta = timedelta(minutes=10)
+
+    @classmethod
+    def of_file(cls, config: ConfigFile) -> OffloadSettings:
+        """Of the engine that the file is for: upstream's script has fewer settings. Raises ConfigurationError."""
+        if config.offload:
+            return cls.from_mapping(config.offload, f"offload in {config.path}")
+        return cls.from_mapping(config.migrate, f"migrate in {config.path}")
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], where: str) -> OffloadSettings:

@@ -22,8 +22,8 @@ from ..disk.placement import Placement, remove_temporaries
 from ..disk.state_directory import write_whole
 from ..errors import ConfigurationError
 from ..event_loop.loop import Loop
-from ..offload.preflight import UsedLocation, check_content, check_state_dir, media_store_root
 from ..process.signals import Stopped, handed_to, hold_signals
+from ..runs.preflight import UsedLocation, check_content, check_state_dir, media_store_root
 from ..s3.bucket import Bucket
 from ..s3.client import Client
 from ..settings.homeserver import DatabaseSettings
@@ -99,11 +99,6 @@ def _begin(root: str, mark: Path, report: Report) -> None:
         return
     try:
         write_whole(mark, "")
-        descriptor = os.open(mark.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
     except OSError as error:
         raise ConfigurationError(
             f"{mark} cannot be written ({error.strerror}). Free space there, and give its directory to the user this "

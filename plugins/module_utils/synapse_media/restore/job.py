@@ -7,43 +7,28 @@
 from __future__ import annotations
 
 import os
-import pwd
-import signal
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from ..disk.state_directory import make_state_dir
-from ..errors import ConfigurationError, MediaError
-from ..offload.job import import_late
 from ..process.environment import apply, run_environment
-from ..process.privileges import worker
 from ..process.signals import Stopped
+from ..runs.job import RunJob, exit_status, traceback_of, words
+from ..runs.report import Failure
 from ..settings.config import SourceSettings
-from ..settings.source import Source, resolve
+from ..settings.source import resolve
 from ..settings.store import StoreSettings
 from .engine import Observer, run
-from .report import Failure, Report
+from .report import Report
 from .settings import RestoreSettings
 
+_AFTER_STOP = "Every file on the disk is whole. Run it again to go on."
 
-@dataclass(frozen=True)
-class Job:
+
+class Job(RunJob[RestoreSettings]):
     """One restore as it was asked for, on the command line or by the module."""
 
-    source: Source
-    store: StoreSettings
-    settings: RestoreSettings
-    rehearse: bool
-
-    def prepare(self, user: str | None) -> pwd.struct_passwd | None:
-        """Makes what only root may make. Returns the user to become for the run, or None for no change."""
-        account = worker(user, self.source.media_path, root_may_own=True)
-        if account is not None:
-            import_late(self.store)
-        if not self.rehearse:
-            make_state_dir(self.settings.state_dir, account)
-        return account
+    def started(self) -> str:
+        kind = "dry run of a restore" if self.rehearse else "restore"
+        return f"{kind} started by Ansible: {self.location} to {self.source.media_path}"
 
 
 def job_of(source: SourceSettings, store: StoreSettings, settings: RestoreSettings, *, rehearse: bool) -> Job:
@@ -67,31 +52,6 @@ def attempt(
 
 def failed(error: BaseException, report: Report) -> tuple[Report, int]:
     """The report of a run that ended with this error, and its exit status."""
-    report.error = _words(error)
-    if not isinstance(error, (MediaError, Stopped, KeyboardInterrupt)):
-        # A bug: the traceback is what helps.
-        report.exception = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    if isinstance(error, KeyboardInterrupt):
-        return report, 128 + signal.SIGINT
-    status = int(getattr(error, "exit_status", 1))
-    # Not the one for "refused, nothing done".
-    changed = report.changed and not report.dry_run
-    return report, 1 if status == ConfigurationError.exit_status and changed else status
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, (Stopped, KeyboardInterrupt)):
-        return f"Stopped by {str(error) or signal.SIGINT.name}. Every file on the disk is whole. Run it again to go on."
-    return str(error) if isinstance(error, MediaError) else f"{type(error).__name__}: {error}"
-
-
-def remarks(report: Report) -> list[str]:
-    """What the summary leaves out: warnings, and why the run ended early."""
-    return [*report.warnings, *([report.error] if report.error is not None else [])]
-
-
-def started(job: Job) -> str:
-    """The line for the journal at the start of a run."""
-    location = f"the bucket {job.store.bucket}{f', prefix {job.store.prefix}' if job.store.prefix else ''}"
-    kind = "dry run of a restore" if job.rehearse else "restore"
-    return f"{kind} started by Ansible: {location} to {job.source.media_path}"
+    report.error = words(error, _AFTER_STOP)
+    report.exception = traceback_of(error)
+    return report, exit_status(error, report)

@@ -18,12 +18,12 @@ from ..database.rows import Row, open_rows
 from ..database.usage import usage_of as rows_usage
 from ..disk.local_file import LocalFile
 from ..errors import ConfigurationError, MediaError
-from ..offload.job import import_late
-from ..offload.preflight import UsedLocation, is_media_store, media_store_root
 from ..offload.selection import Rules, reason_to_leave
 from ..offload.settings import OffloadSettings
 from ..process.environment import apply, run_environment
 from ..process.privileges import worker
+from ..runs.job import import_late
+from ..runs.preflight import UsedLocation, is_media_store, media_store_root
 from ..settings.config import SourceSettings
 from ..settings.location import StoreLocation
 from ..settings.provider_check import check_provider

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from pathlib import Path
@@ -68,7 +67,6 @@ class UsedLocation:
 _BLOCK = b"\0" * 4096
 _OF_THE_DISK = ("lost+found",)
 _STATE = (LOCK_NAME, LOCATION_NAME)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def media_store_root(source: Source) -> str:
@@ -128,7 +126,7 @@ def check_state_dir(state_dir: str, *, rehearse: bool) -> None:
     check_ours(directory, _STATE)
     # Once both exist nothing more is written, so that a run can free a disk that is full.
     if not rehearse and not all((directory / name).exists() for name in _STATE):
-        error = _problem_with_writing(directory)
+        error = problem_with_writing(directory)
         if error is not None:
             raise ConfigurationError(
                 f"The state directory {state_dir} cannot be written to ({error.strerror}). "
@@ -136,21 +134,8 @@ def check_state_dir(state_dir: str, *, rehearse: bool) -> None:
             ) from error
 
 
-def check_metrics_file(metrics_file: str | None) -> None:
-    if metrics_file is None:
-        return
-    if Path(metrics_file).is_dir():
-        raise ConfigurationError(f"metrics_file is {metrics_file}, which is a directory. Name a file in it.")
-    error = _problem_with_writing(Path(metrics_file).parent)
-    # A disk that is full now may have room for metrics at the end of the run.
-    if error is not None and error.errno not in _FULL:
-        raise ConfigurationError(
-            f"The directory of metrics_file {metrics_file} cannot be written to ({error.strerror}). "
-            "Make it and give it to the user this runs as, or leave metrics_file out."
-        ) from error
-
-
-def _problem_with_writing(directory: Path) -> OSError | None:
+def problem_with_writing(directory: Path) -> OSError | None:
+    """Why no file of some size can be written there; None if one can."""
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(_BLOCK)
