@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore.job import Job, attempt
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore.report import Report
@@ -26,22 +25,20 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 )
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.source import Source
 from audit_state import NOW, TABLES, Media
+from object_store import NO_SUCH_KEY, ListedStore, Object
 from scripted_store import Reply, Request, ScriptedStore, answer, scripted_store
 
 FIRST = ("local_content", "local_thumbnails", "remote_content", "remote_thumbnail")
 
 
-class Contents:
-    """Serves objects of these contents. `before` may give a reply of its own; `headers` are sent with an object."""
+class Contents(ListedStore):  # type: ignore[misc] # for mypy the modules beside the tests are Any
+    """Serves objects of these contents, whole and in ranges."""
 
-    def __init__(self, server: ScriptedStore, page: int) -> None:
-        self.server = server
+    def __init__(self, store: ScriptedStore, page: int) -> None:
+        super().__init__(store, page)
         self.objects: dict[str, bytes] = {}
         self.classes: dict[str, str] = {}
         self.etags: dict[str, str] = {}
-        self.page = page
-        self.before: Callable[[Request], Reply | None] = lambda request: None
-        server.choose(self._reply)
 
     def count(self, method: str) -> int:
         """Requests of this method; those of listings apart, as LIST."""
@@ -51,17 +48,15 @@ class Contents:
     def etag(self, key: str) -> str:
         return self.etags.get(key) or hashlib.md5(self.objects[key], usedforsecurity=False).hexdigest()
 
-    def _reply(self, request: Request) -> Reply:
-        reply = self.before(request)
-        if reply is not None:
-            return reply
-        parts = urlsplit(request.target)
-        query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        if "list-type" in query:
-            return answer(200, self._listing(query).encode())
-        key = unquote(parts.path).partition("/media/")[2]
+    def keys(self) -> list[str]:
+        return sorted(self.objects, key=str.encode)
+
+    def described(self, key: str) -> tuple[Object, str]:
+        return Object(len(self.objects[key]), storage_class=self.classes.get(key, "STANDARD")), self.etag(key)
+
+    def reply_about(self, key: str, request: Request) -> Reply:
         if key not in self.objects:
-            return b"HTTP/1.1 404 Words\r\nContent-Length: 0\r\n\r\n"
+            return NO_SUCH_KEY
         content = self.objects[key]
         headers = (f'ETag: "{self.etag(key)}"', f"x-amz-storage-class: {self.classes.get(key, 'STANDARD')}")
         if request.method == "HEAD":
@@ -74,23 +69,6 @@ class Contents:
             first, last = request.headers["range"].removeprefix("bytes=").split("-")
             return answer(206, content[int(first) : int(last) + 1], *headers)
         return answer(200, content, *headers)
-
-    def _listing(self, query: dict[str, str]) -> str:
-        after, prefix = query.get("start-after", "").encode(), query.get("prefix", "")
-        keys = sorted(self.objects, key=str.encode)
-        following = [key for key in keys if key.encode() > after and key.startswith(prefix)]
-        shown = following[: min(self.page, int(query["max-keys"]))]
-        contents = "".join(
-            f"<Contents><Key>{quote(key)}</Key><LastModified>2026-01-31T12:00:00.000Z</LastModified>"
-            f"<ETag>{self.etag(key)}</ETag><Size>{len(self.objects[key])}</Size>"
-            f"<StorageClass>{self.classes.get(key, 'STANDARD')}</StorageClass></Contents>"
-            for key in shown
-        )
-        truncated = str(len(following) > len(shown)).lower()
-        return (
-            f"<ListBucketResult><IsTruncated>{truncated}</IsTruncated><EncodingType>url</EncodingType>"
-            f"{contents}</ListBucketResult>"
-        )
 
 
 class Host:

@@ -10,7 +10,7 @@ import os
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,9 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.source import Source
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.settings.store import StoreSettings
 
+# A run leaves the signals of its process held or ignored, because it is about to end.
+pytestmark = pytest.mark.usefixtures("signal_handlers")
+
 STORE = StoreSettings.from_mapping(
     {"bucket": "media", "endpoint_url": "http://127.0.0.1:9", "access_key_id": "id", "secret_access_key": "secret"}
 )
@@ -82,16 +85,6 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def signal_handlers() -> Iterator[None]:
-    """A stopped run leaves the signals ignored, because its process is about to end."""
-    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

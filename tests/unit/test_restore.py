@@ -10,7 +10,6 @@ import errno
 import fcntl
 import os
 import random
-import signal
 import stat
 import time
 from collections.abc import Iterator
@@ -25,17 +24,10 @@ from audit_state import DAY
 from restore_host import Host, media, restore_host
 from scripted_store import Request, answer, cut_after, error
 
+# A run leaves the signals of its process held or ignored, because it is about to end.
+pytestmark = pytest.mark.usefixtures("signal_handlers")
+
 LARGE = 300_000
-
-
-@pytest.fixture(autouse=True)
-def signal_handlers() -> Iterator[None]:
-    """A run leaves the signals held, because its process is about to end."""
-    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture
