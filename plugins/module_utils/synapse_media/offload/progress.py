@@ -48,10 +48,10 @@ class OffloadProgress(Progress[Report]):
     def moved(self, report: Report) -> tuple[int, int]:
         return report.handled, report.moved_bytes
 
-    def bar(self, report: Report) -> str:
+    def terminal_line(self, report: Report) -> str:
         total = self._count.total if self._count else None
         if not total:
-            return self.words(report)
+            return self.plain_line(report)
         share = min(report.handled / total, 1.0)
         files, size = self.rates()
         left = self._time_left(total - report.handled)
@@ -60,7 +60,7 @@ class OffloadProgress(Progress[Report]):
             f"{report.handled} of {total} files, {in_words(report.moved_bytes)} moved"
         )
 
-    def words(self, report: Report) -> str:
+    def plain_line(self, report: Report) -> str:
         files, size = self.rates()
         return (
             f"{report.handled} of {report.scanned.files} files found so far handled{failures_of(report)}, "

@@ -17,10 +17,10 @@ class RestoreProgress(Progress[Report]):
     def moved(self, report: Report) -> tuple[int, int]:
         return report.restored.files, report.received
 
-    def bar(self, report: Report) -> str:
-        return self.words(report)
+    def terminal_line(self, report: Report) -> str:
+        return self.plain_line(report)
 
-    def words(self, report: Report) -> str:
+    def plain_line(self, report: Report) -> str:
         missing = report.missing
         if report.free_bytes is None:
             return f"{report.selected.files} files compared, {missing.files} missing so far{failures_of(report)}"

@@ -38,11 +38,11 @@ class Progress(ABC, Generic[R]):
         """Files and bytes so far."""
 
     @abstractmethod
-    def bar(self, report: R) -> str:
+    def terminal_line(self, report: R) -> str:
         """What a terminal shows. The least important comes last: a terminal of 80 columns cuts the line off."""
 
     @abstractmethod
-    def words(self, report: R) -> str:
+    def plain_line(self, report: R) -> str:
         """The line for anything else."""
 
     def observe(self, report: R) -> None:
@@ -53,12 +53,12 @@ class Progress(ABC, Generic[R]):
         if self._is_terminal:
             # A line that wraps could not be drawn over.
             width = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r{self.bar(report)[:width]}\x1b[K")
+            self._stream.write(f"\r{self.terminal_line(report)[:width]}\x1b[K")
             self._stream.flush()
             self._drawn = True
         elif now >= self._next_line:
             self._next_line = now + LINE_EVERY
-            self.write(f"{self._program}: {self.words(report)}")
+            self.write(f"{self._program}: {self.plain_line(report)}")
 
     def write(self, line: str) -> None:
         """A line that stays, above the bar."""
