@@ -148,9 +148,15 @@ class Homeserver:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def request(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 60,
     ) -> tuple[int, bytes]:
-        connection = self.connection()
+        """Its status and body; TimeoutError where nothing comes for `timeout` seconds."""
+        connection = self.connection(timeout)
         try:
             connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()
@@ -166,10 +172,12 @@ class Homeserver:
         token: str = json.loads(body)["access_token"]
         return token
 
-    def upload(self, token: str, content: bytes, kind: str = "application/octet-stream") -> tuple[int, str]:
+    def upload(
+        self, token: str, content: bytes, kind: str = "application/octet-stream", timeout: float = 60
+    ) -> tuple[int, str]:
         """The status, and the id of the media or the error."""
         headers = {"Authorization": f"Bearer {token}", "Content-Type": kind}
-        status, body = self.request("POST", "/_matrix/media/v3/upload", content, headers)
+        status, body = self.request("POST", "/_matrix/media/v3/upload", content, headers, timeout)
         answer = json.loads(body)
         return status, str(answer["content_uri"]).rpartition("/")[2] if status == 200 else str(answer)
 

@@ -57,13 +57,14 @@ def test_both_providers_store_and_deliver_the_same(
         pass
     homeserver.add_rows({media_id: len(content_of(number)) for number, media_id in enumerate(contents)})
     uploads: dict[str, bytes] = {}
-    for module in (OFFICIAL, RESILIENT):
+    # With older releases of botocore the upload after an empty one waits for a minute; not with the resilient provider.
+    for module, timeout in ((OFFICIAL, 150), (RESILIENT, 30)):
         homeserver.module = module
         with homeserver:
             token = homeserver.register(module.partition(".")[0])
             for size in (0, 10, 100_000, 9_000_000):
                 content = random.Random(size).randbytes(size)
-                status, media_id = homeserver.upload(token, content)
+                status, media_id = homeserver.upload(token, content, timeout=timeout)
                 assert status == 200, media_id
                 uploads[media_id] = content
                 stored = s3.client().get_object(Bucket=BUCKET, Key=media_key(media_id))["Body"].read()

@@ -63,4 +63,18 @@ class Clients:
         }
         if settings.ca_bundle:
             arguments["verify"] = settings.ca_bundle
-        return boto3.session.Session().client("s3", **arguments)
+        client = boto3.session.Session().client("s3", **arguments)
+        # After botocore's own for this event: those for single operations come earlier.
+        client.meta.events.register_last("before-call.s3", _send_nothing_at_once)
+        return client
+
+
+def _send_nothing_at_once(params: dict[str, Any], **_others: Any) -> None:
+    """Does not ask whether to send an empty body.
+
+    The responses of some stores to that (those of Go's HTTP server) confuse older releases of botocore (1.40, not 1.44): in
+    the next upload on the same connection they wait until the read timeout, a minute.
+    """
+    body = params.get("body")
+    if hasattr(body, "__len__") and len(body) == 0:
+        params["headers"].pop("Expect", None)
