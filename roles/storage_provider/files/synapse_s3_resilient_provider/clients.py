@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sized
 from typing import Any
 
 import boto3
@@ -72,9 +73,9 @@ class Clients:
 def _send_nothing_at_once(params: dict[str, Any], **_others: Any) -> None:
     """Does not ask whether to send an empty body.
 
-    The responses of some stores to that (those of Go's HTTP server) confuse older releases of botocore (1.40, not 1.44): in
-    the next upload on the same connection they wait until the read timeout, a minute.
+    The responses of some stores to that (those of Go's HTTP server) confuse older botocore (1.40, not 1.44):
+    in the next upload on the same connection they wait until the read timeout, a minute.
     """
     body = params.get("body")
-    if hasattr(body, "__len__") and len(body) == 0:
+    if isinstance(body, Sized) and len(body) == 0:
         params["headers"].pop("Expect", None)
