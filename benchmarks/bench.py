@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 
 from database import Database, running_database
 from media import Tree, work_directory
-from paths import give_to_worker
+from paths import as_worker, give_to_worker
 from programs import Engine, environment
 from run_cost import Cost, RunFailed, measure
 from s3_store import Store
@@ -24,6 +25,8 @@ Run = Callable[[], Cost]
 
 LONG_ROUND = 15.0
 ROUNDS_OF_LONG = 3
+# What is kept of the reports of the engine's commands.
+NOTES = ("uploaded", "verified", "deleted", "restored", "proven", "by_length", "audit", "requests", "database_rows")
 
 
 @dataclass
@@ -74,6 +77,10 @@ class Setup:
         self.home.mkdir()
         give_to_worker(self.home)
 
+    def make_directory(self, path: Path) -> None:
+        """With those above it, as the worker's."""
+        subprocess.run(as_worker(["mkdir", "-p", str(path)]), check=True)
+
     def tree(self, count: int, shape: str = "real") -> Tree:
         """A new tree, with its rows added to the existing ones."""
         tree = Tree(self.directory / f"{shape}-{count}", count, shape)
@@ -84,12 +91,12 @@ class Setup:
         """`settings` are environment variables."""
         return measure(store, command, {**environment(store, self.home), **(settings or {})})[0]
 
-    def run_engine(self, store: Store, tree: Path, concurrency: int, limit: int = 1800) -> Cost:
-        """Run the engine; its report is in the cost's notes. A run that reports a failed file is an error."""
-        command = self.engine.command(store, tree, self.database.section(), concurrency=concurrency)
+    def run_engine(self, store: Store, tree: Path, concurrency: int, limit: int = 1800, verb: str = "offload") -> Cost:
+        """Run a command of the engine; its report is in the cost's notes. A failed file is an error."""
+        command = self.engine.command(store, tree, self.database.section(), verb=verb, concurrency=concurrency)
         cost, output = measure(store, command, {**environment(store, self.home), **self.engine.environment}, limit)
         report: dict[str, Any] = json.loads(output)
-        if report["failed"]:
+        if report.get("failed"):
             raise RunFailed(f"The engine failed with {len(report['failed'])} files: {report['failed'][:3]}")
-        cost.notes = {key: report[key] for key in ("uploaded", "verified", "deleted", "requests", "database_rows")}
+        cost.notes = {name: report[name] for name in NOTES if name in report}
         return cost

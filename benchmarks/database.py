@@ -70,6 +70,32 @@ class Database:
             self._copy(rows, table, columns)
         self.settle()
 
+    def add_thumbnails(self, count: int) -> None:
+        """Add Synapse's tables of thumbnails, and to them a row for each media of the history."""
+        # As Synapse's schema has them.
+        size = "thumbnail_width integer, thumbnail_height integer, thumbnail_type text, thumbnail_method text"
+        for table, definition in (
+            ("local_media_repository_thumbnails", f"media_id text, {size}, thumbnail_length integer"),
+            (
+                "remote_media_cache_thumbnails",
+                f"media_origin text, media_id text, {size}, thumbnail_length integer, filesystem_id text",
+            ),
+        ):
+            self.execute(f"CREATE TABLE {table} ({definition})")
+        width, height, main, sub, method = history.THUMBNAIL.split("-")
+        columns = ("media_id", "thumbnail_width", "thumbnail_height", "thumbnail_type", "thumbnail_method")
+        local, remote = io.StringIO(), io.StringIO()
+        for origin, name in history.media(count):
+            line = f"{name}\t{width}\t{height}\t{main}/{sub}\t{method}\n"
+            (remote if origin else local).write(f"{origin}\t{line}" if origin else line)
+        for rows, table, names in (
+            (local, "local_media_repository_thumbnails", columns),
+            (remote, "remote_media_cache_thumbnails", ("media_origin", *columns)),
+        ):
+            rows.seek(0)
+            self._copy(rows, table, names)
+            self.execute(f"VACUUM ANALYZE {table}")
+
     def settle(self) -> None:
         """Vacuum and analyze, as autovacuum does in a table with few changes."""
         self.execute("VACUUM ANALYZE local_media_repository")

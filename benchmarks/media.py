@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,22 @@ class Tree:
 
     def remove(self) -> None:
         shutil.rmtree(self.work.parent, ignore_errors=True)
+
+    def need_restored(self, who: str) -> None:
+        """Every file must be on the disk again, with its content."""
+        wanted = self.manifest()
+        found = {str(path.relative_to(self.work)): path for path in self.work.rglob("*") if path.is_file()}
+        wrong = [
+            path
+            for path, kept in wanted.items()
+            if path not in found
+            or hashlib.md5(found[path].read_bytes(), usedforsecurity=False).hexdigest() != kept.etag
+        ]
+        if wrong or len(found) != len(wanted):
+            raise RunFailed(
+                f"{who} left {len(found)} files on the disk, where {len(wanted)} should be; {len(wrong)} of these are"
+                f" missing or different: {wrong[:3]}"
+            )
 
     def files_left(self) -> int:
         return sum(1 for path in self.work.rglob("*") if path.is_file())

@@ -25,6 +25,7 @@ SLOW_FILES = CACHE / "slow-files"
 PYTHON = CACHE / "venv" / "bin" / "python"
 AWS = CACHE / "venv" / "bin" / "aws"
 RCLONE = CACHE / "venv" / "bin" / "rclone"
+JUICEFS = CACHE / "venv" / "bin" / "juicefs"
 AWSCRT = CACHE / "awscrt"
 # A Synapse with upstream's storage provider; only the figure downloads needs it.
 SYNAPSE = CACHE / "synapse" / "bin" / "python"
@@ -59,7 +60,9 @@ def give_to_worker(path: Path) -> None:
 
 def need_tools() -> None:
     missing = [
-        str(path) for path in (STORE, LOAD, FILES, MEASURE, PYTHON, AWS, AWSCRT, RCLONE, SCRIPT) if not path.exists()
+        str(path)
+        for path in (STORE, LOAD, FILES, MEASURE, PYTHON, AWS, AWSCRT, RCLONE, JUICEFS, SCRIPT)
+        if not path.exists()
     ]
     if missing:
         sys.exit(f"Not there: {', '.join(missing)}. Run `make -C benchmarks setup` first.")

@@ -16,6 +16,7 @@ from paths import (
     AWS,
     AWSCRT,
     BUCKET,
+    JUICEFS,
     PACKAGE,
     PYTHON,
     RCLONE,
@@ -29,6 +30,8 @@ from s3_store import Store
 # The fastest flags by the figure peer-flags; by default rclone sends a HEAD before and after each upload.
 RCLONE_MOVE = ("--no-check-dest", "--s3-no-head", "--s3-no-check-bucket")
 RCLONE_CHECK = ("--fast-list",)
+# Into an empty directory nothing needs to be compared, and no directory of the bucket be listed by itself.
+RCLONE_COPY = ("--no-check-dest", "--fast-list", "--s3-no-head-object", "--s3-no-check-bucket")
 # As the collection sets it for upstream's script. The aws command saves work by it, too.
 WITHOUT_CHECKSUMS = {
     "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
@@ -59,17 +62,37 @@ def environment(store: Store, home: Path) -> dict[str, str]:
 
 
 def s5cmd_move(store: Store, tree: Path, in_flight: int) -> list[str]:
+    return [*_s5cmd(store, in_flight), "mv", f"{tree}/", f"s3://{BUCKET}/"]
+
+
+def s5cmd_copy(store: Store, tree: Path, in_flight: int) -> list[str]:
+    """From the bucket to the tree."""
+    return [*_s5cmd(store, in_flight), "cp", f"s3://{BUCKET}/*", f"{tree}/"]
+
+
+def _s5cmd(store: Store, in_flight: int) -> list[str]:
+    return [str(s5cmd()), "--endpoint-url", store.endpoint_url, "--numworkers", str(in_flight), "--log", "error"]
+
+
+def juicefs_move(store: Store, tree: Path, in_flight: int) -> list[str]:
+    """Reads each object back and compares it before it removes the file: the one peer that proves anything."""
     return [
-        *(str(s5cmd()), "--endpoint-url", store.endpoint_url, "--numworkers", str(in_flight), "--log", "error"),
-        *("mv", f"{tree}/", f"s3://{BUCKET}/"),
+        *(str(JUICEFS), "sync", "--check-new", "--delete-src-after", "--threads", str(in_flight), "--quiet"),
+        *("--no-https", f"{tree}/", f"minio://{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}@127.0.0.1:{store.port}/{BUCKET}/"),
     ]
 
 
 def rclone(verb: str, source: Path, target: str, in_flight: int, flags: tuple[str, ...]) -> list[str]:
-    return [
-        *(str(RCLONE), verb, str(source), f":s3:{target}", "--transfers", str(in_flight), "--checkers", str(in_flight)),
-        *flags,
-    ]
+    return [str(RCLONE), verb, str(source), f":s3:{target}", *_rclone_flags(in_flight), *flags]
+
+
+def rclone_copy(tree: Path, in_flight: int) -> list[str]:
+    """From the bucket to the tree."""
+    return [str(RCLONE), "copy", f":s3:{BUCKET}", str(tree), *_rclone_flags(in_flight), *RCLONE_COPY]
+
+
+def _rclone_flags(in_flight: int) -> list[str]:
+    return ["--transfers", str(in_flight), "--checkers", str(in_flight)]
 
 
 def aws(store: Store, *words: str) -> list[str]:
@@ -87,7 +110,14 @@ class Engine:
         self.environment = {"PYTHONPATH": f"{packages}:{AWSCRT}"}
 
     def command(
-        self, store: Store, tree: Path, database: dict[str, Any], *, concurrency: int = 64, older_than: str = "1d"
+        self,
+        store: Store,
+        tree: Path,
+        database: dict[str, Any],
+        *,
+        verb: str = "offload",
+        concurrency: int = 64,
+        older_than: str = "1d",
     ) -> list[str]:
         """Write the configuration, and return the command that reads it."""
         state = self._directory / "state"
@@ -113,7 +143,7 @@ class Engine:
         config.write_text(yaml.safe_dump(content))
         config.chmod(0o600)
         give_to_worker(config)
-        return [str(PYTHON), "-m", "synapse_media.cli", "offload", "--config", str(config), "--json"]
+        return [str(PYTHON), "-m", "synapse_media.cli", verb, "--config", str(config), "--json"]
 
 
 class Script:

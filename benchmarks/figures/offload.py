@@ -13,7 +13,7 @@ from results import Figure, Goal
 from run_cost import Cost, RunFailed
 from s3_store import Store, make_certificate, running_store
 
-from figures.moves import cpu_goal, movers, wall_goal
+from figures.moves import cpu_goal, juicefs_goals, movers, wall_goal
 
 FILES = 10_000
 FAR_MS = 100.0
@@ -37,8 +37,12 @@ def first_offload(bench: Bench) -> list[Figure]:
                 {"files": tree.count, "in_flight": in_flight, "delay_ms": delay_ms, "rounds": bench.rounds},
             )
             store.delay(delay_ms)
-            bench.interleaved(movers(setup, store, tree, in_flight), figure.add)
+            # Once is enough for a peer that takes several times as long.
+            with_juicefs = in_flight == 64
+            bench.interleaved(movers(setup, store, tree, in_flight, with_juicefs=with_juicefs), figure.add)
             figure.goals = [wall_goal(figure, wall), *([cpu_goal(figure, cpu)] if cpu else [])]
+            if with_juicefs:
+                figure.goals += juicefs_goals(figure, 0.5)
             figures.append(figure)
         store.delay(bench.delay_ms)
         _against_script(bench, setup, store, tree, figures[:2])
