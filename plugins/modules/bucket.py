@@ -48,8 +48,8 @@ options:
     description:
       - V(true) blocks public access, and makes a public access control list private.
       - V(false) leaves both as they are.
-      - By default as V(true), where the store can, but for C(BlockPublicAcls) on stores other than AWS, because there
-        are releases of Ceph that refuse every upload with it.
+      - By default as V(true), where the store can, but for C(BlockPublicAcls) and C(BlockPublicPolicy) on stores other
+        than AWS, because Ceph 16 refuses every upload with the one and every policy with the other.
       - A bucket that anyone can list nevertheless is a warning, and a failure with V(true).
     type: bool
   versioning:

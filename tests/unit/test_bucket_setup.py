@@ -63,10 +63,10 @@ def test_two_forms_of_one_rule_are_equal() -> None:
         "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
     }
     other = {"ID": "a", "Status": "Enabled", "Prefix": "", "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}
-    assert lifecycle.comparable([one]) == lifecycle.comparable([other])
-    assert lifecycle.comparable([one]) != lifecycle.comparable([{**one, "Filter": {"Prefix": "b"}}])
+    assert lifecycle.in_one_form([one]) == lifecycle.in_one_form([other])
+    assert lifecycle.in_one_form([one]) != lifecycle.in_one_form([{**one, "Filter": {"Prefix": "b"}}])
     by_tag = {**one, "Filter": {"Tag": {"Key": "a", "Value": "b"}}}
-    assert lifecycle.comparable([one]) != lifecycle.comparable([by_tag])
+    assert lifecycle.in_one_form([one]) != lifecycle.in_one_form([by_tag])
 
 
 def test_least_privilege_has_no_delete() -> None:

@@ -51,7 +51,7 @@ def _with_filter(rule: Rule) -> Rule:
     return {name: value for name, value in rule.items() if name != "Prefix"} | {"Filter": {"Prefix": rule["Prefix"]}}
 
 
-def comparable(rules: Sequence[Rule]) -> list[Rule]:
+def in_one_form(rules: Sequence[Rule]) -> list[Rule]:
     """In the order of the IDs, each in one form: stores answer with a prefix in or outside of the filter."""
     return sorted((_one_form(rule) for rule in rules), key=lambda rule: str(rule.get("ID", "")))
 

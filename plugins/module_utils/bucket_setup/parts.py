@@ -22,8 +22,9 @@ _EVERYBODY = (
     "http://acs.amazonaws.com/groups/global/AllUsers",
     "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
 )
-_BLOCK_ACLS = "BlockPublicAcls"
-_BLOCKS = (_BLOCK_ACLS, "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+# With these Ceph 16 refuses every upload, and every policy. The others keep a bucket private without them.
+_AWS_ONLY = ("BlockPublicAcls", "BlockPublicPolicy")
 
 
 @dataclasses.dataclass
@@ -78,7 +79,11 @@ class Part(ABC):
         """Whether the operator has named it: then a store that lacks it is an error, else a warning."""
 
     def is_equal(self, one: Any, other: Any) -> bool:
-        return bool(one == other)
+        return bool(self.shown(one) == self.shown(other))
+
+    def shown(self, value: Any) -> Any:
+        """In one form, of the several that stores answer with."""
+        return value
 
 
 class PublicAccessBlock(Part):
@@ -97,8 +102,7 @@ class PublicAccessBlock(Part):
             return current
         target = dict.fromkeys(_BLOCKS, True)
         if state.wanted.block_public_access is None and not state.is_aws:
-            # Ceph 16 refuses every upload with it, and the others keep a bucket private without it.
-            target[_BLOCK_ACLS] = bool(current and current[_BLOCK_ACLS])
+            target.update({name: bool(current and current[name]) for name in _AWS_ONLY})
         return target
 
     def put(self, state: State, value: Any) -> None:
@@ -233,8 +237,8 @@ class Lifecycle(Part):
         days = (wanted.abort_uploads_days, wanted.expire_noncurrent_days, wanted.expire_trash_days)
         return any(days) or wanted.transition_class is not None
 
-    def is_equal(self, one: Any, other: Any) -> bool:
-        return lifecycle.comparable(one or []) == lifecycle.comparable(other or [])
+    def shown(self, value: Any) -> Any:
+        return lifecycle.in_one_form(value or [])
 
 
 class Policy(Part):

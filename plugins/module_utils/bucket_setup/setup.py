@@ -128,7 +128,7 @@ def _set_part(
     current = None if predict else _ask(part, state, settings)
     target = part.target(state, copy.deepcopy(current))
     state.values[part.name] = current
-    outcome.before[part.name] = outcome.after[part.name] = current
+    outcome.before[part.name] = outcome.after[part.name] = part.shown(current)
     if part.is_equal(current, target):
         return
     if not check_mode:
@@ -138,7 +138,8 @@ def _set_part(
         if refusal is not None:
             _take_back(part, state, settings, current, refusal)
     outcome.changed = True
-    outcome.after[part.name] = state.values[part.name] = target
+    state.values[part.name] = target
+    outcome.after[part.name] = part.shown(target)
 
 
 def _ask(part: Part, state: State, settings: StoreSettings) -> Any:
