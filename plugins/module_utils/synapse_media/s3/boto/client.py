@@ -20,6 +20,7 @@ CLIENT_EXCEPTIONS: tuple[type[Exception], ...] = ()
 try:
     import boto3
     import boto3.exceptions
+    import botocore
     import botocore.config
     import botocore.exceptions
 except ImportError:
@@ -40,8 +41,12 @@ def make_client(
     connect_timeout: float = 10,
     read_timeout: float = 60,
     max_attempts: int = 5,
+    signed: bool = True,
 ) -> Any:
-    """A botocore S3 client that every store takes; without keys it uses the instance's role."""
+    """A botocore S3 client that every store takes; without keys it uses the instance's role.
+
+    With `signed` false it sends requests as anyone can, without keys.
+    """
     if BOTO3_IMPORT_ERROR is not None:
         raise ConfigurationError(
             f"The Python library boto3 cannot be imported by {sys.executable}. "
@@ -59,6 +64,8 @@ def make_client(
         "retries": {"mode": "standard", "total_max_attempts": max_attempts},
         "s3": {"addressing_style": settings.addressing_style},
     }
+    if not signed:
+        options["signature_version"] = botocore.UNSIGNED
     # botocore before 1.36 refuses these options, and does not need them.
     if "request_checksum_calculation" in botocore.config.Config.OPTION_DEFAULTS:
         options["request_checksum_calculation"] = CHECKSUM_POLICY
