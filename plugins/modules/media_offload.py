@@ -101,6 +101,14 @@ options:
     type: str
     default: 600s
     version_added: 1.1.0
+  min_bucket_age:
+    description:
+      - How long an object must have been in the bucket, by its LastModified, before its local file is deleted, such as
+        V(7d). Written like O(older_than). What was uploaded in the same run stays.
+      - The time is compared with the store's clock and with this host's. The one that makes the object younger counts.
+      - By default files are deleted as soon as they are verified in the bucket.
+    type: str
+    version_added: 1.2.0
 notes:
   - One run at a time uses a state directory and a media store; a second one fails at once and does nothing.
   - The runs are logged to the systemd journal. C(journalctl -t synapse-s3-migrate) shows those of the timer and those
@@ -128,6 +136,14 @@ EXAMPLES = r"""
   vars:
     ansible_python_interpreter: /opt/synapse-s3/venv/bin/python
   register: moved
+
+- name: Move old media, and only delete what has been in the bucket for a week
+  matrix_ops.synapse_s3.media_offload:
+    older_than: 6m
+    min_bucket_age: 7d
+    state_dir: /var/lib/synapse-s3
+    homeserver_config: [/etc/matrix-synapse/homeserver.yaml]
+    bucket: synapse-media
 
 - name: Show the freed space
   ansible.builtin.debug:
@@ -213,6 +229,14 @@ database_rows:
   returned: always
   type: int
   sample: 117
+kept:
+  description:
+    - Files that are verified in the bucket and stay on the disk, because they have been there for less than
+      O(min_bucket_age). They count as C(uploaded), C(repaired) or C(verified) too.
+  returned: if O(min_bucket_age) is set
+  type: dict
+  version_added: 1.2.0
+  sample: {files: 12, bytes: 240204}
 removed_directories:
   description: Number of empty directories that were removed from the media store, including those of earlier runs.
   returned: always
@@ -296,6 +320,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "metrics_file": {"type": "path"},
     "shard": {"type": "str", "default": DEFAULT_SHARD},
     "evidence_age": {"type": "str", "default": DEFAULT_EVIDENCE_AGE},
+    "min_bucket_age": {"type": "str"},
 }
 
 ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -57,6 +57,8 @@ def _families(
     """Name, explanation, label and samples by the label's value; one sample without a label has the value "" for it."""
     tallies = {outcome: getattr(report, outcome) for outcome in (UPLOADED, VERIFIED, REPAIRED, DELETED)}
     tallies["scanned"] = report.scanned
+    if report.kept is not None:
+        tallies["kept"] = report.kept
     files = {outcome: tally.files for outcome, tally in tallies.items()}
     yield "last_success_timestamp_seconds", "When a run last did all it had to; 0 for never.", "", {"": last_success}
     yield "last_run_timestamp_seconds", "When the last run ended.", "", {"": ended}

@@ -36,7 +36,7 @@ async def offload(context: Context) -> None:
         context.now,
         most_threads=context.files.most_threads,
     )
-    index = ObjectIndex(context.loop, context.bucket)
+    index = ObjectIndex(context.loop, context.bucket, dated=settings.min_bucket_age is not None)
     leftovers = None if context.rehearse else context.loop.start(abort_leftovers(context.bucket, context.now))
     under_way: deque[Task[None]] = deque()
     reading: Task[Window | None] = context.loop.start(context.files.in_thread(windows.next))
@@ -66,6 +66,11 @@ async def offload(context: Context) -> None:
     await context.uploads.abort_late_parts()
     if leftovers is not None:
         await leftovers
+    if context.undated:
+        context.report.warnings.append(
+            f"The store did not say since when it has {context.undated} objects (LastModified), so their files stay, "
+            "because min_bucket_age is set. Look into the documentation of the store, or leave min_bucket_age out."
+        )
 
 
 def _count(context: Context, window: Window) -> None:

@@ -45,6 +45,10 @@ class Report(RunReport):
         self.sent = Tally()
         # Uploads that were on their way when the run ended early: they may have arrived.
         self.unanswered = 0
+        # Files that are in the bucket and stay on the disk until they have been there for min_bucket_age; None if that
+        # is not set. Each counts as uploaded, repaired or verified besides.
+        self.kept: Tally | None = None
+        self.min_bucket_age = ""
         # Empty directories that were removed, those of earlier runs too.
         self.removed_directories = 0
         # What was moved, by path, where that was asked for; of each file everything that was done with it.
@@ -88,6 +92,8 @@ class Report(RunReport):
         }
         if self.unanswered:
             counts["unanswered"] = self.unanswered
+        if self.kept is not None:
+            counts["kept"] = self.kept.as_dict()
         return counts
 
     def diff(self) -> dict[str, str]:
@@ -117,7 +123,15 @@ class Report(RunReport):
             )
             if tally.files or name != "uploaded again over an object that differed"
         ]
-        return [*counts, f"{self.verified.files} were in the bucket"]
+        counts.append(f"{self.verified.files} were in the bucket")
+        if self.kept is not None:
+            counts.append(self.kept_in_words())
+        return counts
+
+    def kept_in_words(self) -> str:
+        """How many files stay for now, and why."""
+        kept = self.kept or Tally()
+        return f"{kept.files} ({in_words(kept.bytes)}) kept for now (in the bucket for less than {self.min_bucket_age})"
 
     def summary_remarks(self) -> list[str]:
         if not self.unanswered:

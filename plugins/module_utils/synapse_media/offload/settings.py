@@ -23,6 +23,8 @@ VERIFY_CONTENT = "content"
 VERIFY_SIZE = "size"
 VERIFICATIONS = (VERIFY_CONTENT, VERIFY_SIZE)
 
+MIN_BUCKET_AGE = "min_bucket_age"
+
 DEFAULT_OLDER_THAN = "1d"
 DEFAULT_GRACE = "60s"
 DEFAULT_CONCURRENCY = 64
@@ -54,6 +56,7 @@ class OffloadSettings:
     """`state_dir` and `metrics_file` are absolute paths, `bandwidth_limit` is in bytes a second, None for no limit.
 
     `provider_check` is whether deleting needs a Synapse whose configuration names the same location in S3.
+    `min_bucket_age` is how long an object must have been in the bucket before its file is deleted, None for no time.
     """
 
     state_dir: str
@@ -68,6 +71,7 @@ class OffloadSettings:
     metrics_file: str | None = None
     shard: Shard = _WHOLE
     evidence_age: timedelta = timedelta(minutes=10)
+    min_bucket_age: timedelta | None = None
 
     @classmethod
     def of_file(cls, config: ConfigFile) -> OffloadSettings:
@@ -99,6 +103,7 @@ class OffloadSettings:
             metrics_file=_path(given, "metrics_file", where),
             shard=parse_shard(text(given, "shard", where) or DEFAULT_SHARD),
             evidence_age=parse_duration(given.get("evidence_age", DEFAULT_EVIDENCE_AGE), f"evidence_age in {where}"),
+            min_bucket_age=_min_bucket_age(given, where),
         )
 
 
@@ -116,6 +121,13 @@ def _path(given: Mapping[str, Any], name: str, where: str) -> str | None:
     if path is not None and not path.startswith("/"):
         raise ConfigurationError(f"{name} in {where} is {path!r}. Write it in full, beginning with a slash.")
     return None if path is None else os.path.normpath(path)
+
+
+def _min_bucket_age(given: Mapping[str, Any], where: str) -> timedelta | None:
+    """None for 0s too: both permit to delete what was uploaded in the same run."""
+    if MIN_BUCKET_AGE not in given:
+        return None
+    return parse_duration(given[MIN_BUCKET_AGE], f"{MIN_BUCKET_AGE} in {where}") or None
 
 
 def _concurrency(value: object, where: str) -> int:
