@@ -153,6 +153,16 @@ def test_what_would_be_uploaded_would_stay(host: OffloadHost) -> None:
     assert (report.uploaded.files, report.deleted.files, report.kept and report.kept.files) == (1, 0, 1)
 
 
+def test_what_is_kept_is_not_made_up_for(host: OffloadHost) -> None:
+    """The size is not kept by moving what was accessed later; the warning says why it is exceeded."""
+    (old,) = host.add(1000, age_ms=9000)
+    (recent,) = host.add(1000, age_ms=1000)
+    host.contents.modified[old] = listed(time.time())
+    report = host.offload(local_cache_size=1500, min_bucket_age=timedelta(hours=36))
+    assert sorted(host.files()) == sorted([old, recent])
+    assert "1 (1000 B) kept for now (in the bucket for less than 36h)" in report.warnings[0]
+
+
 def test_copies_that_stay_anyway_are_not_counted_as_kept(host: OffloadHost) -> None:
     host.add(1000, age_ms=5000)
     for rehearse in (True, False):

@@ -70,6 +70,9 @@ def _families(
     skipped = report.skipped
     yield "skipped_files", "Files left alone.", "reason", {name: tally.files for name, tally in skipped.items()}
     yield "skipped_bytes", "Their bytes.", "reason", {name: tally.bytes for name, tally in skipped.items()}
+    selected = report.selected
+    yield "selected_files", "Files to move, by cause.", "setting", {name: each.files for name, each in selected.items()}
+    yield "selected_bytes", "Their bytes.", "setting", {name: each.bytes for name, each in selected.items()}
     yield "requests", "Requests to the store.", "kind", report.requests
     yield "database_rows", "Rows the database sent.", "", {"": report.database_rows}
     try:
