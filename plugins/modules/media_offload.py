@@ -101,6 +101,34 @@ options:
     type: str
     default: 600s
     version_added: 1.1.0
+  local_cache_size:
+    description:
+      - The most bytes of media that stay on the disk, such as V(50G). The suffixes V(K), V(M), V(G) and V(T) are powers
+        of 1024.
+      - If there is more, media is moved although it was used since O(older_than), that used longest ago first, until at
+        most 2.5 % less than this size remains, or one media less. All originals and thumbnails count, also those that
+        are not moved, such as files without a row. URL previews do not count.
+      - The media store is walked once more before the run, and more often if very much media was last used at about the
+        same time. If nothing more may be moved, the module warns, with the numbers.
+      - Needs O(delete_local=true). By default there is no limit.
+    type: str
+    version_added: 1.2.0
+  min_free:
+    description:
+      - The bytes that are to be free on the file system of the media store, such as V(20G), as for O(local_cache_size).
+      - If fewer are free, media is moved although it was used since O(older_than), that used longest ago first, until
+        so many are free.
+      - Needs O(delete_local=true). By default there is no limit.
+    type: str
+    version_added: 1.2.0
+  min_bucket_age:
+    description:
+      - How long an object must have been in the bucket, by its LastModified, before its local file is deleted, such as
+        V(7d). Written like O(older_than). What was uploaded in the same run stays.
+      - The time is compared with the store's clock and with this host's. The one that makes the object younger counts.
+      - By default files are deleted as soon as they are verified in the bucket.
+    type: str
+    version_added: 1.2.0
 notes:
   - One run at a time uses a state directory and a media store; a second one fails at once and does nothing.
   - The runs are logged to the systemd journal. C(journalctl -t synapse-s3-migrate) shows those of the timer and those
@@ -128,6 +156,15 @@ EXAMPLES = r"""
   vars:
     ansible_python_interpreter: /opt/synapse-s3/venv/bin/python
   register: moved
+
+- name: Keep at most 50 GiB of media on the disk, and only delete what has been in the bucket for a week
+  matrix_ops.synapse_s3.media_offload:
+    older_than: 6m
+    local_cache_size: 50G
+    min_bucket_age: 7d
+    state_dir: /var/lib/synapse-s3
+    homeserver_config: [/etc/matrix-synapse/homeserver.yaml]
+    bucket: synapse-media
 
 - name: Show the freed space
   ansible.builtin.debug:
@@ -213,6 +250,22 @@ database_rows:
   returned: always
   type: int
   sample: 117
+selected:
+  description:
+    - Files that were to be moved, by the setting because of which, V(older_than), V(local_cache_size) or V(min_free).
+      The first in this order counts.
+  returned: if O(local_cache_size) or O(min_free) is set
+  type: dict
+  version_added: 1.2.0
+  sample: {older_than: {files: 585, bytes: 11796480}, local_cache_size: {files: 20, bytes: 318120}}
+kept:
+  description:
+    - Files that are verified in the bucket and stay on the disk, because they have been there for less than
+      O(min_bucket_age). They count as C(uploaded), C(repaired) or C(verified) too.
+  returned: if O(min_bucket_age) is set
+  type: dict
+  version_added: 1.2.0
+  sample: {files: 12, bytes: 240204}
 removed_directories:
   description: Number of empty directories that were removed from the media store, including those of earlier runs.
   returned: always
@@ -296,6 +349,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "metrics_file": {"type": "path"},
     "shard": {"type": "str", "default": DEFAULT_SHARD},
     "evidence_age": {"type": "str", "default": DEFAULT_EVIDENCE_AGE},
+    "local_cache_size": {"type": "str"},
+    "min_free": {"type": "str"},
+    "min_bucket_age": {"type": "str"},
 }
 
 ARGUMENTS: dict[str, dict[str, Any]] = {

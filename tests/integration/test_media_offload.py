@@ -110,6 +110,25 @@ def test_local_files_may_be_kept(sqlite_host: MediaHost, s3: S3Server) -> None:
     assert not offload(sqlite_host, s3, delete_local=False)["changed"]
 
 
+def test_the_size_of_the_media_is_kept_with_old_objects_alone(sqlite_host: MediaHost, s3: S3Server) -> None:
+    media = [sqlite_host.add_local(age_days=days, thumbnails=0).paths[0] for days in range(10, 20)]
+    options: dict[str, Any] = {"older_than": "10y", "local_cache_size": "5K", "diff": True}
+    selected = {"older_than": {"files": 0, "bytes": 0}, "local_cache_size": {"files": 5, "bytes": 5000}}
+    for check in (True, False):
+        young = offload(sqlite_host, s3, check=check, min_bucket_age="7d", **options)
+        assert (young["selected"], young["kept"]) == (selected, {"files": 5, "bytes": 5000})
+        assert (young["uploaded"]["files"], young["deleted"]["files"]) == (5, 0)
+        after = young["diff"]["after"].splitlines()
+        assert len(after) == 5 and all(line.endswith(": on disk and in the bucket") for line in after)
+        assert "9.8 KiB of media after this run" in young["warnings"][-1]
+    assert len(sqlite_host.on_disk()) == 10
+    assert not offload(sqlite_host, s3, min_bucket_age="7d", **options)["changed"]
+    done = offload(sqlite_host, s3, **options)
+    assert (done["selected"], done["deleted"]["files"], "kept" in done) == (selected, 5, False)
+    assert sorted(sqlite_host.on_disk()) == sorted(media[:5]) and s3.keys(sqlite_host.bucket) == sorted(media[5:])
+    assert not offload(sqlite_host, s3, **options)["changed"]
+
+
 def test_a_file_that_fails_is_named_and_the_others_are_moved(sqlite_host: MediaHost, s3: S3Server) -> None:
     good = sqlite_host.add_local(thumbnails=0).paths[0]
     bad = sqlite_host.add_local(thumbnails=0).paths[0]
@@ -129,6 +148,10 @@ def test_a_file_that_fails_is_named_and_the_others_are_moved(sqlite_host: MediaH
         ({"concurrency": 0}, "from 1 to 1024"),
         ({"bandwidth_limit": "fast"}, "no size"),
         ({"shard": "3/2"}, "3/2"),
+        ({"local_cache_size": "0"}, "local_cache_size in the task"),
+        ({"local_cache_size": "5G", "delete_local": False}, "delete_local is false"),
+        ({"min_free": "1000T"}, "Choose a smaller one"),
+        ({"min_bucket_age": "a week"}, "min_bucket_age in the task"),
         ({"metrics_file": "/nowhere/at/all/offload.prom"}, "metrics_file"),
         ({"media_path": "/nowhere"}, "/nowhere"),
         ({"user": "root"}, "root"),

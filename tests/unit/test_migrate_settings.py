@@ -118,6 +118,17 @@ def test_each_setting_reaches_the_engine_and_each_host_gets_its_own_shard(hosts:
     assert [taken[host].shard for host in sorted(HOSTS)] == [Shard(1, 3), Shard(2, 3), Shard(3, 3)]
 
 
+def test_the_limits_of_the_disk_reach_the_engine(hosts: ThreeHosts) -> None:
+    limits = {"migrate_local_cache_size": "50G", "migrate_min_free": 4096, "migrate_min_bucket_age": "7d"}
+    section = hosts.settings(**limits)["media-1"]["offload"]
+    assert OffloadSettings.from_mapping(section, "the configuration") == OffloadSettings(
+        state_dir="/var/lib/synapse-s3",
+        local_cache_size=50 * 1024**3,
+        min_free=4096,
+        min_bucket_age=timedelta(days=7),
+    )
+
+
 def test_upstreams_script_gets_only_its_own_section(hosts: ThreeHosts) -> None:
     told = hosts.settings(migrate_engine="s3_media_upload", migrate_older_than="1m")["media-1"]
     assert "offload" not in told

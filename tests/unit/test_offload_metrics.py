@@ -14,6 +14,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     UPLOADED,
     Report,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.reporting import Tally
 
 PREFIX = "synapse_s3_offload_"
 
@@ -62,6 +63,19 @@ def test_all_metrics_are_written(tmp_path: Path) -> None:
     assert 0 <= samples["disk_free_bytes"] < samples["disk_size_bytes"]
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_limit_of_the_disk_selected_is_among_the_metrics(tmp_path: Path) -> None:
+    path = tmp_path / "offload.prom"
+    done = report()
+    done.selected = {"older_than": Tally(), "local_cache_size": Tally()}
+    done.selected["local_cache_size"].add(7)
+    done.kept = Tally()
+    write_metrics(str(path), done, media_path=str(tmp_path), exit_status=0)
+    samples = read(path)
+    assert samples['selected_files{setting="local_cache_size"}'] == 1
+    assert samples['selected_bytes{setting="local_cache_size"}'] == 7
+    assert samples['selected_files{setting="older_than"}'] == samples['files{outcome="kept"}'] == 0
 
 
 def test_a_failed_run_keeps_the_time_of_the_last_success(tmp_path: Path) -> None:

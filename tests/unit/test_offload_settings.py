@@ -53,6 +53,14 @@ def test_all_settings_of_the_file() -> None:
     )
 
 
+def test_limits_of_the_disk_and_the_age_in_the_bucket() -> None:
+    limited = settings(local_cache_size="50G", min_free=1000, min_bucket_age="7d")
+    assert (limited.local_cache_size, limited.min_free) == (50 * 1024**3, 1000)
+    assert limited.min_bucket_age == timedelta(days=7) and limited.limits_disk
+    assert settings(min_bucket_age="0s") == settings(local_cache_size="", min_free="", min_bucket_age="") == settings()
+    assert settings(min_free="1K").limits_disk and not settings(min_bucket_age="1h", delete_local=False).limits_disk
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -73,6 +81,15 @@ def test_all_settings_of_the_file() -> None:
         ({"bandwidth_limit": "10 Mbit"}, "bandwidth_limit in .* no size"),
         ({"verify": "existence"}, "Choose one of content, size"),
         ({"verify": ["content"]}, "Choose one of content, size"),
+        ({"local_cache_size": 0}, "local_cache_size in .* no size"),
+        ({"local_cache_size": "0G"}, "local_cache_size in .* no size"),
+        ({"local_cache_size": "-5G"}, "local_cache_size in .* no size"),
+        ({"min_free": "some"}, "min_free in .* no size"),
+        ({"min_free": True}, "min_free in .* no size"),
+        ({"min_bucket_age": "7"}, "min_bucket_age in .* no duration"),
+        ({"min_bucket_age": 0}, "min_bucket_age in .* no duration"),
+        ({"local_cache_size": "50G", "delete_local": False}, "delete_local is false, .* leave local_cache_size out"),
+        ({"min_free": "20G", "delete_local": False}, "delete_local is false, .* leave min_free out"),
         ({"shard": "4/3"}, "4/3"),
         ({"shard": 1}, "shard in .* no text"),
     ],

@@ -298,6 +298,13 @@ def test_an_image_that_was_updated(host: Host) -> None:
     assert ended.report["migrate"]["image"]["changed"] is True
 
 
+def test_what_would_be_moved_leaves_the_limits_of_the_disk_out(host: Host) -> None:
+    assert "without regard" not in host.run().output
+    host.engine["offload"].update(local_cache_size="50G", min_bucket_age="7d")
+    said = " ".join(host.run().output.split())
+    assert "without regard to local_cache_size, min_bucket_age, which a dry run" in said
+
+
 def test_the_settings_of_upstreams_script_are_enough(host: Host) -> None:
     host.engine = {"migrate": {"state_dir": str(host.directory / "state"), "older_than": "1d", "delete_local": True}}
     assert host.run("--json").report["audit"]["run_would"]["move"]["files"] == 1

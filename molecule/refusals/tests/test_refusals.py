@@ -56,6 +56,26 @@ WRONG_SETTINGS = {
     "an endpoint that is no S3 server": (settings(endpoint_url="http://127.0.0.1:8008"), ["synapse_s3_endpoint_url"]),
     "an age that is no duration": (settings(migrate_older_than="1 day"), ["synapse_s3_migrate_older_than", "1d"]),
     "a grace period that is no duration": (settings(migrate_grace="60"), ["synapse_s3_migrate_grace", "1d"]),
+    "a size of the media on the disk that is none": (
+        settings(migrate_local_cache_size="0"),
+        ["synapse_s3_migrate_local_cache_size is '0'", "50G"],
+    ),
+    "free space of which there is no number": (
+        settings(migrate_min_free="half"),
+        ["synapse_s3_migrate_min_free is 'half'", "50G"],
+    ),
+    "an age in the bucket that is no duration": (
+        settings(migrate_min_bucket_age="a week"),
+        ["synapse_s3_migrate_min_bucket_age is 'a week'", "1d"],
+    ),
+    "a size of the media on the disk where nothing leaves it": (
+        settings(migrate_local_cache_size="50G", migrate_delete_local=False),
+        ["synapse_s3_migrate_local_cache_size", "synapse_s3_migrate_delete_local"],
+    ),
+    "limits of the disk for upstream's script, which has none": (
+        settings(migrate_engine="s3_media_upload", migrate_min_free="20G", migrate_min_bucket_age="7d"),
+        ["synapse_s3_migrate_min_free", "synapse_s3_migrate_min_bucket_age", "media_offload"],
+    ),
     "a group that shares the media and lacks the host": (
         settings(migrate_shard_group="no-such-group"),
         ["synapse_s3_migrate_shard_group", "no-such-group"],

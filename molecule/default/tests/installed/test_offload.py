@@ -50,10 +50,13 @@ def test_a_terminal_shows_the_progress(homeserver):
 
 def test_the_playbook_reports_in_check_mode_and_moves_in_a_real_run(homeserver, play):
     media = upload(homeserver, 1)
-    checked = play("matrix_ops.synapse_s3.migrate", "--check", "--diff")
+    # A limit that is not reached: nothing more leaves, and what does is told by its cause.
+    limit = ("-e", "synapse_s3_migrate_local_cache_size=1T")
+    checked = play("matrix_ops.synapse_s3.migrate", "--check", "--diff", *limit)
     assert checked.status == 0, checked.output
     assert homeserver.media == media
     assert f"{len(media)} files" in sentence(checked, "Would be moved on")
+    assert "files by older_than" in re.sub(r"\s+", " ", checked.output)
     moved = play("matrix_ops.synapse_s3.migrate")
     assert moved.status == 0, moved.output
     assert moved.changed == 1

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -33,6 +34,12 @@ class Media(NamedTuple):
     kind: str
     origin: str
     filesystem_id: str
+
+
+def checksum_of_name(media: Media) -> int:
+    """32 bits that are the same on every host and in every run, and equally distributed."""
+    name = f"{media.kind}/{media.origin}/{media.filesystem_id}"
+    return zlib.crc32(name.encode("utf-8", "surrogateescape"))
 
 
 def _parts(filesystem_id: str) -> tuple[str, str, str]:

@@ -18,11 +18,14 @@ from ..disk.removal import Removals, Removed
 from ..errors import MediaError, StoreError
 from ..event_loop.loop import Loop
 from ..event_loop.semaphore import Semaphore
+from ..proof.bucket_age import bucket_age
 from ..proof.conflict import refuse_disagreement
 from ..proof.evidence import Evidence, Proven
+from ..reporting import Tally
 from ..s3.bucket import Bucket
 from ..s3.uploads import Uploads
 from ..settings.store import StoreSettings
+from ..settings.units import as_written
 from .report import DELETED, REPAIRED, UPLOADED, VERIFIED, Report
 from .selection import Candidate
 from .settings import VERIFY_SIZE, OffloadSettings
@@ -52,6 +55,9 @@ class Context:
         self.evidence = Evidence(files, self.uploads.bucket, size_suffices=settings.verify == VERIFY_SIZE)
         #: Whether an object that a listing names can be read with the keys there are.
         self.listing_proves = not self.store.sse_customer_key
+        if settings.min_bucket_age is not None and settings.delete_local:
+            self.report.kept = Tally()
+            self.report.min_bucket_age = as_written(settings.min_bucket_age)
         grace = settings.grace.total_seconds()
         self.removals = Removals(self.loop, files.root, files.unlinks, grace, self.removed, files.most_threads)
         #: Small files between their reading and the response to their upload.
@@ -61,6 +67,8 @@ class Context:
         self.settling = Semaphore(self.loop, settings.concurrency)
         #: Large files that are being uploaded.
         self.large_files = Semaphore(self.loop, settings.concurrency)
+        #: Objects whose time, which min_bucket_age asks for, the store did not give.
+        self.undated = 0
 
     @property
     def bucket(self) -> Bucket:
@@ -107,11 +115,26 @@ class Context:
 
     def taken(self, file: LocalFile, *, repaired: bool) -> None:
         """Reports that the file is in the bucket now, or would be."""
-        self._done(REPAIRED if repaired else UPLOADED, file)
+        self.report.done(REPAIRED if repaired else UPLOADED, file.path, file.size)
+        if self.rehearse:
+            self._would_leave(file, None)
 
-    def proven_only(self, file: LocalFile) -> None:
+    def proven_only(self, proven: Proven) -> None:
         """Reports that the file was in the bucket, and stays on the disk or would be unlinked."""
-        self._done(VERIFIED, file)
+        file = proven.file
+        self.report.done(VERIFIED, file.path, file.size)
+        if self.rehearse:
+            self._would_leave(file, proven)
+
+    def keeps(self, proven: Proven) -> bool:
+        """Whether the file stays, and is reported, because it has not been in the bucket for min_bucket_age."""
+        if not self._is_young(proven):
+            return False
+        file = proven.file
+        if not proven.uploaded:
+            self.report.done(VERIFIED, file.path, file.size)
+        self._count_kept(file)
+        return True
 
     def removed(self, proven: Proven, outcome: Removed) -> None:
         """Reports what came of the unlink of a file. One that was uploaded counts as that already."""
@@ -143,7 +166,25 @@ class Context:
     def fail(self, file: LocalFile, error: object) -> None:
         self.report.fail(file.path, self.key(file), str(error))
 
-    def _done(self, outcome: str, file: LocalFile) -> None:
-        self.report.done(outcome, file.path, file.size)
-        if self.rehearse and self.settings.delete_local:
+    def _is_young(self, proven: Proven | None) -> bool:
+        """Whether the object has not been in the bucket for min_bucket_age; None is one that would be uploaded."""
+        least = self.settings.min_bucket_age
+        if least is None:
+            return False
+        if proven is None or proven.uploaded or proven.found is None:
+            return True
+        age = bucket_age(proven.found)
+        self.undated += age is None
+        return age is None or age < least.total_seconds()
+
+    def _would_leave(self, file: LocalFile, proven: Proven | None) -> None:
+        if not self.settings.delete_local:
+            return
+        if self._is_young(proven):
+            self._count_kept(file)
+        else:
             self.report.done(DELETED, file.path, file.size)
+
+    def _count_kept(self, file: LocalFile) -> None:
+        if self.report.kept is not None:
+            self.report.kept.add(file.size)

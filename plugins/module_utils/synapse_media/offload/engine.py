@@ -27,6 +27,7 @@ from ..settings.provider_check import check_provider
 from ..settings.source import Source
 from ..settings.store import StoreSettings
 from .context import Context
+from .disk_limits import check_limits
 from .metrics import check_metrics_file, write_metrics
 from .pipeline import offload
 from .report import Report
@@ -88,6 +89,7 @@ def _run(
 ) -> None:
     rehearse = report.dry_run
     root = media_store_root(source)
+    check_limits(root, settings)
     check_state_dir(settings.state_dir, rehearse=rehearse)
     if not rehearse:
         check_metrics_file(settings.metrics_file)

@@ -57,6 +57,8 @@ def _families(
     """Name, explanation, label and samples by the label's value; one sample without a label has the value "" for it."""
     tallies = {outcome: getattr(report, outcome) for outcome in (UPLOADED, VERIFIED, REPAIRED, DELETED)}
     tallies["scanned"] = report.scanned
+    if report.kept is not None:
+        tallies["kept"] = report.kept
     files = {outcome: tally.files for outcome, tally in tallies.items()}
     yield "last_success_timestamp_seconds", "When a run last did all it had to; 0 for never.", "", {"": last_success}
     yield "last_run_timestamp_seconds", "When the last run ended.", "", {"": ended}
@@ -68,6 +70,9 @@ def _families(
     skipped = report.skipped
     yield "skipped_files", "Files left alone.", "reason", {name: tally.files for name, tally in skipped.items()}
     yield "skipped_bytes", "Their bytes.", "reason", {name: tally.bytes for name, tally in skipped.items()}
+    selected = report.selected
+    yield "selected_files", "Files to move, by cause.", "setting", {name: each.files for name, each in selected.items()}
+    yield "selected_bytes", "Their bytes.", "setting", {name: each.bytes for name, each in selected.items()}
     yield "requests", "Requests to the store.", "kind", report.requests
     yield "database_rows", "Rows the database sent.", "", {"": report.database_rows}
     try:

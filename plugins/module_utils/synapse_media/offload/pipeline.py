@@ -13,7 +13,8 @@ from ..event_loop.loop import Task
 from ..proof.object_index import ObjectIndex
 from ..s3.multipart import LARGE, abort_leftovers
 from .context import Context
-from .selection import Rules, Window, Windows
+from .disk_limits import DiskLimits
+from .selection import Rules, Window, Windows, selected_by
 from .transfer import transfer
 
 # One window is looked up, the one before it is transferred, and the one before that is proven and unlinked.
@@ -28,6 +29,9 @@ async def offload(context: Context) -> None:
     """
     settings = context.settings
     rules = Rules(settings.older_than, settings.grace, settings.store_remote)
+    limits = DiskLimits(context) if settings.limits_disk else None
+    if limits is not None:
+        rules = await limits.apply(rules)
     windows = Windows(
         context.files.root,
         context.rows,
@@ -36,7 +40,7 @@ async def offload(context: Context) -> None:
         context.now,
         most_threads=context.files.most_threads,
     )
-    index = ObjectIndex(context.loop, context.bucket)
+    index = ObjectIndex(context.loop, context.bucket, dated=settings.min_bucket_age is not None)
     leftovers = None if context.rehearse else context.loop.start(abort_leftovers(context.bucket, context.now))
     under_way: deque[Task[None]] = deque()
     reading: Task[Window | None] = context.loop.start(context.files.in_thread(windows.next))
@@ -47,6 +51,10 @@ async def offload(context: Context) -> None:
         # Read the next window while the store is asked about this one.
         reading = context.loop.start(context.files.in_thread(windows.next))
         _count(context, window)
+        if limits is not None:
+            for candidate in window.candidates:
+                setting = selected_by(candidate, rules, context.now)
+                context.report.selected[setting].add(candidate.file.size)
         if not context.rehearse and any(candidate.file.size >= LARGE for candidate in window.candidates):
             context.uploads.checks.begin_checksum()
         if window.candidates:
@@ -66,6 +74,13 @@ async def offload(context: Context) -> None:
     await context.uploads.abort_late_parts()
     if leftovers is not None:
         await leftovers
+    if limits is not None:
+        limits.warn_if_exceeded()
+    if context.undated:
+        context.report.warnings.append(
+            f"The store did not say since when it has {context.undated} objects (LastModified), so their files stay, "
+            "because min_bucket_age is set. Look into the documentation of the store, or leave min_bucket_age out."
+        )
 
 
 def _count(context: Context, window: Window) -> None:

@@ -50,7 +50,7 @@ class OffloadProgress(Progress[Report]):
 
     def terminal_line(self, report: Report) -> str:
         total = self._count.total if self._count else None
-        if not total:
+        if not total or _is_counting(report):
             return self.plain_line(report)
         share = min(report.handled / total, 1.0)
         files, size = self.rates()
@@ -61,6 +61,8 @@ class OffloadProgress(Progress[Report]):
         )
 
     def plain_line(self, report: Report) -> str:
+        if _is_counting(report):
+            return f"{report.counted_before} files counted for local_cache_size and min_free"
         files, size = self.rates()
         return (
             f"{report.handled} of {report.scanned.files} files found so far handled{failures_of(report)}, "
@@ -75,6 +77,11 @@ class OffloadProgress(Progress[Report]):
             return "time left unknown"
         seconds = int(files / rate)
         return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d} left"
+
+
+def _is_counting(report: Report) -> bool:
+    """Whether the files are still being counted for the limits of the disk, and none was looked at to move it."""
+    return report.counted_before > 0 and not report.scanned.files
 
 
 def _files_below(directory: str) -> int:

@@ -45,6 +45,14 @@ class Report(RunReport):
         self.sent = Tally()
         # Uploads that were on their way when the run ended early: they may have arrived.
         self.unanswered = 0
+        # Why files were to be moved, by setting, if anything but their age can be the reason.
+        self.selected: dict[str, Tally] = {}
+        # Files that are in the bucket and stay on the disk until they have been there for min_bucket_age; None if that
+        # is not set. Each counts as uploaded, repaired or verified besides.
+        self.kept: Tally | None = None
+        self.min_bucket_age = ""
+        # Files that were counted before the run for local_cache_size and min_free.
+        self.counted_before = 0
         # Empty directories that were removed, those of earlier runs too.
         self.removed_directories = 0
         # What was moved, by path, where that was asked for; of each file everything that was done with it.
@@ -88,6 +96,10 @@ class Report(RunReport):
         }
         if self.unanswered:
             counts["unanswered"] = self.unanswered
+        if self.selected:
+            counts["selected"] = {setting: tally.as_dict() for setting, tally in self.selected.items()}
+        if self.kept is not None:
+            counts["kept"] = self.kept.as_dict()
         return counts
 
     def diff(self) -> dict[str, str]:
@@ -117,7 +129,18 @@ class Report(RunReport):
             )
             if tally.files or name != "uploaded again over an object that differed"
         ]
-        return [*counts, f"{self.verified.files} were in the bucket"]
+        counts.append(f"{self.verified.files} were in the bucket")
+        counts += [
+            f"{tally.files} ({in_words(tally.bytes)}) selected by {setting}" for setting, tally in self.selected.items()
+        ]
+        if self.kept is not None:
+            counts.append(self.kept_in_words())
+        return counts
+
+    def kept_in_words(self) -> str:
+        """How many files stay for now, and why."""
+        kept = self.kept or Tally()
+        return f"{kept.files} ({in_words(kept.bytes)}) kept for now (in the bucket for less than {self.min_bucket_age})"
 
     def summary_remarks(self) -> list[str]:
         if not self.unanswered:

@@ -15,7 +15,8 @@ from ..disk.layout import REMOTE, Media
 from ..disk.local_file import LocalFile
 from ..disk.walk import Left, entries
 from ..reporting import Tally
-from .settings import Shard
+from .last_use import rank_of
+from .settings import LOCAL_CACHE_SIZE, MIN_FREE, OLDER_THAN, Shard
 
 # Files a window: as many as memory holds and one statement asks the database about.
 WINDOW = 2000
@@ -32,11 +33,21 @@ GRACE = "grace"
 
 
 class Rules(NamedTuple):
-    """What the operator asked for; `older_than` is about the row's last use, `grace` about the file's last change."""
+    """What the operator asked for; `older_than` is about the row's last use, `grace` about the file's last change.
+
+    Media of a rank (last_use.rank_of) below one of the cutoffs is moved even if it was used since `older_than`:
+    `size_cutoff` is there to keep local_cache_size, `free_cutoff` to keep min_free.
+    """
 
     older_than: timedelta
     grace: timedelta
     store_remote: bool
+    size_cutoff: int = 0
+    free_cutoff: int = 0
+
+    def is_old(self, last_used_ms: int, now: float) -> bool:
+        """Whether the media is moved because of `older_than`; `now` in seconds as time.time() gives it."""
+        return last_used_ms < (now - self.older_than.total_seconds()) * 1000
 
 
 def reason_to_leave(file: LocalFile, row: Row | None, rules: Rules, now: float) -> str | None:
@@ -48,8 +59,12 @@ def reason_to_leave(file: LocalFile, row: Row | None, rules: Rules, now: float) 
     if row.url_cache:
         return URL_CACHE
     # A row without any time is never old: upstream's comparison in SQL takes none of those either.
-    if row.last_used_ms is None or row.last_used_ms >= (now - rules.older_than.total_seconds()) * 1000:
+    if row.last_used_ms is None:
         return RECENT
+    if not rules.is_old(row.last_used_ms, now):
+        cutoff = max(rules.size_cutoff, rules.free_cutoff)
+        if not cutoff or rank_of(file.media, row.last_used_ms) >= cutoff:
+            return RECENT
     # Also true of a file whose time lies in the future.
     if file.mtime_ns > (now - rules.grace.total_seconds()) * 1e9:
         return GRACE
@@ -61,6 +76,14 @@ class Candidate(NamedTuple):
 
     file: LocalFile
     row: Row
+
+
+def selected_by(candidate: Candidate, rules: Rules, now: float) -> str:
+    """The setting because of which a file is moved; the first in this order if there are several."""
+    last_used_ms = candidate.row.last_used_ms
+    if last_used_ms is None or rules.is_old(last_used_ms, now):
+        return OLDER_THAN
+    return LOCAL_CACHE_SIZE if rank_of(candidate.file.media, last_used_ms) < rules.size_cutoff else MIN_FREE
 
 
 @dataclass

@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 import os.path
 import re
-import zlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from ..disk.layout import Media
+from ..disk.layout import Media, checksum_of_name
 from ..errors import ConfigurationError
 from ..settings.config import ConfigFile, flag, refuse_unknown, text
 from ..settings.units import parse_duration, parse_size
@@ -22,6 +21,12 @@ from ..settings.units import parse_duration, parse_size
 VERIFY_CONTENT = "content"
 VERIFY_SIZE = "size"
 VERIFICATIONS = (VERIFY_CONTENT, VERIFY_SIZE)
+
+# Settings that decide what leaves the disk.
+OLDER_THAN = "older_than"
+LOCAL_CACHE_SIZE = "local_cache_size"
+MIN_FREE = "min_free"
+MIN_BUCKET_AGE = "min_bucket_age"
 
 DEFAULT_OLDER_THAN = "1d"
 DEFAULT_GRACE = "60s"
@@ -42,8 +47,7 @@ class Shard:
         """An original and its thumbnails are always in the same share, whichever host asks."""
         if self.count == 1:
             return True
-        name = f"{media.kind}/{media.origin}/{media.filesystem_id}".encode("utf-8", "surrogateescape")
-        return zlib.crc32(name) % self.count == self.index - 1
+        return checksum_of_name(media) % self.count == self.index - 1
 
 
 _WHOLE = Shard(1, 1)
@@ -54,6 +58,9 @@ class OffloadSettings:
     """`state_dir` and `metrics_file` are absolute paths, `bandwidth_limit` is in bytes a second, None for no limit.
 
     `provider_check` is whether deleting needs a Synapse whose configuration names the same location in S3.
+    `local_cache_size` is the most bytes of media on the disk after a run, `min_free` the least free bytes of its file
+    system; `min_bucket_age` is how long an object must have been in the bucket before its file is deleted. None if not
+    limited.
     """
 
     state_dir: str
@@ -68,6 +75,14 @@ class OffloadSettings:
     metrics_file: str | None = None
     shard: Shard = _WHOLE
     evidence_age: timedelta = timedelta(minutes=10)
+    local_cache_size: int | None = None
+    min_free: int | None = None
+    min_bucket_age: timedelta | None = None
+
+    @property
+    def limits_disk(self) -> bool:
+        """Whether media may have to be moved before it is `older_than`."""
+        return self.local_cache_size is not None or self.min_free is not None
 
     @classmethod
     def of_file(cls, config: ConfigFile) -> OffloadSettings:
@@ -85,20 +100,29 @@ class OffloadSettings:
         refuse_unknown(mapping, [field.name for field in dataclasses.fields(cls)], where)
         given = {name: value for name, value in mapping.items() if value is not None and value != ""}
         older_than = given.get("older_than", DEFAULT_OLDER_THAN)
-        limit = given.get("bandwidth_limit")
+        delete_local = flag(given, "delete_local", where, default=True)
+        for name in (LOCAL_CACHE_SIZE, MIN_FREE):
+            if name in given and not delete_local:
+                raise ConfigurationError(
+                    f"{name} in {where} is {given[name]!r}, and delete_local is false, so nothing leaves the disk. "
+                    f"Set delete_local to true, or leave {name} out."
+                )
         return cls(
             state_dir=_directory(given, "state_dir", where),
             older_than=parse_duration(older_than, f"older_than in {where}"),
             grace=parse_duration(given.get("grace", DEFAULT_GRACE), f"grace in {where}"),
-            delete_local=flag(given, "delete_local", where, default=True),
+            delete_local=delete_local,
             provider_check=flag(given, "provider_check", where, default=True),
             concurrency=_concurrency(given.get("concurrency", DEFAULT_CONCURRENCY), where),
-            bandwidth_limit=None if limit is None else parse_size(limit, f"bandwidth_limit in {where}"),
+            bandwidth_limit=_size(given, "bandwidth_limit", where),
             store_remote=flag(given, "store_remote", where, default=True),
             verify=_verification(given.get("verify", VERIFY_CONTENT), where),
             metrics_file=_path(given, "metrics_file", where),
             shard=parse_shard(text(given, "shard", where) or DEFAULT_SHARD),
             evidence_age=parse_duration(given.get("evidence_age", DEFAULT_EVIDENCE_AGE), f"evidence_age in {where}"),
+            local_cache_size=_size(given, LOCAL_CACHE_SIZE, where),
+            min_free=_size(given, MIN_FREE, where),
+            min_bucket_age=_min_bucket_age(given, where),
         )
 
 
@@ -116,6 +140,17 @@ def _path(given: Mapping[str, Any], name: str, where: str) -> str | None:
     if path is not None and not path.startswith("/"):
         raise ConfigurationError(f"{name} in {where} is {path!r}. Write it in full, beginning with a slash.")
     return None if path is None else os.path.normpath(path)
+
+
+def _size(given: Mapping[str, Any], name: str, where: str) -> int | None:
+    return parse_size(given[name], f"{name} in {where}") if name in given else None
+
+
+def _min_bucket_age(given: Mapping[str, Any], where: str) -> timedelta | None:
+    """None for 0s too: both permit to delete what was uploaded in the same run."""
+    if MIN_BUCKET_AGE not in given:
+        return None
+    return parse_duration(given[MIN_BUCKET_AGE], f"{MIN_BUCKET_AGE} in {where}") or None
 
 
 def _concurrency(value: object, where: str) -> int:

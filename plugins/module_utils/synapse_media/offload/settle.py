@@ -209,13 +209,16 @@ async def remove_proven(context: Context, proven: Sequence[Proven]) -> None:
     if context.rehearse or not context.settings.delete_local:
         for one in proven:
             if not one.uploaded:
-                context.proven_only(one.file)
+                context.proven_only(one)
         return
+    leaving = [one for one in proven if not context.keeps(one)]
     oldest = time.monotonic() - context.settings.evidence_age.total_seconds()
-    fresh = [one for one in proven if _asked_at(one) >= oldest]
-    if len(fresh) < len(proven):
-        tasks = [context.loop.start(_asked_again(context, one)) for one in proven if _asked_at(one) < oldest]
-        fresh += [one for one in [await task for task in tasks] if one is not None]
+    fresh = [one for one in leaving if _asked_at(one) >= oldest]
+    if len(fresh) < len(leaving):
+        tasks = [context.loop.start(_asked_again(context, one)) for one in leaving if _asked_at(one) < oldest]
+        again = [one for one in [await task for task in tasks] if one is not None]
+        # An equal object may have replaced the one that was old enough.
+        fresh += [one for one in again if not context.keeps(one)]
     if fresh:
         await context.removals.remove(fresh)
 

@@ -29,7 +29,8 @@ class Found(NamedTuple):
     """An object: its size in bytes and its ETag; `info` is what a HEAD said besides, where one was asked.
 
     `asked_at` is the time (time.monotonic()) of the question. `archived` names the class that keeps the object from
-    being read; `needs_head`: the listing does not tell whether it can be read.
+    being read; `needs_head`: the listing does not tell whether it can be read. `modified` and `date` are the times of
+    the object and of the response by the store's clock, in its own words.
     """
 
     size: int
@@ -38,6 +39,8 @@ class Found(NamedTuple):
     asked_at: float = 0.0
     archived: str = ""
     needs_head: bool = False
+    modified: str = ""
+    date: str = ""
 
 
 # None: there is no object. RequestFailed: the store did not tell.
@@ -55,14 +58,19 @@ class ObjectIndex:
     A listing may skip keys: None is no proof that an upload would not replace an object.
     """
 
-    def __init__(self, loop: Loop, bucket: Bucket, most_lists: int | None = None) -> None:
-        """With `most_lists`, at most so many pages are listed, the first from a key on; the rest is asked by HEAD."""
+    def __init__(self, loop: Loop, bucket: Bucket, most_lists: int | None = None, *, dated: bool = False) -> None:
+        """With `most_lists`, at most so many pages are listed, the first from a key on; the rest is asked by HEAD.
+
+        With `dated`, objects that a page names come with its times too.
+        """
         self._loop = loop
         self._bucket = bucket
         self._lists_left = most_lists
         self._begin_early = most_lists is None
+        self._dated = dated
         self._objects: dict[str, Listed] = {}
         self._listed_at = 0.0
+        self._date = ""
         # The listing covers every key up to this one, and all that follow if it has ended.
         self._until = ""
         self._ended = False
@@ -84,7 +92,7 @@ class ObjectIndex:
             in_order = not self._bucket.lists_out_of_order
             if in_order and (self._ended or key <= self._until):
                 listed = self._objects.get(key)
-                found[key] = None if listed is None else _found(listed, self._listed_at)
+                found[key] = None if listed is None else _found(listed, self._listed_at, self._date)
                 position += 1
             elif self._questions or self._lists_left == 0 or not in_order:
                 self._questions = self._questions or _MOST_QUESTIONS
@@ -103,7 +111,10 @@ class ObjectIndex:
             self._lists_left -= 1
         asked_at = time.monotonic()
         try:
-            page = await self._bucket.list_page(start_after)
+            if self._dated:
+                page, self._date = await self._bucket.dated_page(start_after)
+            else:
+                page = await self._bucket.list_page(start_after)
         except RequestFailed:
             # A broken listing is no reason to distrust HEAD.
             self._questions = _MOST_QUESTIONS
@@ -134,12 +145,15 @@ async def ask(bucket: Bucket, key: str) -> LookupResult:
         info = await bucket.head(key)
     except RequestFailed as error:
         return error
-    return None if info is None else Found(info.size, info.etag, info, asked_at, info.archived)
+    if info is None:
+        return None
+    return Found(info.size, info.etag, info, asked_at, info.archived, modified=info.modified, date=info.date)
 
 
-def _found(listed: Listed, asked_at: float) -> Found:
-    storage_class = listed.storage_class
+def _found(listed: Listed, asked_at: float, date: str) -> Found:
+    storage_class, modified = listed.storage_class, listed.modified
     if storage_class in ("", "STANDARD"):
-        return Found(listed.size, listed.etag, None, asked_at)
+        return Found(listed.size, listed.etag, None, asked_at, modified=modified, date=date)
     archived = storage_class if is_archive_class(storage_class) else ""
-    return Found(listed.size, listed.etag, None, asked_at, archived, storage_class == TIERING_CLASS)
+    needs_head = storage_class == TIERING_CLASS
+    return Found(listed.size, listed.etag, None, asked_at, archived, needs_head, modified, date)

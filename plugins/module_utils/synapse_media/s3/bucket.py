@@ -90,6 +90,14 @@ class Bucket:
 
         With ``dated`` each object comes with the time of its last change.
         """
+        return (await self._list_page(start_after, limit, dated=dated))[0]
+
+    async def dated_page(self, start_after: str) -> tuple[Page, str]:
+        """As list_page() with ``dated``, and the time of the response by the store's clock, empty if it told none."""
+        page, response = await self._list_page(start_after, 1000, dated=True)
+        return page, response.headers.get("date", "")
+
+    async def _list_page(self, start_after: str, limit: int, *, dated: bool) -> tuple[Page, Response]:
         query = [("list-type", "2"), ("max-keys", str(limit)), ("prefix", self.prefix), ("encoding-type", "url")]
         if start_after:
             query.append(("start-after", start_after))
@@ -106,7 +114,7 @@ class Bucket:
             raise
         if not pages:
             raise self._classifier.fatal(RefusedError(response), LIST, "")
-        return pages[0]
+        return pages[0], response
 
     async def head(self, key: str) -> ObjectInfo | None:
         """What the store keeps under this key; None if it keeps nothing."""

@@ -36,6 +36,7 @@ class ObjectInfo(NamedTuple):
     """``encrypted``: with a key that makes the ETag no MD5. ``checksums``: base64 by name, of the whole object only.
 
     ``archived`` names the class or tier that an object has to be restored from before it can be read; else it is empty.
+    ``modified`` and ``date`` are the times of the object and of the response by the store's clock, in its own words.
     """
 
     size: int
@@ -43,6 +44,8 @@ class ObjectInfo(NamedTuple):
     encrypted: bool
     checksums: dict[str, str]
     archived: str = ""
+    modified: str = ""
+    date: str = ""
 
 
 class MultipartUpload(NamedTuple):
@@ -98,7 +101,15 @@ def object_info(response: Response, size: int) -> ObjectInfo:
                 checksums[name] = value
     storage_class = headers.get("x-amz-storage-class", "")
     archived = headers.get("x-amz-archive-status", "") or (storage_class if is_archive_class(storage_class) else "")
-    return ObjectInfo(size, etag_of(response), is_encrypted(response), checksums, archived)
+    return ObjectInfo(
+        size,
+        etag_of(response),
+        is_encrypted(response),
+        checksums,
+        archived,
+        headers.get("last-modified", ""),
+        headers.get("date", ""),
+    )
 
 
 def is_encrypted(response: Response) -> bool:

@@ -41,6 +41,15 @@ def in_seconds(duration: datetime.timedelta) -> str:
     return f"{int(duration.total_seconds())}s"
 
 
+def as_written(duration: datetime.timedelta) -> str:
+    """The same duration for people, such as 7d."""
+    seconds = int(duration.total_seconds())
+    for suffix in ("d", "h"):
+        if seconds % _SECONDS[suffix] == 0:
+            return f"{seconds // _SECONDS[suffix]}{suffix}"
+    return f"{seconds}s"
+
+
 _FACTORS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _KIB = 1024
 _SIZE = re.compile(r"([0-9]+)([KMGT]?)", re.ASCII)

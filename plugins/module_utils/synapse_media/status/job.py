@@ -19,7 +19,7 @@ from ..database.usage import usage_of as rows_usage
 from ..disk.local_file import LocalFile
 from ..errors import ConfigurationError, MediaError
 from ..offload.selection import Rules, reason_to_leave
-from ..offload.settings import OffloadSettings
+from ..offload.settings import LOCAL_CACHE_SIZE, MIN_BUCKET_AGE, MIN_FREE, OffloadSettings
 from ..process.environment import apply, run_environment
 from ..process.privileges import worker
 from ..runs.job import import_late
@@ -91,6 +91,9 @@ def status_of(job: StatusJob, migrate: MigrateJob, observe: Observer | None = No
         migrate,
         _disk(root),
     )
+    status.not_considered = [
+        name for name in (LOCAL_CACHE_SIZE, MIN_FREE, MIN_BUCKET_AGE) if getattr(job.settings, name) is not None
+    ]
     _look_at_provider(job, status)
     return status
 

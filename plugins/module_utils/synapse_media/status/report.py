@@ -71,6 +71,8 @@ class Status:
     provider_problem: str | None = None
     usage: dict[str, Any] | None = None
     usage_problem: str | None = None
+    # Settings of the migrate job that what it would move leaves out of account.
+    not_considered: list[str] = field(default_factory=list)
 
     @property
     def reasons(self) -> list[Reason]:

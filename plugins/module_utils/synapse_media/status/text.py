@@ -143,6 +143,8 @@ def _would(status: Status) -> str:
     if compared.stays:
         stays = ", ".join(f"{tally.files} {reason}" for reason, tally in sorted(compared.stays.items()))
         words += f"; and leave {stays}"
+    if status.not_considered:
+        words += f"; without regard to {', '.join(status.not_considered)}, which a dry run of the migrate job considers"
     return words
 
 

@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, matrix_ops.synapse_s3 contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How long an object has been in the bucket, by the times that the store gives."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from datetime import datetime, timezone
+
+from .object_index import Found
+
+# Listings write times as 2026-01-31T12:00:00.000Z, always in UTC and with any number of decimals.
+_LENGTH = len("2026-01-31T12:00:00")
+_UTC = ("Z", "+00:00")
+
+
+def bucket_age(found: Found) -> float | None:
+    """Seconds from the object's LastModified to the response that gave it; None if the store gave no usable time.
+
+    Of the store's clock (the response's Date) and this host's the one that makes the object younger counts, so that no
+    wrong clock makes it old. For a time in the future the age is negative.
+    """
+    modified = seconds_of(found.modified)
+    if modified is None:
+        return None
+    here = time.time() - (time.monotonic() - found.asked_at)
+    there = seconds_of(found.date)
+    return (here if there is None else min(here, there)) - modified
+
+
+def seconds_of(text: str) -> float | None:
+    """Seconds since 1970 of a time as listings or HTTP headers have it; None for anything else."""
+    try:
+        if text[10:11] == "T":
+            moment = datetime.fromisoformat(text[:_LENGTH]) if text.endswith(_UTC) else None
+        else:
+            moment = email.utils.parsedate_to_datetime(text)
+        return None if moment is None else moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
