@@ -23,24 +23,20 @@ def test_the_timer_is_removed_and_the_service_stays(homeserver):
     homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "synapse_s3_prefix=elsewhere",
-        "synapse_s3_endpoint_url=http://127.0.0.1:9001",
-        "synapse_s3_sse_customer_key=0123456789abcdef0123456789abcdef",
-    ],
-)
-def test_another_location_is_refused(play, homeserver, setting):
+def test_another_location_is_refused(play_cases, homeserver):
     before = homeserver.bucket
+    others = {
+        "synapse_s3_prefix": "elsewhere",
+        "synapse_s3_endpoint_url": "http://127.0.0.1:9001",
+        "synapse_s3_sse_customer_key": "0123456789abcdef0123456789abcdef",
+    }
+    cases = {setting: {setting: value} for setting, value in others.items()}
     # A confirmation of another location, for example an old one, permits nothing.
-    refused = play(
-        "matrix_ops.synapse_s3.site", "-e", setting, "-e", "synapse_s3_confirm_location=http://127.0.0.1:9000/old"
-    )
-    assert refused.status != 0
-    assert setting.partition("=")[0] in refused.output
-    assert "synapse_s3_confirm_location" in refused.output
-    assert refused.changed == 0
+    confirmed = "synapse_s3_confirm_location=http://127.0.0.1:9000/old"
+    for setting, result in play_cases("matrix_ops.synapse_s3.site", cases, "-e", confirmed).items():
+        assert (result.failed, result.changed) == (1, 0), setting
+        assert setting in result.failures
+        assert "synapse_s3_confirm_location" in result.failures
     assert homeserver.bucket == before
 
 
