@@ -39,6 +39,7 @@ def host(*, removed: bool = False, **changes: Any) -> dict[str, Any]:
         "__synapse_s3_found": {"synapse": synapse},
         "__synapse_s3_synapse": synapse,
         "__synapse_s3_processes": [],
+        "__synapse_s3_provider_facts": {"image": "{{ __synapse_s3_image_computed }}"},
         "synapse_s3_storage_provider_enabled": not removed,
         "synapse_s3_bucket": "media",
         "synapse_s3_addressing_style": changes.get("addressing_style", "auto"),
@@ -63,9 +64,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     template = str(ROLES / "storage_provider/templates/compose.override.yml.j2")
     write = {"src": template, "dest": f"{directory}/{{{{ inventory_hostname }}}}.yml", "mode": "0600"}
     keep = {"content": f"{{{{ {{{values}}} | to_json }}}}", "dest": f"{directory}/{{{{ inventory_hostname }}}}.json"}
-    preflight = yaml.safe_load((ROLES / "storage_provider/tasks/preflight.yml").read_text(encoding="utf-8"))
     tasks = [
-        *(task for task in preflight if "ansible.builtin.set_fact" in task),
         {"name": "Write the file", "ansible.builtin.template": write},
         {"name": "Write the values", "ansible.builtin.copy": {**keep, "mode": "0600"}},
     ]
