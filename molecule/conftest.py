@@ -122,7 +122,7 @@ def play_cases(play: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
         hosts = {names[case]: {**host, **settings} for case, settings in cases.items()}
         inventory = tmp_path_factory.mktemp("cases") / "hosts.yml"
         inventory.write_text(yaml.safe_dump({"synapse": {"children": {"cases": {"hosts": hosts}}}}), encoding="utf-8")
-        ended = play(playbook, "-i", str(inventory), "-e", "synapse_s3_hosts=cases", *arguments)
+        ended = play(playbook, "-i", str(inventory), "-e", "synapse_s3_hosts=cases", "--forks", "4", *arguments)
         assert "Traceback" not in ended.output
         return {case: _result_of(ended.output, name) for case, name in names.items()}
 
