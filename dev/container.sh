@@ -68,6 +68,8 @@ pytest_in() {
   "$ROOT/dev/source-tree.sh"
   docker exec "$container" mkdir -p "$above"
   docker cp "$CACHE/tree/ansible_collections" "$container:$above/" >/dev/null
+  # Hundreds of tests start modules as programs of their own, each of which would compile the sources again.
+  docker exec "$container" /opt/test-tools/venv/bin/python -m compileall -q "$above/ansible_collections/matrix_ops/synapse_s3/plugins"
   docker exec --env "PYTHONPATH=$above" --env PYTHONDONTWRITEBYTECODE=1 --env FAULT_KILLS --env FAULT_SEED \
     --workdir "$above/ansible_collections/matrix_ops/synapse_s3" "$container" \
     /opt/test-tools/venv/bin/pytest -p no:cacheprovider "$@"

@@ -12,4 +12,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 [[ $# -gt 0 ]] || set -- --numprocesses "$(nproc)"
 say "unit: pytest tests/unit $*"
 cd "$TREE"
-PYTHONPATH=$CACHE/tree PYTHONDONTWRITEBYTECODE=1 exec pytest -p no:cacheprovider tests/unit "$@"
+# The tests start many programs, which find the sources compiled there, and leave nothing in the source tree.
+PYTHONPATH=$CACHE/tree PYTHONPYCACHEPREFIX=$CACHE/compiled exec pytest -p no:cacheprovider tests/unit "$@"

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import testinfra.utils.ansible_runner
+import yaml
 from testinfra.host import Host
 
 INVENTORY = os.environ["MOLECULE_INVENTORY_FILE"]
@@ -32,6 +35,16 @@ class Play:
     @property
     def changed(self) -> int:
         return sum(int(word.split("=")[1]) for word in self.output.split() if word.startswith("changed="))
+
+
+@dataclass(frozen=True)
+class HostPlay:
+    """The result of a play for one of its hosts."""
+
+    failed: int
+    changed: int
+    # What Ansible printed of the tasks that failed on this host.
+    failures: str
 
 
 @dataclass(frozen=True)
@@ -94,3 +107,32 @@ def play() -> Any:
         return Play(ended.returncode, ended.stdout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def play_cases(play: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    def run(playbook: str, cases: Mapping[str, Mapping[str, Any]], *arguments: str) -> dict[str, HostPlay]:
+        """Run a playbook once for several cases: a case is the host under another name, with settings of its own.
+
+        It is for plays that change nothing on the host, because the cases run at the same time.
+        """
+        names = {case: re.sub("[^a-z0-9]+", "-", case.lower()) for case in cases}
+        assert len(set(names.values())) == len(cases)
+        host = {"ansible_connection": "community.docker.docker", "ansible_host": testinfra_hosts[0]}
+        hosts = {names[case]: {**host, **settings} for case, settings in cases.items()}
+        inventory = tmp_path_factory.mktemp("cases") / "hosts.yml"
+        inventory.write_text(yaml.safe_dump({"synapse": {"children": {"cases": {"hosts": hosts}}}}), encoding="utf-8")
+        ended = play(playbook, "-i", str(inventory), "-e", "synapse_s3_hosts=cases", "--forks", "4", *arguments)
+        assert "Traceback" not in ended.output
+        return {case: _result_of(ended.output, name) for case, name in names.items()}
+
+    return run
+
+
+def _result_of(output: str, host: str) -> HostPlay:
+    parts = re.split(r"^(?=\S+: \[|TASK |PLAY )", output, flags=re.MULTILINE)
+    recap = re.search(rf"^{re.escape(host)} +: (.*)$", output, flags=re.MULTILINE)
+    assert recap, output
+    counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", recap[1])}
+    failures = "".join(part for part in parts if part.startswith((f"fatal: [{host}]", f"failed: [{host}]")))
+    return HostPlay(counts["failed"], counts["changed"], failures)

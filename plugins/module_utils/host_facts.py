@@ -160,13 +160,18 @@ def time_facts(run: Run, kind: str, value: str) -> dict[str, Any]:
     return {"valid": status == 0, "is_due": "Next elapse: never" not in output, "message": error.strip()}
 
 
-def units_to_reload(run: Run, names: Sequence[str]) -> list[str]:
-    """Those of the units whose files have changed since systemd read them."""
+def unit_facts(run: Run, names: Sequence[str]) -> dict[str, Any]:
+    """What systemd says of the `units`, by name, and which of them are the `units_to_reload`: their files have changed."""
     if not names:
-        return []
-    dummy, output, _error = run(["systemctl", "show", "--no-pager", "--property=Id,NeedDaemonReload", "--", *names])
-    paragraphs = [_properties(text) for text in output.split("\n\n")]
-    return [found["Id"] for found in paragraphs if found.get("NeedDaemonReload") == "yes"]
+        return {"units": {}, "units_to_reload": []}
+    properties = "--property=Id,ActiveState,UnitFileState,NeedDaemonReload"
+    dummy, output, _error = run(["systemctl", "show", "--no-pager", properties, "--", *names])
+    found = [unit for unit in map(_properties, output.split("\n\n")) if "Id" in unit]
+    states = {"active_state": "ActiveState", "unit_file_state": "UnitFileState"}
+    return {
+        "units": {unit["Id"]: {state: unit.get(name, "") for state, name in states.items()} for unit in found},
+        "units_to_reload": [unit["Id"] for unit in found if unit.get("NeedDaemonReload") == "yes"],
+    }
 
 
 def _properties(text: str) -> Mapping[str, str]:

@@ -165,7 +165,7 @@ options:
         type: str
         required: true
   units:
-    description: Units whose files may have changed since systemd read them.
+    description: Units to ask systemd about.
     type: list
     elements: str
     default: []
@@ -284,6 +284,13 @@ times:
   returned: success
   type: list
   elements: dict
+units:
+  description:
+    - For each of O(units) that systemd knows its C(active_state) and its C(unit_file_state), in systemd's words, such as
+      V(active) and V(enabled).
+  returned: success
+  type: dict
+  version_added: 1.2.0
 units_to_reload:
   description: Those of O(units) whose files have changed since systemd read them.
   returned: success
@@ -340,7 +347,7 @@ def host(params: dict[str, Any], run: Run) -> dict[str, Any]:
         "records": {path: host_facts.record(path) for path in params["records"]},
         "pythons": {path: host_facts.python_facts(run, path) for path in params["pythons"]},
         "times": [host_facts.time_facts(run, **time) for time in params["times"]],
-        "units_to_reload": host_facts.units_to_reload(run, params["units"]),
+        **host_facts.unit_facts(run, params["units"]),
     }
 
 

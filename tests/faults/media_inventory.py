@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,9 +85,12 @@ def unfinished_uploads(s3: S3Server, bucket: str) -> list[str]:
 
 
 def _files(root: Path) -> Iterator[str]:
-    for path in root.rglob("*"):
-        if not path.name.startswith(_NO_MEDIA) and path.is_file() and not path.is_symlink():
-            yield str(path.relative_to(root))
+    """The regular files, links not followed. A run may remove directories meanwhile, which os.walk passes over."""
+    for folder, _folders, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            if not name.startswith(_NO_MEDIA) and path.is_file() and not path.is_symlink():
+                yield str(path.relative_to(root))
 
 
 def _digest(path: Path) -> str:

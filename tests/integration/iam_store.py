@@ -13,8 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import boto3
-from s3_server import free_port
+from s3_server import BOTO_SESSION, free_port
 from server_process import ServerProcess
 
 REGION = "us-east-1"
@@ -45,7 +44,7 @@ class IamStore:
 
     def client(self, service: str = "s3") -> Any:
         """An administrator's client; it works until enforce() and again after relax()."""
-        return boto3.session.Session().client(
+        return BOTO_SESSION.client(
             service,
             endpoint_url=self.endpoint_url,
             region_name=REGION,

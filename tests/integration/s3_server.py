@@ -15,6 +15,9 @@ import boto3
 import botocore.config
 from server_process import ServerProcess, program
 
+# One for all servers: it keeps the description of S3's operations, and reading that is most of what a client costs.
+BOTO_SESSION = boto3.session.Session()
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -101,7 +104,7 @@ class S3Server:
     def client(self) -> Any:
         """A client that is independent of the collection's own; created once, because that is slow."""
         if self._client is None:
-            self._client = boto3.session.Session().client(
+            self._client = BOTO_SESSION.client(
                 "s3",
                 endpoint_url=self.endpoint_url,
                 region_name="us-east-1",

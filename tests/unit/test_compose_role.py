@@ -39,6 +39,7 @@ def host(*, removed: bool = False, **changes: Any) -> dict[str, Any]:
         "__synapse_s3_found": {"synapse": synapse},
         "__synapse_s3_synapse": synapse,
         "__synapse_s3_processes": [],
+        "__synapse_s3_provider_facts": {"image": "{{ __synapse_s3_image_computed }}"},
         "synapse_s3_storage_provider_enabled": not removed,
         "synapse_s3_bucket": "media",
         "synapse_s3_addressing_style": changes.get("addressing_style", "auto"),

@@ -82,11 +82,16 @@ def test_a_time_is_valid_and_due_or_says_why_not() -> None:
     assert (refused["valid"], refused["message"]) == (False, "Failed to parse calendar specification")
 
 
-def test_the_units_that_have_changed_are_named() -> None:
-    output = "Id=a.service\nNeedDaemonReload=no\n\nId=a.timer\nNeedDaemonReload=yes\n"
-    assert host_facts.units_to_reload(answers(0, output), ["a.service", "a.timer"]) == ["a.timer"]
-    assert host_facts.units_to_reload(answers(127, ""), ["a.service"]) == []
-    assert host_facts.units_to_reload(answers(0, output), []) == []
+def test_the_states_of_units_and_those_that_have_changed_are_named() -> None:
+    service = "Id=a.service\nActiveState=inactive\nUnitFileState=static\nNeedDaemonReload=no\n"
+    output = f"{service}\nId=a.timer\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=yes\n"
+    facts = host_facts.unit_facts(answers(0, output), ["a.service", "a.timer"])
+    assert facts["units_to_reload"] == ["a.timer"]
+    assert facts["units"]["a.service"] == {"active_state": "inactive", "unit_file_state": "static"}
+    assert facts["units"]["a.timer"] == {"active_state": "active", "unit_file_state": "enabled"}
+    nothing = {"units": {}, "units_to_reload": []}
+    assert host_facts.unit_facts(answers(127, ""), ["a.service"]) == nothing
+    assert host_facts.unit_facts(answers(0, output), []) == nothing
 
 
 def test_what_a_user_cannot_do_is_named(tmp_path: Path) -> None:

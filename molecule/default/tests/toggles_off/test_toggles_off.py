@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
-
 EVERYTHING_OFF = '{"synapse_s3_storage_provider_enabled": false, "synapse_s3_migrate_enabled": false}'
 CONFIRMED = '{"synapse_s3_uninstall_confirm": true}'
 PROVIDER = "/etc/synapse-s3/applied.json"
@@ -23,24 +21,20 @@ def test_the_timer_is_removed_and_the_service_stays(homeserver):
     homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "synapse_s3_prefix=elsewhere",
-        "synapse_s3_endpoint_url=http://127.0.0.1:9001",
-        "synapse_s3_sse_customer_key=0123456789abcdef0123456789abcdef",
-    ],
-)
-def test_another_location_is_refused(play, homeserver, setting):
+def test_another_location_is_refused(play_cases, homeserver):
     before = homeserver.bucket
+    others = {
+        "synapse_s3_prefix": "elsewhere",
+        "synapse_s3_endpoint_url": "http://127.0.0.1:9001",
+        "synapse_s3_sse_customer_key": "0123456789abcdef0123456789abcdef",
+    }
+    cases = {setting: {setting: value} for setting, value in others.items()}
     # A confirmation of another location, for example an old one, permits nothing.
-    refused = play(
-        "matrix_ops.synapse_s3.site", "-e", setting, "-e", "synapse_s3_confirm_location=http://127.0.0.1:9000/old"
-    )
-    assert refused.status != 0
-    assert setting.partition("=")[0] in refused.output
-    assert "synapse_s3_confirm_location" in refused.output
-    assert refused.changed == 0
+    confirmed = "synapse_s3_confirm_location=http://127.0.0.1:9000/old"
+    for setting, result in play_cases("matrix_ops.synapse_s3.site", cases, "-e", confirmed).items():
+        assert (result.failed, result.changed) == (1, 0), setting
+        assert setting in result.failures
+        assert "synapse_s3_confirm_location" in result.failures
     assert homeserver.bucket == before
 
 
@@ -62,30 +56,25 @@ def test_only_the_migrate_job_is_removed(play, homeserver):
     assert play("matrix_ops.synapse_s3.site", "-e", MIGRATE_OFF).changed == 0
 
 
-@pytest.mark.parametrize("service", ["no-such-synapse.service", "masked-synapse.service"], ids=["mistyped", "masked"])
-def test_a_removal_that_would_leave_the_entry_is_refused(play, homeserver, service):
-    """If Synapse is not found, its entry cannot be removed, so its package must stay."""
+def test_a_removal_that_would_do_harm_is_refused(play_cases, homeserver):
+    """Its entry cannot be removed where Synapse is not found, so its package must stay; or nobody has confirmed it."""
     homeserver.run("ln", "-sf", "/dev/null", "/run/systemd/system/masked-synapse.service")
     homeserver.run("systemctl", "daemon-reload")
-    named = json.dumps({"synapse_s3_synapse_service": service})
-    refused = play("matrix_ops.synapse_s3.site", "-e", EVERYTHING_OFF, "-e", CONFIRMED, "-e", named)
+    cases = {
+        "mistyped": {"synapse_s3_synapse_service": "no-such-synapse.service", **json.loads(CONFIRMED)},
+        "masked": {"synapse_s3_synapse_service": "masked-synapse.service", **json.loads(CONFIRMED)},
+        "not confirmed": {},
+    }
+    refused = play_cases("matrix_ops.synapse_s3.site", cases, "-e", EVERYTHING_OFF)
     homeserver.run("rm", "/run/systemd/system/masked-synapse.service")
     homeserver.run("systemctl", "daemon-reload")
-    assert refused.status != 0
-    assert refused.changed == 0
-    said = re.sub(r"\s+", " ", refused.output)
-    if service.startswith("masked"):
-        assert "systemctl unmask" in said
-    else:
-        assert f"Nothing was removed, because {homeserver.facts['config_paths'][0]} names the storage provider" in said
+    assert {case: (result.failed, result.changed) for case, result in refused.items()} == dict.fromkeys(cases, (1, 0))
+    said = {case: re.sub(r"\s+", " ", result.failures) for case, result in refused.items()}
+    entry = homeserver.facts["config_paths"][0]
+    assert f"Nothing was removed, because {entry} names the storage provider" in said["mistyped"]
+    assert "systemctl unmask" in said["masked"]
+    assert "synapse_s3_uninstall_confirm" in said["not confirmed"]
     homeserver.run(homeserver.facts["python"], "-c", "import s3_storage_provider")
-
-
-def test_the_toggle_requires_the_same_confirmation_as_uninstall(play, homeserver):
-    refused = play("matrix_ops.synapse_s3.site", "-e", EVERYTHING_OFF)
-    assert refused.status != 0
-    assert "synapse_s3_uninstall_confirm" in refused.output
-    assert refused.changed == 0
     assert homeserver.host.file(PROVIDER).exists
 
 
@@ -149,36 +138,28 @@ def test_a_restart_is_held_back_until_it_is_allowed(play, homeserver):
     assert homeserver.host.service("synapse-s3-migrate.timer").is_running
 
 
-def test_a_removal_that_may_not_restart_synapse_is_refused(play, homeserver):
-    held = '{"synapse_s3_restart_synapse": false}'
-    refused = play("matrix_ops.synapse_s3.uninstall", "-e", CONFIRMED, "-e", held)
-    assert refused.status != 0
-    assert "synapse_s3_restart_synapse" in refused.output
-    assert refused.changed == 0
-
-
 def test_it_can_be_installed_again(play, homeserver):
     on = play("matrix_ops.synapse_s3.site")
     assert on.status == 0, on.output
     assert homeserver.host.service("synapse-s3-migrate.timer").is_running
 
 
-def test_the_preflight_alone_changes_nothing(play, homeserver):
-    wrong = play("matrix_ops.synapse_s3.site", "--tags", "preflight", "-e", '{"synapse_s3_migrate_grace": "soon"}')
-    assert wrong.status != 0
-    assert "synapse_s3_migrate_grace" in wrong.output
-    new = '{"synapse_s3_migrate_grace": "2h"}'
-    right = play("matrix_ops.synapse_s3.site", "--tags", "preflight", "-e", new)
-    assert (right.status, right.changed) == (0, 0), right.output
-    configured = play("matrix_ops.synapse_s3.site", "--tags", "configure", "-e", new)
+def test_the_preflight_alone_changes_nothing(play, play_cases, homeserver):
+    graces = {"wrong": {"synapse_s3_migrate_grace": "soon"}, "right": {"synapse_s3_migrate_grace": "2h"}}
+    ended = play_cases("matrix_ops.synapse_s3.site", graces, "--tags", "preflight")
+    assert (ended["wrong"].failed, ended["wrong"].changed) == (1, 0)
+    assert "synapse_s3_migrate_grace" in ended["wrong"].failures
+    assert (ended["right"].failed, ended["right"].changed) == (0, 0), ended["right"].failures
+    configured = play("matrix_ops.synapse_s3.site", "--tags", "configure", "-e", json.dumps(graces["right"]))
     assert (configured.status, configured.changed) == (0, 1), configured.output
 
 
-def test_uninstall_requires_confirmation(play, homeserver):
-    refused = play("matrix_ops.synapse_s3.uninstall")
-    assert refused.status != 0
-    assert "synapse_s3_uninstall_confirm" in refused.output
-    said = re.sub(r"\s+", " ", refused.output)
+def test_uninstall_requires_confirmation_and_a_restart_of_synapse(play_cases, homeserver):
+    cases = {"not confirmed": {}, "held": {"synapse_s3_restart_synapse": False, **json.loads(CONFIRMED)}}
+    refused = play_cases("matrix_ops.synapse_s3.uninstall", cases)
+    assert {case: (result.failed, result.changed) for case, result in refused.items()} == dict.fromkeys(cases, (1, 0))
+    assert "synapse_s3_uninstall_confirm" in refused["not confirmed"].failures
+    said = re.sub(r"\s+", " ", refused["not confirmed"].failures)
     assert re.search(r"\([1-9][0-9]* media, [0-9.]+ [KM]iB and their thumbnails, on this host\)", said), said
-    assert refused.changed == 0
+    assert "synapse_s3_restart_synapse" in refused["held"].failures
     assert homeserver.host.service("synapse-s3-migrate.timer").is_running
