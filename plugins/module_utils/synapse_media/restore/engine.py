@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 from ..database.ordered import OrderedRows
 from ..database.rows import Rows, open_rows
@@ -24,6 +22,7 @@ from ..errors import ConfigurationError
 from ..event_loop.loop import Loop
 from ..process.signals import Stopped, handed_to, hold_signals
 from ..runs.preflight import UsedLocation, check_content, check_state_dir, media_store_root
+from ..runs.spool import temporary_file
 from ..s3.bucket import Bucket
 from ..s3.client import Client
 from ..settings.homeserver import DatabaseSettings
@@ -125,7 +124,7 @@ def _drive(
         ordered = OrderedRows(database)
         stack.callback(ordered.close)
         ordered.open()
-        plan = Plan(stack.enter_context(_temporary_file(settings.state_dir)))
+        plan = Plan(stack.enter_context(temporary_file(settings.state_dir)))
         context = Context(
             loop=loop,
             root=root,
@@ -166,17 +165,6 @@ def _drive(
             report.warnings += client.warnings
             if observe:
                 observe(report)
-
-
-def _temporary_file(state_dir: str) -> IO[bytes]:
-    directory = state_dir if os.access(state_dir, os.W_OK) else None
-    try:
-        return tempfile.TemporaryFile(dir=directory)
-    except OSError as error:
-        raise ConfigurationError(
-            f"No temporary file can be made in {directory or tempfile.gettempdir()} ({error.strerror}). "
-            "Free space there."
-        ) from error
 
 
 async def _restore(context: Context, plan: Plan) -> None:
