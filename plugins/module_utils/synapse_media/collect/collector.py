@@ -106,13 +106,7 @@ class Collector:
         except RequestFailed as error:
             context.fail(due.path, error)
             return None
-        youngest = context.now - context.settings.min_age.total_seconds()
-        if (
-            version is None
-            or (version.info.size, version.info.etag) != (due.size, due.etag)
-            # Replaced with the same content.
-            or (version.modified is not None and version.modified > youngest)
-        ):
+        if version is None or (version.info.size, version.info.etag) != (due.size, due.etag):
             context.report.skip(CHANGED, due.size)
             return None
         if not context.settings.trash:

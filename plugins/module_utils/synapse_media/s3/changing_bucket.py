@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import re
 from typing import NamedTuple
 from urllib.parse import quote
@@ -34,14 +33,10 @@ _COPIED = re.compile(r"<CopyObjectResult.*</CopyObjectResult\s*>", re.DOTALL)
 
 
 class Version(NamedTuple):
-    """One version of an object: `modified` in seconds since 1970, None if the store names no time.
-
-    `version_id` is empty where the bucket keeps no versions.
-    """
+    """One version of an object; `version_id` is empty where the bucket keeps no versions."""
 
     info: ObjectInfo
     version_id: str
-    modified: float | None
 
 
 class ChangingBucket(Bucket):
@@ -63,7 +58,6 @@ class ChangingBucket(Bucket):
         return Version(
             object_info(response, int(response.headers["content-length"])),
             "" if version_id == "null" else version_id,
-            _seconds_of(response.headers.get("last-modified", "")),
         )
 
     async def copy(self, source: str, target: str, etag: str) -> bool:
@@ -120,10 +114,3 @@ class ChangingBucket(Bucket):
         ):
             self._refuse_all_but_success(response, DELETE, key)
         return response.status == _CHANGED
-
-
-def _seconds_of(date: str) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(date).timestamp()
-    except (TypeError, ValueError):
-        return None
