@@ -125,11 +125,14 @@ class Command:
 
     engine: Engine
     verb: str
+    # Python code to run instead of the command.
+    code: str = ""
 
     def start(self, *options: str) -> subprocess.Popen[str]:
+        program = ["-c", self.code] if self.code else ["-m", "synapse_media.cli"]
         arguments = [self.verb, "--config", str(self.engine.write()), "--json", *options]
         return subprocess.Popen(
-            [sys.executable, "-m", "synapse_media.cli", *arguments],
+            [sys.executable, *program, *arguments],
             env={**os.environ, **_ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -190,6 +190,8 @@ def differs(source: ObjectInfo, copy: ObjectInfo) -> str:
     """
     if copy.size != source.size:
         return f"has {copy.size} bytes in place of {source.size}"
+    if source.encrypted and not copy.encrypted:
+        return "is not encrypted, as the object is"
     comparable = is_md5(source.etag) and is_md5(copy.etag) and not source.encrypted and not copy.encrypted
     if comparable and copy.etag != source.etag:
         return f"has the ETag {copy.etag} in place of {source.etag}"

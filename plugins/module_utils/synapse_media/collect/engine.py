@@ -83,7 +83,13 @@ def _run(
         UsedLocation(settings.state_dir, store).check()
         directory = _directory(settings.state_dir, rehearse=rehearse)
         if settings.undo is not None:
-            _undo(_log_path(settings.undo, directory), store, settings, report, observe)
+            log = _log_path(settings.undo, directory)
+            with _bucket(store, settings, report) as (loop, bucket):
+                _drive(loop, Undo(loop, bucket, report).run(log, store), report, observe, lambda: None)
+            if not rehearse:
+                # What came back would be due at once where a store keeps the times of objects; and whoever undoes a run
+                # may have found out that the database was the wrong one.
+                Sightings(directory, store, now, writes=False).forget()
             return
         if source.database is None:
             raise ConfigurationError("No database is named. Set homeserver_config or database.")
@@ -112,11 +118,6 @@ def _directory(state_dir: str, *, rehearse: bool) -> Path:
 def _log_path(name: str, directory: Path) -> Path:
     """A name without a slash is that of a file in the directory of the logs."""
     return Path(name) if "/" in name else directory / name
-
-
-def _undo(log: Path, store: StoreSettings, settings: CollectSettings, report: Report, observe: Observer | None) -> None:
-    with _bucket(store, settings, report) as (loop, bucket):
-        _drive(loop, Undo(loop, bucket, report).run(log, store), report, observe, lambda: None)
 
 
 def _collect(

@@ -94,6 +94,14 @@ class Sightings:
             self._file = None
             self._new_path.unlink(missing_ok=True)
 
+    def forget(self) -> None:
+        """Removes the record, so that all times begin anew. Raises MediaError."""
+        try:
+            self._path.unlink(missing_ok=True)
+            sync_directory(self._path.parent)
+        except OSError as error:
+            raise _cannot_write(self._path, error) from error
+
     def _write(self, entry: Any) -> None:
         if self._file is None:
             return

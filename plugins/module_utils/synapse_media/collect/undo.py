@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Brings back what a run has put into the trash, as its log says. It deletes nothing, and replaces nothing."""
+"""Brings back what a run has put into the trash, as its log says. It deletes no object, and replaces none."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from .bucket import Bucket
 from .client import Client
 from .error_classifier import status_of_late_error
 from .errors import RefusedError, error_details
-from .objects import ALGORITHM_HEADER, ObjectInfo, object_info
+from .objects import ObjectInfo, object_info
 from .operations import COPY, DELETE
 from .transport.errors import ResponseParserError
 from .transport.response import Response
@@ -84,8 +84,6 @@ class ChangingBucket(Bucket):
         if response.status in (_CHANGED, _GONE):
             return False
         self._refuse_all_but_success(response, COPY, target)
-        if ALGORITHM_HEADER not in response.headers:
-            self._check_encryption(response, target)
         return True
 
     async def delete(self, key: str, etag: str = "") -> bool:
