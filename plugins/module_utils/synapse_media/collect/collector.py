@@ -29,6 +29,12 @@ R = TypeVar("R")
 
 BATCH = 256
 
+# What stores say of a copy that they do not know how to make.
+_NOT_KNOWN = (400, 501)
+_NO_ENCRYPTED_COPY = (
+    "The store refuses to copy objects that are encrypted with a customer key (SSE-C), so there can be no trash for "
+    "them. The object stays: delete it by hand, or run this with trash: false (--no-trash), which has no way back."
+)
 _NO_ROW = "its media has no row"
 _EXPIRED = "it was in the trash for trash_keep"
 
@@ -130,7 +136,8 @@ class Collector:
                 return None
             copied = await bucket.look_at(bucket.key(target))
         except RequestFailed as error:
-            context.fail(due.path, error)
+            refused = bucket.uses_customer_key and error.status in _NOT_KNOWN
+            context.fail(due.path, _NO_ENCRYPTED_COPY if refused else error)
             return None
         problem = "is not there" if copied is None else differs(version.info, copied.info)
         if problem:
