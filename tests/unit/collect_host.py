@@ -153,7 +153,7 @@ class CollectHost(Host):  # type: ignore[misc] # the same
 
     def log(self, report: Report) -> list[dict[str, Any]]:
         """The lines of a run's log, without the first."""
-        return [json.loads(line) for line in Path(report.log).read_text(encoding="utf-8").splitlines()[1:]]
+        return [json.loads(line) for line in Path(str(report.log)).read_text(encoding="utf-8").splitlines()[1:]]
 
 
 @contextmanager

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from ..disk.layout import TRASH_FOLDER, is_media_path
 
-_STAMP = re.compile(r"([0-9]{8}T[0-9]{6})Z-[0-9a-f]{8}")
-_TIME = "%Y%m%dT%H%M%S"
+_STAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z-[0-9a-f]{8}")
 # An object of this name is put and deleted to learn what the store and the keys can do.
 TRIAL_PATH = f"{TRASH_FOLDER}trial"
 
@@ -29,7 +28,7 @@ class Trashed(NamedTuple):
 
 def new_stamp(now: float) -> str:
     """A name for a run that began then, such as 20260131T120000Z-0a1b2c3d; no two runs have the same."""
-    return f"{time.strftime(_TIME, time.gmtime(now))}Z-{secrets.token_hex(4)}"
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}Z-{secrets.token_hex(4)}"
 
 
 def trash_path(stamp: str, path: str) -> str:
@@ -46,7 +45,9 @@ def trashed(path: str) -> Trashed | None:
     if not slash or match is None or not is_media_path(original):
         return None
     try:
-        began = datetime.strptime(match.group(1), _TIME).replace(tzinfo=timezone.utc)
+        # Not by strptime, which imports a module, late: the user of the run may not be able to read its file.
+        year, month, day, hour, minute, second = map(int, match.groups())
+        began = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
     except ValueError:
         return None
     return Trashed(began.timestamp(), original)
