@@ -119,6 +119,31 @@ class Engine:
         return finish(self.start(*options, before=before), began)
 
 
+@dataclass
+class Command:
+    """Another command on the host of an engine, whose configuration file it uses."""
+
+    engine: Engine
+    verb: str
+    # Python code to run instead of the command.
+    code: str = ""
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        program = ["-c", self.code] if self.code else ["-m", "synapse_media.cli"]
+        arguments = [self.verb, "--config", str(self.engine.write()), "--json", *options]
+        return subprocess.Popen(
+            [sys.executable, *program, *arguments],
+            env={**os.environ, **_ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *options: str) -> Outcome:
+        return finish(self.start(*options))
+
+
 def finish(process: subprocess.Popen[str], began: float | None = None) -> Outcome:
     try:
         output, errors = process.communicate(timeout=TIMEOUT)

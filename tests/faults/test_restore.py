@@ -14,45 +14,21 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from library import MIB, Library
 from media_inventory import MediaInventory
-from offload_engine import _ENVIRONMENT, Engine, Outcome, finish
+from offload_engine import Command, Engine, finish
 from s3_server import S3Server
 
 KILLS = int(os.environ.get("FAULT_RESTORE_KILLS") or 20)
 SEED = int(os.environ.get("FAULT_SEED") or time.time_ns() % 2**32)
 START_UP = 0.1
 TEMPORARY = ".synapse-s3-restore-"
-
-
-@dataclass
-class Restore:
-    """The command on the host of an engine, whose configuration file it uses."""
-
-    engine: Engine
-    extra: list[str] = field(default_factory=list)
-
-    def start(self, *options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "synapse_media.cli", "restore", "--config", str(self.engine.write()), "--json"]
-        return subprocess.Popen(
-            [*command, *options],
-            env={**os.environ, **_ENVIRONMENT},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *options: str) -> Outcome:
-        return finish(self.start(*options))
 
 
 def states(library: Library) -> dict[str, tuple[int, int, int]]:
@@ -69,7 +45,7 @@ def temporaries(library: Library) -> list[Path]:
 
 
 @pytest.fixture
-def moved(library: Library, engine: Engine, inventory: MediaInventory) -> Restore:
+def moved(library: Library, engine: Engine, inventory: MediaInventory) -> Command:
     """Media that a run has moved to the bucket."""
     dice = random.Random(f"{SEED}/media")
     print(f"FAULT_SEED={SEED}")
@@ -82,7 +58,7 @@ def moved(library: Library, engine: Engine, inventory: MediaInventory) -> Restor
     outcome = engine.run()
     assert outcome.status == 0, outcome.errors
     inventory.assert_all_moved()
-    return Restore(engine)
+    return Command(engine, "restore")
 
 
 def test_what_was_moved_comes_back_as_it_was(
@@ -95,7 +71,7 @@ def test_what_was_moved_comes_back_as_it_was(
     before = states(library)
     assert engine.run().status == 0
     inventory.assert_all_moved()
-    restore = Restore(engine)
+    restore = Command(engine, "restore")
 
     planned = restore.run("--dry-run")
     assert (planned.status, planned.files("restored")) == (0, len(inventory.known)), planned.errors
@@ -114,7 +90,7 @@ def test_what_was_moved_comes_back_as_it_was(
     assert engine.run().files("deleted") == len(inventory.known)
 
 
-def test_killed_again_and_again(moved: Restore, library: Library, inventory: MediaInventory) -> None:
+def test_killed_again_and_again(moved: Command, library: Library, inventory: MediaInventory) -> None:
     dice = random.Random(f"{SEED}/kills")
     began = time.monotonic()
     assert moved.run().status == 0
@@ -146,7 +122,7 @@ def test_killed_again_and_again(moved: Restore, library: Library, inventory: Med
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_a_true_report(
-    moved: Restore, library: Library, inventory: MediaInventory, number: int
+    moved: Command, library: Library, inventory: MediaInventory, number: int
 ) -> None:
     process = moved.start("--bandwidth-limit=8M")
     until = time.monotonic() + 60
@@ -166,7 +142,7 @@ def test_a_signal_ends_it_with_a_true_report(
     assert inventory.on_disk() == inventory.known
 
 
-def test_neither_runs_beside_the_other(moved: Restore, inventory: MediaInventory, library: Library) -> None:
+def test_neither_runs_beside_the_other(moved: Command, inventory: MediaInventory, library: Library) -> None:
     process = moved.start("--bandwidth-limit=2M")
     until = time.monotonic() + 60
     while not any(library.media_path.glob("*/*")) and time.monotonic() < until:
@@ -179,7 +155,7 @@ def test_neither_runs_beside_the_other(moved: Restore, inventory: MediaInventory
 
 
 @pytest.fixture
-def small_disk(moved: Restore, library: Library) -> Any:
+def small_disk(moved: Command, library: Library) -> Any:
     """A media store on a file system of 40 MiB, with what fits of the media rows in the bucket."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(library.media_path)], check=True)
     try:
@@ -191,7 +167,7 @@ def small_disk(moved: Restore, library: Library) -> Any:
         subprocess.run(["umount", str(library.media_path)], check=True)
 
 
-def test_a_disk_that_is_too_small_is_refused(moved: Restore, small_disk: Path, inventory: MediaInventory) -> None:
+def test_a_disk_that_is_too_small_is_refused(moved: Command, small_disk: Path, inventory: MediaInventory) -> None:
     outcome = moved.run()
     assert outcome.status == 2
     assert "40.0 MiB free" in outcome.report["error"] and "Nothing was restored" in outcome.report["error"]
@@ -200,7 +176,7 @@ def test_a_disk_that_is_too_small_is_refused(moved: Restore, small_disk: Path, i
 
 
 def test_a_disk_that_fills_up_meanwhile_ends_it_cleanly(
-    moved: Restore, small_disk: Path, library: Library, inventory: MediaInventory
+    moved: Command, small_disk: Path, library: Library, inventory: MediaInventory
 ) -> None:
     moved.engine.offload["bandwidth_limit"] = "8M"
     process = moved.start("--remote")
@@ -223,7 +199,7 @@ def test_a_disk_that_fills_up_meanwhile_ends_it_cleanly(
     assert inventory.on_disk() == {path: digest for path, digest in inventory.known.items() if path[:6] == "remote"}
 
 
-def test_the_report_is_one_object_of_json(moved: Restore, make_library: Callable[[str], Library]) -> None:
+def test_the_report_is_one_object_of_json(moved: Command, make_library: Callable[[str], Library]) -> None:
     outcome = moved.run("--id=none-such")
     assert outcome.status == 1
     assert json.loads(outcome.output)["failed"][0]["path"] == "none-such"

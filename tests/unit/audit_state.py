@@ -180,7 +180,7 @@ def expected(
             # Nothing that was asked names it.
             continue
         if not is_of_layout(path):
-            add("foreign_in_bucket", path)
+            add("trash" if path.startswith("synapse-s3-trash/") else "foreign_in_bucket", path)
             continue
         if row_of is None and rows_known:
             if there is not None:
@@ -294,4 +294,5 @@ _FOREIGN: tuple[Callable[[random.Random], str], ...] = (
     lambda number: "local_content/aa/bb/line\nbreak",
     lambda number: "remote_thumbnail/aa/bb/cc/dd",
     lambda number: "zz",
+    lambda number: "synapse-s3-trash/20260131T120000Z-0a1b2c3d/local_content/aa/bb/c",
 )

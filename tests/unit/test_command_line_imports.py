@@ -51,8 +51,30 @@ def test_a_restore_imports_no_run_of_the_migrate_job() -> None:
     assert not any(name.startswith("synapse_media.upstream") for name in modules)
 
 
+def test_garbage_collection_imports_no_other_command() -> None:
+    start = "sys.argv = ['synapse_media', 'gc']; import synapse_media.cli as m; {}"
+    modules = imported(start.format("m.main()"))
+    assert "synapse_media.collect.job" in modules
+    assert modules.isdisjoint({f"synapse_media.commands.{name}" for name in ("offload", "restore", "status")})
+    assert not any(name.startswith(("synapse_media.upstream", "synapse_media.restore")) for name in modules)
+
+
+@pytest.mark.parametrize("verb", ["offload", "restore"])
+def test_only_garbage_collection_can_delete(verb: str) -> None:
+    start = "sys.argv = ['synapse_media', '{}']; import synapse_media.cli as m; m.main()"
+    modules = imported(start.format(verb))
+    assert "synapse_media.s3.bucket" in modules
+    assert "synapse_media.s3.changing_bucket" not in modules
+
+
 @pytest.mark.parametrize(
-    "module", ["synapse_media.settings.store", "synapse_media.offload.job", "synapse_media.restore.job"]
+    "module",
+    [
+        "synapse_media.settings.store",
+        "synapse_media.offload.job",
+        "synapse_media.restore.job",
+        "synapse_media.collect.job",
+    ],
 )
 def test_the_engine_needs_no_boto3(module: str) -> None:
     modules = imported(f"import {module}")

@@ -139,6 +139,7 @@ def test_the_installed_status_command_uses_its_own_name(tmp_path: Path) -> None:
     usage = (
         "usage: synapse-s3 status [--json | --check] [--usage]\n"
         "       synapse-s3 restore [--dry-run] [--json] [OPTION...]\n"
+        "       synapse-s3 gc [--dry-run] [--json] [--confirm | --undo LOG] [OPTION...]\n"
     )
     assert run(script) == (2, "", usage)
     assert run(script, "offload") == (2, "", usage)
@@ -149,6 +150,10 @@ def test_the_installed_status_command_uses_its_own_name(tmp_path: Path) -> None:
     assert "--host-facts" not in output and "--config" not in output
     status, output, dummy = run(script, "restore", "--help")
     assert status == 0 and output.startswith("usage: synapse-s3 restore [-h] [--dry-run] [--json]")
+    status, output, dummy = run(script, "gc", "--help")
+    assert status == 0 and output.startswith("usage: synapse-s3 gc [-h] [--dry-run] [--json]")
+    status, output, errors = run(script, "gc", "--confirm")
+    assert status == 2 and "absent.yml cannot be read" in errors and "--host-facts" not in errors
     status, output, errors = run(script, "status")
     assert status == 2 and output == ""
     assert errors.startswith("synapse-s3 status: ") and "absent.yml cannot be read" in errors

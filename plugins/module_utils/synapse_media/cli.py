@@ -16,7 +16,7 @@ from .errors import MediaError
 from .process.output import leave, use_lenient_output
 from .process.signals import Stopped, hold_signals, stop_on_signals
 
-_VERBS = ("offload", "migrate", "prepare", "status", "restore")
+_VERBS = ("offload", "migrate", "prepare", "status", "restore", "gc")
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..database.rows import Row
-from ..disk.layout import LOCAL_CONTENT, is_media_path
+from ..disk.layout import LOCAL_CONTENT, TRASH_FOLDER, is_media_path
 from ..disk.local_file import LocalFile
 from ..reporting import Tally
 from ..s3.documents import Listed
@@ -106,7 +106,8 @@ class Comparison:
         kind = _BY_START.get(path[:_START], "")
         if row is None:
             if not is_media_path(path):
-                self.findings[counts.FOREIGN_BUCKET].add_object("", path, listed.size, listed.modified)
+                finding = counts.TRASH if path.startswith(TRASH_FOLDER) else counts.FOREIGN_BUCKET
+                self.findings[finding].add_object("", path, listed.size, listed.modified)
                 return
             if kind not in ORIGINALS:
                 row = directories.get(path.rpartition("/")[0] + "/")

@@ -34,6 +34,8 @@ NEW = "new"
 URL_CACHE = "url_cache"
 # Not of Synapse's layout; what of the disk is not, the walk leaves aside.
 FOREIGN_BUCKET = "foreign_in_bucket"
+# What garbage collection has put aside.
+TRASH = "trash"
 FINDINGS = (
     DISK_ONLY,
     EQUAL,
@@ -47,6 +49,7 @@ FINDINGS = (
     NEW,
     URL_CACHE,
     FOREIGN_BUCKET,
+    TRASH,
 )
 # Counted beside the above: no copy has the length that the row says; the object has to be restored before it is read.
 WRONG_LENGTH = "wrong_length"

@@ -15,6 +15,7 @@ from ..disk.layout import LOCAL, REMOTE, Media
 from ..settings.homeserver import DatabaseSettings
 from .tables import MediaDatabase
 
+_UPLOADERS = "SELECT user_id FROM local_media_repository WHERE user_id IS NOT NULL LIMIT {limit}"
 _SHA256 = re.compile("[0-9A-Fa-f]{64}")
 
 
@@ -64,6 +65,12 @@ class Rows(MediaDatabase):
         found = self.call(self.tables.of_users, sorted(set(users)))
         self.sent += len(found)
         return {Media(LOCAL, "", row[0]) for row in found}
+
+    def uploaders(self, limit: int) -> list[str]:
+        """The users, such as @alice:example.org, of up to so many rows of local media."""
+        found = self.call(self.tables.ask, _UPLOADERS.format(limit=int(limit)))
+        self.sent += len(found)
+        return [row[0] for row in found if isinstance(row[0], str)]
 
     def remote_media(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Media]:
         """The media of other servers, by origin and media id; those without a row are left out."""

@@ -26,6 +26,8 @@ OFFLOADED_DIRECTORIES = (LOCAL_CONTENT, LOCAL_THUMBNAILS, REMOTE_CONTENT, REMOTE
 FIRST_LEVEL = (*OFFLOADED_DIRECTORIES, URL_CACHE, URL_CACHE_THUMBNAILS)
 # A file by which a media store is known even where nothing of it is on the disk any more.
 MARK_NAME = ".synapse-s3"
+# Below the prefix in the bucket, and no part of Synapse's layout: what garbage collection has put aside.
+TRASH_FOLDER = "synapse-s3-trash/"
 
 
 class Media(NamedTuple):

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 from ..database.ordered import OrderedRows
 from ..database.rows import Rows, open_rows
@@ -23,7 +21,9 @@ from ..disk.state_directory import write_whole
 from ..errors import ConfigurationError
 from ..event_loop.loop import Loop
 from ..process.signals import Stopped, handed_to, hold_signals
+from ..runs.observation import show
 from ..runs.preflight import UsedLocation, check_content, check_state_dir, media_store_root
+from ..runs.spool import temporary_file
 from ..s3.bucket import Bucket
 from ..s3.client import Client
 from ..settings.homeserver import DatabaseSettings
@@ -41,7 +41,6 @@ Observer = Callable[[Report], None]
 
 #: In the state directory while a restore is at work; one that was killed leaves it, and temporary files.
 MARK_NAME = "restoring"
-_OBSERVE_EVERY = 0.25
 _MOST_THREADS = 16
 # What is left free beside the files that are restored, for Synapse itself: a share of them, and at least these bytes.
 _MARGIN_SHARE = 0.05
@@ -125,7 +124,7 @@ def _drive(
         ordered = OrderedRows(database)
         stack.callback(ordered.close)
         ordered.open()
-        plan = Plan(stack.enter_context(_temporary_file(settings.state_dir)))
+        plan = Plan(stack.enter_context(temporary_file(settings.state_dir)))
         context = Context(
             loop=loop,
             root=root,
@@ -141,7 +140,7 @@ def _drive(
         try:
             with handed_to(lambda stopped: _stop(context, stopped)):
                 if observe:
-                    loop.start(_show(loop, observe, report))
+                    loop.start(show(loop, observe, report))
                 loop.run(_restore(context, plan))
         except BaseException:
             context.stopping = True
@@ -166,17 +165,6 @@ def _drive(
             report.warnings += client.warnings
             if observe:
                 observe(report)
-
-
-def _temporary_file(state_dir: str) -> IO[bytes]:
-    directory = state_dir if os.access(state_dir, os.W_OK) else None
-    try:
-        return tempfile.TemporaryFile(dir=directory)
-    except OSError as error:
-        raise ConfigurationError(
-            f"No temporary file can be made in {directory or tempfile.gettempdir()} ({error.strerror}). "
-            "Free space there."
-        ) from error
 
 
 async def _restore(context: Context, plan: Plan) -> None:
@@ -220,12 +208,6 @@ def _check_space(root: str, plan: Plan, report: Report) -> None:
             f"The file system of the media store {root} has room for {found.f_favail} more files, and {plan.files} are "
             "missing. Nothing was restored. Remove files there, or move the media store to another file system."
         )
-
-
-async def _show(loop: Loop, observe: Observer, report: Report) -> None:
-    while True:
-        observe(report)
-        await loop.sleep(_OBSERVE_EVERY)
 
 
 def _stop(context: Context, stopped: Stopped) -> None:

@@ -10,19 +10,18 @@ temporary file, so that memory stays flat.
 
 from __future__ import annotations
 
-import marshal
 import os
 import stat
 from collections.abc import Iterator, Sequence
 from typing import IO, NamedTuple
 
-from ..audit.sources import ObjectSource, RowSource
+from ..audit.objects_with_rows import objects_with_rows
 from ..database.rows import Row
 from ..disk.directories import OpenDirectories
 from ..disk.layout import Media, is_media_path, media_at
 from ..disk.placement import TEMPORARY_PREFIX
-from ..errors import MediaError, StoreError
 from ..proof.received import Contradiction, refuse_length
+from ..runs.spool import Spool
 from ..s3.objects import is_archive_class
 from .context import Context, Wanted, is_original
 
@@ -46,21 +45,13 @@ class Plan:
     """What is missing, in a file: batches of Wanted in the order of their keys."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+        self._spool = Spool(file)
         self.files = 0
         #: What the missing files take on the disk, in bytes, by blocks of 4 KiB.
         self.needed = 0
 
     def add(self, wanted: Sequence[Wanted]) -> None:
-        if not wanted:
-            return
-        try:
-            marshal.dump([tuple(each) for each in wanted], self._file)
-        except OSError as error:
-            raise MediaError(
-                f"The list of what is missing could not be written ({error.strerror}). Free space in the state "
-                "directory (synapse_s3_migrate_state_dir)."
-            ) from error
+        self._spool.add(wanted)
         for each in wanted:
             if not each.is_there:
                 self.files += 1
@@ -69,12 +60,7 @@ class Plan:
 
     def batches(self) -> Iterator[list[Wanted]]:
         """All that was added; call it once, after the last add()."""
-        marshal.dump([], self._file)
-        self._file.seek(0)
-        while True:
-            batch = marshal.load(self._file)  # noqa: S302 - of this process's own making
-            if not batch:
-                return
+        for batch in self._spool.batches():
             yield [Wanted(*each) for each in batch]
 
 
@@ -89,9 +75,6 @@ class Planner:
         self._oldest_ms = (
             None if selection.newer_than is None else (context.now - selection.newer_than.total_seconds()) * 1000
         )
-        # The media whose thumbnails the last slice ended in.
-        self._directory = ""
-        self._directory_row: Row | None = None
 
     async def from_listing(self, only: set[Media] | None = None) -> None:
         """Everything that is selected, by one pass over the bucket and the rows; of `only` these media if given.
@@ -99,36 +82,12 @@ class Planner:
         Raises StoreError or MediaError if one of them could not be read to its end.
         """
         context = self._context
-        objects = ObjectSource(context.loop, context.bucket)
-        rows = RowSource(context.loop, context.ordered)
-        while True:
-            for source in (rows, objects):
-                source.begin()
-            for source in (rows, objects):
-                await source.fill()
-            if objects.failure is not None:
-                raise StoreError(objects.failure, "ListingFailed")
-            if rows.failure is not None:
-                raise MediaError(rows.failure)
-            if objects.last is None:
-                return
-            limit = min(last for last in (objects.last, rows.last) if last is not None)
-            listed, some_rows = objects.take(limit), rows.take(limit)
-            row_of = dict(zip(some_rows.paths, some_rows.values))
-            directories = {path: row for path, row in row_of.items() if path[-1] == "/"}
-            if self._directory_row is not None:
-                directories.setdefault(self._directory, self._directory_row)
+        async for objects in objects_with_rows(context.loop, context.bucket, context.ordered):
             candidates = []
-            for path, found in zip(listed.paths, listed.values):
-                row = row_of.get(path)
-                if row is None:
-                    row = directories.get(path.rpartition("/")[0] + "/")
+            for path, found, row in objects:
                 if self._takes(path, row, found.size, only):
                     archived = found.storage_class if is_archive_class(found.storage_class) else ""
                     candidates.append(Candidate(path, found.size, found.etag, archived, row))
-            if directories:
-                self._directory = max(directories)
-                self._directory_row = directories[self._directory]
             await self.add(candidates)
 
     def _takes(self, path: str, row: Row | None, size: int, only: set[Media] | None) -> bool:

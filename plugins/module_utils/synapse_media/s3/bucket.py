@@ -118,7 +118,10 @@ class Bucket:
 
     async def head(self, key: str) -> ObjectInfo | None:
         """What the store keeps under this key; None if it keeps nothing."""
+        response = await self._head(key)
+        return None if response is None else object_info(response, int(response.headers["content-length"]))
 
+    async def _head(self, key: str) -> Response | None:
         def check(response: Response) -> None:
             if not response.headers.get("content-length", "").isdigit():
                 raise ResponseParserError("the answer does not tell the object's size")
@@ -129,7 +132,7 @@ class Bucket:
         if response.status == 404:
             return None
         self._refuse_all_but_success(response, HEAD, key)
-        return object_info(response, int(response.headers["content-length"]))
+        return response
 
     async def put(self, key: str, body: Body, digest: Digest) -> ObjectInfo:
         """Stores the body; the store checks it against the digest before it says yes."""

@@ -48,7 +48,8 @@ _WAIT_FOR_DESCRIPTOR = 0.1
 class Client:
     """Raises ConfigurationError for settings it cannot work with. Timeouts in seconds, the bandwidth in bytes a second.
 
-    ``requests`` counts what was sent, by operation, attempts that failed included.
+    It sends no other ``operations`` than these. ``requests`` counts what was sent, by operation, attempts that failed
+    included.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Client:
         connect_timeout: float = 10,
         read_timeout: float = 60,
         patience: float = PATIENCE,
+        operations: Sequence[Operation] = OPERATIONS,
     ) -> None:
         self._loop = loop
         self._address = address_of(settings)
@@ -70,7 +72,7 @@ class Client:
         self._signer = Signer(self._address.authority, self._address.region)
         self._credentials = Credentials(loop, settings)
         self._classifier = ErrorClassifier(settings)
-        self._retries = Retries(loop, OPERATIONS, patience)
+        self._retries = Retries(loop, operations, patience)
         self._read_timeout = read_timeout
         self._bandwidth: Bandwidth | None = None
         if bandwidth_limit is not None:
@@ -90,7 +92,7 @@ class Client:
             self._target_prefix = f"http://{self._address.authority}"
             if proxy.authorization:
                 self._last_lines += f"proxy-authorization: {proxy.authorization}\r\n"
-        self.requests = {operation.name: 0 for operation in OPERATIONS}
+        self.requests = {operation.name: 0 for operation in operations}
 
     @property
     def concurrency(self) -> int:

@@ -73,6 +73,17 @@ LIST_UPLOADS = Operation(
     "s3:ListBucketMultipartUploads on the bucket",
     may_be_missing=True,
 )
+# The store copies the content itself, so a large object takes it long.
+COPY = Operation(
+    "copy",
+    "copying to {!r}",
+    "s3:GetObject and s3:PutObject on its objects",
+    may_be_missing=True,
+    carries_storage_class=True,
+    carries_customer_key=True,
+    patience=5,
+)
+DELETE = Operation("delete", "deleting {!r}", "s3:DeleteObject on its objects", may_be_missing=True)
 
 OPERATIONS = (
     LIST,
@@ -85,3 +96,5 @@ OPERATIONS = (
     ABORT_MULTIPART,
     LIST_UPLOADS,
 )
+# Of a client that may change what the bucket holds already.
+CHANGING_OPERATIONS = (*OPERATIONS, COPY, DELETE)

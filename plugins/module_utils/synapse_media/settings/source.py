@@ -21,6 +21,7 @@ class Source:
     """Where the media is, and the rows about it; some steps need no rows.
 
     `keeps_local_media` is false if Synapse's configuration was read and says that media goes to S3 alone.
+    `server_name` is that of the same configuration, None if it was not read or names none.
     `processes` is what Synapse's processes say of where they fetch media; empty if it is not known, or not needed.
     """
 
@@ -28,6 +29,7 @@ class Source:
     database: DatabaseSettings | None = None
     keeps_local_media: bool = True
     processes: tuple[MediaProcess, ...] = ()
+    server_name: str | None = None
 
 
 def resolve(
@@ -53,7 +55,9 @@ def resolve(
         section = {"database": settings.database} if settings.database else config
         database = database_settings(section, settings.working_directory)
     processes = _processes(settings) if with_processes else ()
-    return Source(media_path, database, config.get("enable_local_media_storage") is not False, processes)
+    keeps_local_media = config.get("enable_local_media_storage") is not False
+    name = config.get("server_name")
+    return Source(media_path, database, keeps_local_media, processes, name if isinstance(name, str) and name else None)
 
 
 def _processes(settings: SourceSettings) -> tuple[MediaProcess, ...]:

@@ -28,6 +28,7 @@ _LABELS = {
     counts.NEW: "no row yet, new",
     counts.URL_CACHE: "URL previews",
     counts.FOREIGN_BUCKET: "not Synapse's, in the bucket",
+    counts.TRASH: "in the trash of gc",
     counts.WRONG_LENGTH: "(of these) wrong length",
     counts.ARCHIVED: "(of these) archived",
 }
