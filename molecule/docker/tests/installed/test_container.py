@@ -146,6 +146,9 @@ def test_the_status_has_what_only_the_host_can_be_asked(homeserver):
 
 
 def test_media_is_restored_as_synapses_user(homeserver):
+    homeserver.tool("media.py", "upload", "/opt/test-tools/molecule-restore.json", "--count", "1")
+    homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
+    assert homeserver.media == {}
     original = next(path for path in homeserver.bucket if "/local_content/" in path).partition("/")[2]
     media_id = "".join(original.split("/")[1:])
     mxc = f"mxc://{homeserver.facts['server_name']}/{media_id}"
