@@ -19,7 +19,8 @@ failed=()
 
 run_scenario() { # run_scenario SCENARIO RELEASE IMAGE VERSIONS
   local began=$SECONDS
-  if SYNAPSE_S3_TEST_IMAGE=$3 "$ROOT/dev/molecule.sh" "$1"; then
+  # Containers of names of their own, so that the same scenario can run beside it from another checkout.
+  if SYNAPSE_S3_TEST_IMAGE=$3 SYNAPSE_S3_TEST_SUFFIX=-$2 "$ROOT/dev/molecule.sh" "$1"; then
     summary+=("$4: $1 passed in $((SECONDS - began)) s")
   else
     summary+=("$4: $1 FAILED after $((SECONDS - began)) s")

@@ -123,7 +123,7 @@ def parse_container(engine: str, shown: Mapping[str, Any]) -> Container:
         process_id=shown["State"].get("Pid") or 0,
         working_directory=shown["Config"].get("WorkingDir") or "/",
         networks=podman.networks(shown["Name"], mode, networks) if engine == "podman" else _networks(mode, networks),
-        mounts=[_mount(mount) for mount in shown.get("Mounts", []) if mount["Type"] in ("bind", "volume")],
+        mounts=_mounts(shown.get("Mounts", [])),
         ports=_ports(host.get("PortBindings") or {}),
         labels=dict(labels),
     )
@@ -143,6 +143,12 @@ def _networks(mode: str, networks: Mapping[str, Any]) -> list[str]:
     if first == "bridge" and "bridge" not in networks and others:
         return others
     return [first, *others]
+
+
+def _mounts(mounts: Sequence[Mapping[str, Any]]) -> list[Mount]:
+    """By their destinations: Docker gives several in another order after each start of the container."""
+    found = [_mount(mount) for mount in mounts if mount["Type"] in ("bind", "volume")]
+    return sorted(found, key=lambda mount: mount.destination)
 
 
 def _mount(mount: Mapping[str, Any]) -> Mount:

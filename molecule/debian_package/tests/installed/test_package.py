@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import pytest
 
-CONTAINER = "synapse-s3-molecule-debian-package"
 BLOCK = "/etc/matrix-synapse/conf.d/synapse-s3.yaml"
 KEPT = "/usr/local/lib/synapse-s3"
 PACKAGE = "/opt/test-tools/package"
@@ -50,12 +49,13 @@ def test_wheels_of_all_that_the_provider_needs_are_kept(homeserver):
 def without_network(homeserver) -> Iterator[None]:
     """Only the loopback of the container is left, on which Synapse and the S3 server listen."""
     homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
-    subprocess.run(["docker", "network", "disconnect", "bridge", CONTAINER], check=True)
+    container = homeserver.host.backend.get_hostname()
+    subprocess.run(["docker", "network", "disconnect", "bridge", container], check=True)
     try:
         assert [line.split()[0] for line in homeserver.run("ip", "-brief", "link").splitlines()] == ["lo"]
         yield
     finally:
-        subprocess.run(["docker", "network", "connect", "bridge", CONTAINER], check=True)
+        subprocess.run(["docker", "network", "connect", "bridge", container], check=True)
 
 
 def journal(homeserver, since: str) -> str:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 OVERRIDE = "/srv/matrix/docker-compose.override.yml"
 
 
@@ -40,6 +42,13 @@ def test_no_unit_has_an_addition_and_the_job_waits_for_docker(homeserver):
     assert homeserver.host.run("ls /etc/systemd/system/*.d/synapse-s3*").stdout == ""
     after = homeserver.run("systemctl", "show", "--property=After", "synapse-s3-migrate.service")
     assert "docker.service" in after
+
+
+def test_the_job_reaches_the_database_by_the_socket_that_synapse_has(homeserver):
+    configuration = homeserver.host.file("/var/lib/synapse/homeserver.yaml").content_string
+    assert configuration.count('host: "/var/run/postgresql"') == 1
+    found = json.loads(homeserver.run("synapse-s3", "status", "--json"))
+    assert found["audit"]["not_asked_because"] == {}, found["report"]
 
 
 def test_the_job_runs_beside_it(homeserver):

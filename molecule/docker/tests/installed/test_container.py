@@ -133,6 +133,36 @@ def test_a_run_leaves_no_container(homeserver):
     assert sorted(names) == ["postgres", "s3", "synapse"]
 
 
+def test_the_status_has_what_only_the_host_can_be_asked(homeserver):
+    found = json.loads(homeserver.run("synapse-s3", "status", "--json"))
+    assert found["audit"]["not_asked_because"] == {}, found["report"]
+    assert "local_content" not in found["audit"]["nowhere"]["kinds"], found["report"]
+    assert found["providers"] == ["s3_storage_provider.S3StorageProviderBackend"]
+    assert found["migrate"]["timer"] == "active"
+    assert found["migrate"]["last_result"] == "success"
+    assert found["migrate"]["image"]["changed"] is False
+    checked = homeserver.host.run("synapse-s3 status --check")
+    assert (checked.rc, checked.stdout.split()[0]) == (found["exit_status"], "SYNAPSE_S3")
+
+
+def test_media_is_restored_as_synapses_user(homeserver):
+    homeserver.tool("media.py", "upload", "/opt/test-tools/molecule-restore.json", "--count", "1")
+    homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
+    assert homeserver.media == {}
+    original = next(path for path in homeserver.bucket if "/local_content/" in path).partition("/")[2]
+    media_id = "".join(original.split("/")[1:])
+    mxc = f"mxc://{homeserver.facts['server_name']}/{media_id}"
+    result = homeserver.host.run(f"synapse-s3 restore --json --id {mxc} --originals-only")
+    assert result.rc == 0, result.stderr
+    assert "synapse-s3-migrate.timer is active" in result.stderr
+    assert json.loads(result.stdout)["restored"]["files"] == 1
+    file = homeserver.host.file(f"{homeserver.facts['media_store_path']}/{original}")
+    assert (file.uid, file.gid) == (991, 991)
+    assert homeserver.host.run("synapse-s3 restore --dry-run --id mxc://elsewhere.test/NoSuchMedia").rc == 1
+    homeserver.run("systemctl", "start", "synapse-s3-migrate.service")
+    assert homeserver.media == {}
+
+
 def test_the_metrics_are_written(homeserver):
     assert (
         "synapse_s3_offload_last_success_timestamp_seconds"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,9 @@ def test_the_image_is_built_from_theirs(homeserver, taken_over):
 
 def test_their_entry_is_replaced_once_and_nobody_else_reads_it(homeserver):
     file = homeserver.host.file(CONFIG)
-    assert file.content_string.count("\n- module: s3_storage_provider.S3StorageProviderBackend") == 1
+    # Theirs is kept as comments.
+    entries = [line for line in file.content_string.splitlines() if re.match("[^#]*S3StorageProviderBackend", line)]
+    assert entries == ["- module: synapse_s3_resilient_provider.ResilientS3StorageProviderBackend"]
     assert (file.user, file.mode) == ("matrix", 0o600)
 
 
