@@ -161,7 +161,7 @@ def time_facts(run: Run, kind: str, value: str) -> dict[str, Any]:
 
 
 def unit_facts(run: Run, names: Sequence[str]) -> dict[str, Any]:
-    """What systemd says of the `units`, by name, and which of them are the `units_to_reload`: their files have changed."""
+    """What systemd says of the units, by name, and which of them are `units_to_reload`: their files have changed."""
     if not names:
         return {"units": {}, "units_to_reload": []}
     properties = "--property=Id,ActiveState,UnitFileState,NeedDaemonReload"

@@ -87,7 +87,9 @@ options:
     type: int
     default: 30
   trash_prefix:
-    description: The beginning of the keys of what garbage collection has moved out of the way.
+    description:
+      - The beginning of the keys of what garbage collection has moved out of the way, which is C(synapse-s3-trash/) after
+        O(prefix).
     type: str
   expire_trash_days:
     description:
@@ -114,7 +116,7 @@ options:
         type: str
         required: true
       delete:
-        description: Whether it may delete objects and versions, which garbage collection needs, and nothing else.
+        description: Whether it may delete objects too, which garbage collection needs and nothing else does.
         type: bool
         default: false
   cors_rules:

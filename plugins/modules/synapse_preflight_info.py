@@ -286,8 +286,8 @@ times:
   elements: dict
 units:
   description:
-    - For each of O(units) that systemd knows its C(active_state) and its C(unit_file_state), in systemd's words, such as
-      V(active) and V(enabled).
+    - For each of O(units) that systemd knows its C(active_state) and its C(unit_file_state), in systemd's words, such
+      as V(active) and V(enabled).
   returned: success
   type: dict
   version_added: 1.2.0

@@ -89,7 +89,7 @@ def test_the_states_of_units_and_those_that_have_changed_are_named() -> None:
     assert facts["units_to_reload"] == ["a.timer"]
     assert facts["units"]["a.service"] == {"active_state": "inactive", "unit_file_state": "static"}
     assert facts["units"]["a.timer"] == {"active_state": "active", "unit_file_state": "enabled"}
-    nothing = {"units": {}, "units_to_reload": []}
+    nothing: dict[str, object] = {"units": {}, "units_to_reload": []}
     assert host_facts.unit_facts(answers(127, ""), ["a.service"]) == nothing
     assert host_facts.unit_facts(answers(0, output), []) == nothing
 

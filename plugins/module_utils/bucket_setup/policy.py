@@ -19,9 +19,8 @@ OUR_SIDS = "SynapseS3"
 # Aborting what a killed run has left unfinished is possible with the second of these.
 _OF_BUCKET = ("s3:ListBucket", "s3:ListBucketMultipartUploads")
 _OF_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
-# For garbage collection and the erasing of all versions.
-_OF_BUCKET_TO_DELETE = ("s3:ListBucketVersions", "s3:GetBucketVersioning")
-_OF_OBJECTS_TO_DELETE = ("s3:DeleteObject", "s3:DeleteObjectVersion")
+# For garbage collection, which deletes no version.
+_TO_DELETE = ("s3:DeleteObject",)
 
 
 def least_privilege(bucket: str, prefix: str, *, delete: bool) -> Document:
@@ -67,12 +66,12 @@ def _statements(bucket: str, prefix: str, *, delete: bool) -> list[Document]:
     return [
         {
             "Effect": "Allow",
-            "Action": [*_OF_BUCKET, *(_OF_BUCKET_TO_DELETE if delete else ())],
+            "Action": list(_OF_BUCKET),
             "Resource": arn,
         },
         {
             "Effect": "Allow",
-            "Action": [*_OF_OBJECTS, *(_OF_OBJECTS_TO_DELETE if delete else ())],
+            "Action": [*_OF_OBJECTS, *(_TO_DELETE if delete else ())],
             "Resource": f"{arn}/{prefix}*",
         },
     ]
