@@ -69,6 +69,13 @@ def test_a_container_of_docker() -> None:
     assert found.working_directory == "/"
 
 
+def test_mounts_have_one_order() -> None:
+    """Docker shows several in another order after each start, and the command of the migrate job has them all."""
+    turned = shown(Mounts=shown()["Mounts"][::-1])
+    found = engine.find_container(runner({"docker container inspect": (0, json.dumps([turned]), "")}), "synapse")
+    assert found.mounts == [DATA, NAMED]
+
+
 def test_a_container_of_podman() -> None:
     """It names the image apart from its configuration, and leaves the algorithm of the id out."""
     podman = shown(Image=ID.partition(":")[2], ImageName="localhost/synapse:v1")
