@@ -88,7 +88,7 @@ options:
     default: 30
   trash_prefix:
     description:
-      - The beginning of the keys of what garbage collection has moved out of the way, which is C(synapse-s3-trash/) after
+      - The beginning of the keys of what garbage collection has moved out of the way. It is C(synapse-s3-trash/) after
         O(prefix).
     type: str
   expire_trash_days:
