@@ -19,4 +19,4 @@ say "integration: provisioning the container"
 provision "$container"
 
 say "integration: pytest tests/integration tests/faults"
-pytest_in "$container" tests/integration tests/faults "$@"
+pytest_in "$container" tests/integration tests/faults --durations=20 "$@"
