@@ -300,11 +300,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.media_run im
     perform,
     refused,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.collect.job import (
-    attempt,
-    failed,
-    job_of,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.collect.job import attempt, job_of
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.collect.report import Report
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.collect.settings import (
     DEFAULT_MAX_PERCENT,
@@ -321,6 +317,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     Stopped,
     stop_on_signals,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.runs.job import failed
 
 # As those of media_offload.
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -268,11 +268,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     Stopped,
     stop_on_signals,
 )
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore.job import (
-    attempt,
-    failed,
-    job_of,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore.job import attempt, job_of
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore.report import Report
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.restore.settings import (
     ALL,
@@ -280,6 +276,7 @@ from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_medi
     RestoreSettings,
     Selection,
 )
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.runs.job import failed
 
 SELECTION: dict[str, dict[str, Any]] = {
     "kind": {"type": "str", "default": ALL, "choices": list(KINDS)},

@@ -6,12 +6,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
-from ..process.environment import apply, run_environment
-from ..process.signals import Stopped
-from ..runs.job import RunJob, exit_status, traceback_of, words
+from ..runs.job import RunJob, attempt_run
 from ..runs.report import Failure
 from ..settings.config import SourceSettings
 from ..settings.source import resolve
@@ -19,8 +16,6 @@ from ..settings.store import StoreSettings
 from .engine import Observer, run
 from .report import Report
 from .settings import CollectSettings
-
-_AFTER_STOP = "Every object is in the bucket or in the trash. Run it again to go on."
 
 
 class Job(RunJob[CollectSettings]):
@@ -51,18 +46,5 @@ def attempt(
     now: float | None = None,
 ) -> tuple[Report, int]:
     """Runs the job, and returns the report and the exit status, whatever happens. The user is the right one already."""
-    # An AWS_PROFILE or a PGHOST in the caller's shell must not change where the run reads.
-    apply(run_environment(os.environ, job.store, None))
     report = job.report(on_failure)
-    try:
-        run(job.source, job.store, job.settings, report, observe, now)
-    except (Exception, Stopped, KeyboardInterrupt) as error:
-        return failed(error, report)
-    return report, 1 if report.failures else 0
-
-
-def failed(error: BaseException, report: Report) -> tuple[Report, int]:
-    """The report of a run that ended with this error, and its exit status."""
-    report.error = words(error, _AFTER_STOP)
-    report.exception = traceback_of(error)
-    return report, exit_status(error, report)
+    return attempt_run(job, report, lambda: run(job.source, job.store, job.settings, report, observe, now))

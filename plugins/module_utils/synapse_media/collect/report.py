@@ -38,6 +38,9 @@ class Report(RunReport):
     restored and present are those of an undo: brought back, and in the bucket already.
     """
 
+    after_stop = "Every object is in the bucket or in the trash. Run it again to go on."
+    names_all_requests = False
+
     def __init__(
         self,
         *,
@@ -128,12 +131,6 @@ class Report(RunReport):
             "conditional_deletes": self.conditional_deletes,
             "log": self.log,
         }
-
-    def as_dict(self) -> dict[str, Any]:
-        """Of the requests only the kinds that were sent."""
-        report = super().as_dict()
-        report["requests"] = {name: number for name, number in report["requests"].items() if number}
-        return report
 
     def diff(self) -> dict[str, str]:
         diff = Diff()

@@ -11,13 +11,14 @@ import dataclasses
 import os
 import sys
 
-from ..collect.job import Job, attempt, failed, job_of
+from ..collect.job import Job, attempt, job_of
 from ..collect.progress import CollectProgress
 from ..collect.report import Report
 from ..collect.settings import DEFAULT_MAX_PERCENT, DEFAULT_MIN_AGE, DEFAULT_TRASH_KEEP, CollectSettings
 from ..offload.settings import OffloadSettings
 from ..process.privileges import become
 from ..process.signals import Stopped
+from ..runs.job import failed
 from ..settings.config import read_config
 from ..settings.key_pair import read_key_pair
 from .arguments import add_output, add_verb

@@ -14,10 +14,11 @@ import sys
 from ..offload.settings import OffloadSettings
 from ..process.privileges import become
 from ..process.signals import Stopped
-from ..restore.job import attempt, failed, job_of
+from ..restore.job import attempt, job_of
 from ..restore.progress import RestoreProgress
 from ..restore.report import Report
 from ..restore.settings import RestoreSettings, Selection
+from ..runs.job import failed
 from ..settings.config import ConfigFile, read_config
 from ..settings.units import parse_size
 from .arguments import add_output, add_verb

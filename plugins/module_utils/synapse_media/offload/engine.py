@@ -18,6 +18,7 @@ from ..errors import ConfigurationError, LockedError
 from ..event_loop.loop import Loop
 from ..process.signals import Stopped, handed_to, hold_signals
 from ..runs.job import exit_status, words
+from ..runs.observation import show
 from ..runs.preflight import UsedLocation, check_content, check_state_dir, media_store_root
 from ..runs.report import Failure
 from ..s3.bucket import Bucket
@@ -35,8 +36,7 @@ from .settings import OffloadSettings
 
 Observer = Callable[[Report], None]
 
-# Seconds between two calls of an observer, and for aborting unfinished uploads after a stop.
-_OBSERVE_EVERY = 0.25
+# Seconds for aborting unfinished uploads after a stop.
 _ABORT_WITHIN = 10.0
 # Threads that read files ahead where opens are slow, and how many descriptors each may hold.
 _MOST_THREADS = 64
@@ -147,7 +147,7 @@ def _drive(
             # A signal that comes after the last file has no effect.
             with handed_to(lambda stopped: _stop(context, stopped)), _finished(context):
                 if observe:
-                    loop.start(_show(loop, observe, report))
+                    loop.start(show(loop, observe, report))
                 loop.run(offload(context))
         except BaseException:
             context.files.stopping = True
@@ -180,12 +180,6 @@ def _finished(context: Context) -> Iterator[None]:
 
 def _connect(loop: Loop, store: StoreSettings, settings: OffloadSettings) -> Client:
     return Client(loop, store, concurrency=settings.concurrency, bandwidth_limit=settings.bandwidth_limit)
-
-
-async def _show(loop: Loop, observe: Observer, report: Report) -> None:
-    while True:
-        observe(report)
-        await loop.sleep(_OBSERVE_EVERY)
 
 
 def _abort(context: Context) -> None:

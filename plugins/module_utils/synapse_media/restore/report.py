@@ -22,6 +22,10 @@ class Report(RunReport):
     by_length counts of the restored those whose content nothing proves: neither row, ETag nor checksum.
     """
 
+    after_stop = "Every file on the disk is whole. Run it again to go on."
+    # A restore has no use for most.
+    names_all_requests = False
+
     def __init__(self, *, dry_run: bool = False, on_failure: Callable[[Failure], None] | None = None) -> None:
         super().__init__(dry_run=dry_run, on_failure=on_failure)
         self.selected = Tally()
@@ -58,12 +62,6 @@ class Report(RunReport):
             "free_bytes": self.free_bytes,
             "removed_temporaries": self.removed_temporaries,
         }
-
-    def as_dict(self) -> dict[str, Any]:
-        """Of the requests only the kinds that were sent: a restore has no use for most."""
-        report = super().as_dict()
-        report["requests"] = {name: number for name, number in report["requests"].items() if number}
-        return report
 
     def diff(self) -> dict[str, str]:
         diff = Diff()

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import pwd
 import signal
 import traceback
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..disk.state_directory import make_state_dir
 from ..errors import ConfigurationError, MediaError
+from ..process.environment import apply, run_environment
 from ..process.privileges import worker
 from ..process.signals import Stopped
 from ..settings.source import Source
@@ -30,6 +33,7 @@ class HasStateDirectory(Protocol):
 
 
 S = TypeVar("S", bound=HasStateDirectory)
+R = TypeVar("R", bound=RunReport)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,27 @@ def import_late(store: StoreSettings) -> None:
             importlib.import_module(name)
 
 
+def attempt_run(job: RunJob[Any], report: R, run: Callable[[], None]) -> tuple[R, int]:
+    """Calls `run`, which fills the report, and returns the report and the exit status, whatever happens.
+
+    The user is the right one already.
+    """
+    # An AWS_PROFILE or a PGHOST in the caller's shell must not change where the run reads or writes.
+    apply(run_environment(os.environ, job.store, None))
+    try:
+        run()
+    except (Exception, Stopped, KeyboardInterrupt) as error:
+        return failed(error, report)
+    return report, 1 if report.failures else 0
+
+
+def failed(error: BaseException, report: R) -> tuple[R, int]:
+    """The report of a run that ended with this error, and its exit status."""
+    report.error = words(error, report.after_stop)
+    report.exception = traceback_of(error)
+    return report, exit_status(error, report)
+
+
 def exit_status(error: BaseException, report: RunReport) -> int:
     """The exit status of the process. If anything was moved, it is not the one for "refused, nothing done"."""
     if isinstance(error, KeyboardInterrupt):
@@ -80,7 +105,7 @@ def exit_status(error: BaseException, report: RunReport) -> int:
     return 1 if status == ConfigurationError.exit_status and moved else status
 
 
-def words(error: BaseException, after_stop: str = "Run it again to go on.") -> str:
+def words(error: BaseException, after_stop: str = RunReport.after_stop) -> str:
     """What a report says of the error that ended its run."""
     if isinstance(error, (Stopped, KeyboardInterrupt)):
         return f"Stopped by {str(error) or signal.SIGINT.name}. {after_stop}"

@@ -28,6 +28,11 @@ class Failure(NamedTuple):
 class RunReport(ABC):
     """Counts of one run. In a dry run they say what would have been done. `on_failure` hears of each failure."""
 
+    # What follows "Stopped by SIGTERM." in `error`.
+    after_stop = "Run it again to go on."
+    # Whether the kinds of requests that were not sent are in the mapping too, as 0.
+    names_all_requests = True
+
     def __init__(self, *, dry_run: bool, on_failure: Callable[[Failure], None] | None) -> None:
         self.dry_run = dry_run
         self.skipped: dict[str, Tally] = {}
@@ -84,7 +89,9 @@ class RunReport(ABC):
             "skipped": {reason: tally.as_dict() for reason, tally in sorted(self.skipped.items())},
             "failed": [failure._asdict() for failure in self.failed],
             "failures": self.failures,
-            "requests": dict(sorted(self.requests.items())),
+            "requests": {
+                name: number for name, number in sorted(self.requests.items()) if number or self.names_all_requests
+            },
             "database_rows": self.database_rows,
             "seconds": round(self.seconds, 3),
         }
