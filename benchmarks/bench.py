@@ -16,8 +16,8 @@ from typing import Any
 
 from database import Database, running_database
 from media import Tree, work_directory
-from paths import as_worker, give_to_worker
-from programs import Engine, environment
+from paths import BUCKET, as_worker, give_to_worker
+from programs import Engine, aws, environment
 from run_cost import Cost, RunFailed, measure
 from s3_store import Store
 
@@ -86,6 +86,13 @@ class Setup:
         tree = Tree(self.directory / f"{shape}-{count}", count, shape)
         self.database.add(tree.directory)
         return tree
+
+    def fill(self, store: Store, tree: Tree, delay_ms: float) -> None:
+        """Put the tree into the bucket without a delay; the store has this one afterwards."""
+        store.delay(0)
+        self.run(store, aws(store, "sync", str(tree.master), f"s3://{BUCKET}"))
+        tree.need_in(store, "aws s3 sync")
+        store.delay(delay_ms)
 
     def run(self, store: Store, command: list[str], settings: Mapping[str, str] | None = None) -> Cost:
         """`settings` are environment variables."""

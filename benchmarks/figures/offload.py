@@ -8,7 +8,7 @@ from __future__ import annotations
 from bench import Bench, Setup
 from media import Tree
 from paths import BUCKET
-from programs import RCLONE_CHECK, Script, aws, rclone
+from programs import RCLONE_CHECK, Script, rclone
 from results import Figure, Goal
 from run_cost import Cost, RunFailed
 from s3_store import Store, make_certificate, running_store
@@ -68,10 +68,7 @@ def tls(bench: Bench) -> list[Figure]:
 def already_there(bench: Bench) -> list[Figure]:
     with bench.setup() as setup, running_store(delay_ms=bench.delay_ms) as store:
         tree = setup.tree(bench.count(FILES))
-        store.delay(0)
-        setup.run(store, aws(store, "sync", str(tree.master), f"s3://{BUCKET}"))
-        tree.need_in(store, "aws s3 sync")
-        store.delay(bench.delay_ms)
+        setup.fill(store, tree, bench.delay_ms)
         figure = Figure(
             "already-there",
             f"{tree.count} files, all in the bucket after `aws s3 sync`: proven and unlinked by the engine,"

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from bench import Bench, Run
-from paths import BUCKET
-from programs import aws, rclone_copy, s5cmd_copy
+from programs import rclone_copy, s5cmd_copy
 from results import Figure, Goal
 from run_cost import Cost
 from s3_store import running_store
@@ -20,9 +19,7 @@ ENGINE, S5CMD, RCLONE = "engine", "s5cmd cp", "rclone copy"
 def restore(bench: Bench) -> list[Figure]:
     with bench.setup() as setup, running_store() as store:
         tree = setup.tree(bench.count(FILES))
-        setup.run(store, aws(store, "sync", str(tree.master), f"s3://{BUCKET}"))
-        tree.need_in(store, "aws s3 sync")
-        store.delay(bench.delay_ms)
+        setup.fill(store, tree, bench.delay_ms)
         figure = Figure(
             "restore",
             f"{tree.count} files of 19 KB on average from the bucket to an empty disk, {IN_FLIGHT} in flight,"

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from bench import Bench, Run, Setup
 from media import Tree
-from paths import BUCKET, FILES, as_worker, give_to_worker
-from programs import aws
+from paths import FILES, as_worker, give_to_worker
 from results import Figure, Goal
 from run_cost import Cost, RunFailed
 from s3_store import Store, running_store
@@ -49,10 +48,7 @@ def slow_opens(bench: Bench) -> list[Figure]:
 
 def _already_there(bench: Bench, setup: Setup, store: Store, tree: Tree, mountpoint: Path) -> Figure:
     figure = _figure(bench, tree, "slow-opens-already-there", "all in the bucket: proven and unlinked")
-    store.delay(0)
-    setup.run(store, aws(store, "sync", str(tree.master), f"s3://{BUCKET}"))
-    tree.need_in(store, "aws s3 sync")
-    store.delay(bench.delay_ms)
+    setup.fill(store, tree, bench.delay_ms)
 
     def engine() -> Cost:
         with _slow(tree, mountpoint):

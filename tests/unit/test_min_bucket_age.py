@@ -13,11 +13,9 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.bucket_age import (
-    bucket_age,
-    seconds_of,
-)
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.bucket_age import bucket_age
 from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.proof.object_index import Found
+from ansible_collections.matrix_ops.synapse_s3.plugins.module_utils.synapse_media.s3.times import seconds_of
 from offload_host import OffloadHost, offload_host
 
 # A run leaves the signals of its process held or ignored, because it is about to end.

@@ -50,6 +50,8 @@ class Part(ABC):
     permissions: str
     # Codes with which stores say that nothing is set.
     unset_codes: tuple[str, ...] = ()
+    # The client's method that removes the setting. Empty for a part that always has a value, or is never removed.
+    operation_to_unset = ""
     # Without a wish it is not even read, so that the keys need no permission for it.
     only_if_asked_for = False
     # Whether there are stores that take it and refuse uploads with it.
@@ -71,6 +73,13 @@ class Part(ABC):
     def target(self, state: State, current: Any) -> Any:
         """The value that is wanted, and `current` itself if it may stay."""
 
+    def write(self, state: State, value: Any) -> None:
+        """Sets the value; None removes the setting, which is there then. Raises what the client raises."""
+        if value is None:
+            getattr(state.client, self.operation_to_unset)(Bucket=state.bucket)
+        else:
+            self.put(state, value)
+
     @abstractmethod
     def put(self, state: State, value: Any) -> None: ...
 
@@ -91,6 +100,7 @@ class PublicAccessBlock(Part):
     title = "the block of public access"
     permissions = "s3:GetBucketPublicAccessBlock and s3:PutBucketPublicAccessBlock"
     unset_codes = ("NoSuchPublicAccessBlockConfiguration",)
+    operation_to_unset = "delete_public_access_block"
     may_stop_uploads = True
 
     def get(self, state: State) -> Any:
@@ -106,9 +116,6 @@ class PublicAccessBlock(Part):
         return target
 
     def put(self, state: State, value: Any) -> None:
-        if value is None:
-            state.client.delete_public_access_block(Bucket=state.bucket)
-            return
         state.client.put_public_access_block(Bucket=state.bucket, PublicAccessBlockConfiguration=value)
 
     def is_asked_for(self, wanted: Wanted) -> bool:
@@ -165,6 +172,7 @@ class Encryption(Part):
     title = "default encryption"
     permissions = "s3:GetEncryptionConfiguration and s3:PutEncryptionConfiguration"
     unset_codes = ("ServerSideEncryptionConfigurationNotFoundError",)
+    operation_to_unset = "delete_bucket_encryption"
     may_stop_uploads = True
 
     def get(self, state: State) -> Any:
@@ -192,9 +200,6 @@ class Encryption(Part):
         return value
 
     def put(self, state: State, value: Any) -> None:
-        if value is None:
-            state.client.delete_bucket_encryption(Bucket=state.bucket)
-            return
         default = {"SSEAlgorithm": value["algorithm"]}
         if "kms_key_id" in value:
             default["KMSMasterKeyID"] = value["kms_key_id"]
@@ -213,6 +218,7 @@ class Lifecycle(Part):
     title = "lifecycle rules"
     permissions = "s3:GetLifecycleConfiguration and s3:PutLifecycleConfiguration"
     unset_codes = ("NoSuchLifecycleConfiguration",)
+    operation_to_unset = "delete_bucket_lifecycle"
 
     def get(self, state: State) -> Any:
         answer = state.client.get_bucket_lifecycle_configuration(Bucket=state.bucket)
@@ -225,9 +231,6 @@ class Lifecycle(Part):
         return lifecycle.merged(current or [], rules) or None
 
     def put(self, state: State, value: Any) -> None:
-        if value is None:
-            state.client.delete_bucket_lifecycle(Bucket=state.bucket)
-            return
         kept = {"TransitionDefaultMinimumObjectSize": state.least_size_to_move} if state.least_size_to_move else {}
         state.client.put_bucket_lifecycle_configuration(
             Bucket=state.bucket, LifecycleConfiguration={"Rules": value}, **kept
@@ -246,6 +249,7 @@ class Policy(Part):
     title = "the bucket policy"
     permissions = "s3:GetBucketPolicy and s3:PutBucketPolicy"
     unset_codes = ("NoSuchBucketPolicy",)
+    operation_to_unset = "delete_bucket_policy"
     only_if_asked_for = True
 
     def get(self, state: State) -> Any:
@@ -262,9 +266,6 @@ class Policy(Part):
         return document if document["Statement"] else None
 
     def put(self, state: State, value: Any) -> None:
-        if value is None:
-            state.client.delete_bucket_policy(Bucket=state.bucket)
-            return
         state.client.put_bucket_policy(Bucket=state.bucket, Policy=json.dumps(value))
 
     def is_asked_for(self, wanted: Wanted) -> bool:
@@ -279,6 +280,7 @@ class Cors(Part):
     title = "CORS rules"
     permissions = "s3:GetBucketCORS and s3:PutBucketCORS"
     unset_codes = ("NoSuchCORSConfiguration",)
+    operation_to_unset = "delete_bucket_cors"
     only_if_asked_for = True
 
     def get(self, state: State) -> Any:
@@ -290,9 +292,6 @@ class Cors(Part):
         return [_cors_rule(rule) for rule in state.wanted.cors_rules] or None
 
     def put(self, state: State, value: Any) -> None:
-        if value is None:
-            state.client.delete_bucket_cors(Bucket=state.bucket)
-            return
         state.client.put_bucket_cors(Bucket=state.bucket, CORSConfiguration={"CORSRules": value})
 
     def is_asked_for(self, wanted: Wanted) -> bool:

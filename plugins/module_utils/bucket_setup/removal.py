@@ -27,9 +27,9 @@ def remove(client: Any, settings: StoreSettings, *, confirm_name: str, check_mod
     if not bucket_exists(client, settings):
         return False
     try:
-        example = next(_versions(client, settings.bucket), None)
-        if example is not None and confirm_name != settings.bucket:
-            key, version = example
+        held = _versions(client, settings.bucket)
+        if held and confirm_name != settings.bucket:
+            key, version = held[0]
             raise ConfigurationError(
                 f"The bucket {settings.bucket!r} is not empty: it holds {key!r}"
                 + (f" (version {version})" if version else "")
@@ -39,9 +39,11 @@ def remove(client: Any, settings: StoreSettings, *, confirm_name: str, check_mod
         if check_mode:
             return True
         # Asked again after each page: what is removed is no longer listed.
-        while example is not None:
-            _remove_page(client, settings.bucket)
-            example = next(_versions(client, settings.bucket), None)
+        while held:
+            for key, version in held:
+                chosen = {"VersionId": version} if version else {}
+                _unless_absent(client.delete_object, Bucket=settings.bucket, Key=key, **chosen)
+            held = _versions(client, settings.bucket)
         for key, upload in _uploads(client, settings.bucket):
             _unless_absent(client.abort_multipart_upload, Bucket=settings.bucket, Key=key, UploadId=upload)
         client.delete_bucket(Bucket=settings.bucket)
@@ -58,7 +60,7 @@ def _told(error: Exception, settings: StoreSettings) -> StoreError:
     return explain(error, settings, f"removing the bucket {settings.bucket!r}", permission=permission)
 
 
-def _versions(client: Any, bucket: str) -> Iterator[tuple[str, str | None]]:
+def _versions(client: Any, bucket: str) -> list[tuple[str, str | None]]:
     """Key and version of the first page of all versions and delete markers, or of all objects where it has none."""
     try:
         page = client.list_object_versions(Bucket=bucket)
@@ -66,18 +68,10 @@ def _versions(client: Any, bucket: str) -> Iterator[tuple[str, str | None]]:
         if not is_refusal(error) or is_denied(error) or error_code(error) in _ABSENT:
             raise
         page = {}
-    for kind in ("Versions", "DeleteMarkers"):
-        for found in page.get(kind, []):
-            yield found["Key"], found.get("VersionId")
-    if not page.get("Versions") and not page.get("DeleteMarkers"):
-        for found in client.list_objects_v2(Bucket=bucket).get("Contents", []):
-            yield found["Key"], None
-
-
-def _remove_page(client: Any, bucket: str) -> None:
-    for key, version in list(_versions(client, bucket)):
-        chosen = {"VersionId": version} if version else {}
-        _unless_absent(client.delete_object, Bucket=bucket, Key=key, **chosen)
+    versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    if versions:
+        return [(found["Key"], found.get("VersionId")) for found in versions]
+    return [(found["Key"], None) for found in client.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
 def _uploads(client: Any, bucket: str) -> Iterator[tuple[str, str]]:

@@ -152,7 +152,7 @@ def _ask(part: Part, state: State, settings: StoreSettings) -> Any:
 def _write(part: Part, state: State, settings: StoreSettings, target: Any) -> None:
     doing = f"setting {part.title} of the bucket {settings.bucket!r}"
     try:
-        part.put(state, target)
+        part.write(state, target)
     except CLIENT_EXCEPTIONS as error:
         raise _refusal(error, part, settings, doing) from error
     if not part.is_equal(_ask(part, state, settings), target):

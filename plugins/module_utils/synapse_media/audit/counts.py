@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..disk.layout import LOCAL_CONTENT, LOCAL_THUMBNAILS, REMOTE_CONTENT, REMOTE_THUMBNAILS
+from ..s3.times import seconds_of
 
 KINDS = (LOCAL_CONTENT, LOCAL_THUMBNAILS, REMOTE_CONTENT, REMOTE_THUMBNAILS)
 ORIGINALS = (LOCAL_CONTENT, REMOTE_CONTENT)
@@ -109,14 +110,6 @@ class Finding:
             "examples": [printable(path) for path in self.examples],
             "kinds": kinds,
         }
-
-
-def seconds_of(modified: str) -> float | None:
-    """The time in seconds since 1970 that a store names; None if it names none. Stores write it in UTC."""
-    try:
-        return datetime.fromisoformat(modified[:19]).replace(tzinfo=timezone.utc).timestamp()
-    except ValueError:
-        return None
 
 
 def date_of(seconds: float) -> str | None:

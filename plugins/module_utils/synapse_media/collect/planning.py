@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
-from ..audit.counts import seconds_of
 from ..audit.objects_with_rows import objects_with_rows
 from ..database.ordered import OrderedRows
 from ..disk.layout import is_media_path
 from ..disk.placement import TEMPORARY_PREFIX
 from ..runs.spool import Spool
 from ..s3.documents import Listed
+from ..s3.times import seconds_of
 from .context import Context
 from .report import SEEN_LATELY, UNDATED, YOUNG
 from .sightings import Sightings

@@ -6,15 +6,10 @@
 
 from __future__ import annotations
 
-import email.utils
 import time
-from datetime import datetime, timezone
 
+from ..s3.times import seconds_of
 from .object_index import Found
-
-# Listings write times as 2026-01-31T12:00:00.000Z, always in UTC and with any number of decimals.
-_LENGTH = len("2026-01-31T12:00:00")
-_UTC = ("Z", "+00:00")
 
 
 def bucket_age(found: Found) -> float | None:
@@ -29,15 +24,3 @@ def bucket_age(found: Found) -> float | None:
     here = time.time() - (time.monotonic() - found.asked_at)
     there = seconds_of(found.date)
     return (here if there is None else min(here, there)) - modified
-
-
-def seconds_of(text: str) -> float | None:
-    """Seconds since 1970 of a time as listings or HTTP headers have it; None for anything else."""
-    try:
-        if text[10:11] == "T":
-            moment = datetime.fromisoformat(text[:_LENGTH]) if text.endswith(_UTC) else None
-        else:
-            moment = email.utils.parsedate_to_datetime(text)
-        return None if moment is None else moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None

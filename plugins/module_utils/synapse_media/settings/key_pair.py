@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, TextIO
 
 from ..errors import ConfigurationError
-from .yaml_loader import HAS_YAML, NO_YAML, YAML_ERRORS, AliasError, load
+from .yaml_loader import HAS_YAML, NO_YAML, YAML_ERRORS, load
 
 _NAMES = ("access_key_id", "secret_access_key", "session_token")
 _MOST = 64 * 1024
@@ -22,8 +22,6 @@ def read_key_pair(stream: TextIO) -> dict[str, Any]:
         raise ConfigurationError(NO_YAML)
     try:
         found: Any = load(stream.read(_MOST))
-    except (AliasError, UnicodeDecodeError):
-        raise ConfigurationError(f"The standard input is not valid YAML. {_FORM}") from None
     except YAML_ERRORS:
         raise ConfigurationError(f"The standard input is not valid YAML. {_FORM}") from None
     if not isinstance(found, dict) or not set(found) <= set(_NAMES):
