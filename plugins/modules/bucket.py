@@ -27,7 +27,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Of a bucket that does not exist yet, what the store lacks is not known before it is made.
+      - Some stores say what they lack only when it is set. Check mode predicts a change then, and the run warns.
   diff_mode:
     support: full
 options:
